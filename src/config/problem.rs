@@ -1,0 +1,444 @@
+//! Problems in the user's input, located, and how they are shown: text in the manner of a compiler, or JSON.
+//!
+//! Excerpts of the input never show secrets: the value of a key whose name looks like a secret's, and whatever stands
+//! below such a key, is printed as `***`. Messages are the reporter's own words; whoever writes one keeps values out of it.
+
+use std::fmt::Write as _;
+
+use super::node::Origin;
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong.
+    Note,
+    /// Probably not what the user meant; the run goes on.
+    Warning,
+    /// The value, the part or the document cannot be used.
+    Error,
+}
+
+impl Severity {
+    /// "error", "warning", "note".
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// How much it matters.
+    pub severity: Severity,
+    /// A stable kebab-case name, for scripts and documentation ("unknown-key").
+    pub code: &'static str,
+    /// What is wrong, in one sentence without full stop. Never a secret.
+    pub message: String,
+    /// Where, if it has a place.
+    pub origin: Option<Origin>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// Sets the place.
+    pub fn at(&mut self, origin: &Origin) -> &mut Self {
+        self.origin = Some(origin.clone());
+        self
+    }
+
+    /// Sets the advice.
+    pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// The problems found so far, in the order found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The problems.
+    pub problems: Vec<Problem>,
+}
+
+impl Report {
+    /// An empty report.
+    pub fn new() -> Self {
+        Report::default()
+    }
+
+    /// Adds an error: `report.error("bad-mode", "…").at(&node.origin).help("…")`.
+    pub fn error(&mut self, code: &'static str, message: impl Into<String>) -> &mut Problem {
+        self.add(Severity::Error, code, message.into())
+    }
+
+    /// Adds a warning.
+    pub fn warning(&mut self, code: &'static str, message: impl Into<String>) -> &mut Problem {
+        self.add(Severity::Warning, code, message.into())
+    }
+
+    /// Adds a note.
+    pub fn note(&mut self, code: &'static str, message: impl Into<String>) -> &mut Problem {
+        self.add(Severity::Note, code, message.into())
+    }
+
+    fn add(&mut self, severity: Severity, code: &'static str, message: String) -> &mut Problem {
+        self.problems.push(Problem {
+            severity,
+            code,
+            message,
+            origin: None,
+            help: None,
+        });
+        let last = self.problems.len() - 1;
+        &mut self.problems[last]
+    }
+
+    /// Whether any problem is an error.
+    pub fn has_errors(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+
+    /// How many problems are of this severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.problems
+            .iter()
+            .filter(|p| p.severity == severity)
+            .count()
+    }
+
+    /// Takes over another report's problems.
+    pub fn extend(&mut self, other: Report) {
+        self.problems.extend(other.problems);
+    }
+
+    /// The report as text, each problem with the line it is about and a caret below it. `sources` gives a part's text by its
+    /// name; `hidden` hides the excerpt's value at places that the caller knows to be secret, beyond what names tell.
+    pub fn render<'a>(
+        &self,
+        sources: &dyn Fn(&str) -> Option<&'a str>,
+        hidden: &dyn Fn(&Origin) -> bool,
+    ) -> String {
+        let mut out = String::new();
+        for problem in &self.problems {
+            render_problem(&mut out, problem, sources, hidden);
+        }
+        out
+    }
+
+    /// The report as JSON: a list of objects with `severity`, `code`, `message`, and where known `part`, `line`, `column`,
+    /// `help`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let one = |problem: &Problem| {
+            let mut json = serde_json::json!({
+                "severity": problem.severity.name(), "code": problem.code, "message": problem.message,
+            });
+            if let Some(origin) = &problem.origin {
+                json["part"] = (*origin.part).into();
+                json["line"] = origin.line.into();
+                json["column"] = origin.column.into();
+            }
+            if let Some(help) = &problem.help {
+                json["help"] = help.as_str().into();
+            }
+            json
+        };
+        self.problems.iter().map(one).collect()
+    }
+}
+
+fn render_problem<'a>(
+    out: &mut String,
+    problem: &Problem,
+    sources: &dyn Fn(&str) -> Option<&'a str>,
+    hidden: &dyn Fn(&Origin) -> bool,
+) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "{}[{}]: {}",
+        problem.severity.name(),
+        problem.code,
+        problem.message
+    );
+    let mut margin = 1;
+    if let Some(origin) = &problem.origin {
+        margin = origin.line.to_string().len();
+        let _ = writeln!(out, "{:margin$}--> {origin}", "");
+        if let Some(line) =
+            sources(&origin.part).and_then(|text| excerpt(text, origin, hidden(origin)))
+        {
+            let caret = (origin.column as usize - 1).min(line.chars().count());
+            let _ = writeln!(out, "{:margin$} |", "");
+            let _ = writeln!(out, "{} | {line}", origin.line);
+            let _ = writeln!(out, "{:margin$} | {:caret$}^", "", "");
+        }
+    }
+    if let Some(help) = &problem.help {
+        let _ = writeln!(
+            out,
+            "{:margin$} = help: {}",
+            "",
+            help.replace('\n', &format!("\n{:margin$}   ", ""))
+        );
+    }
+    out.push('\n');
+}
+
+/// Long lines (a key pasted as one line) are cut; a caret beyond stands at the cut.
+const EXCERPT_CHARS: usize = 120;
+
+/// The origin's line with its secrets masked and made safe for a terminal; `None` if the text has no such line.
+fn excerpt(text: &str, origin: &Origin, hidden: bool) -> Option<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let index = (origin.line as usize).checked_sub(1)?;
+    let line = masked(&lines, index, hidden)?;
+    let printable = |c: char| {
+        if c == '\t' {
+            ' '
+        } else if c.is_control() {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    let mut shown: String = line.chars().take(EXCERPT_CHARS).map(printable).collect();
+    if line.chars().nth(EXCERPT_CHARS).is_some() {
+        shown.push('…');
+    }
+    Some(shown)
+}
+
+fn masked(lines: &[&str], index: usize, hidden: bool) -> Option<String> {
+    let line = *lines.get(index)?;
+    let blank = line.len() - line.trim_start().len();
+    if below_secret(lines, index) {
+        return Some(format!("{}***", &line[..blank]));
+    }
+    let after_key = keys(line)
+        .find(|(name, _)| hidden || looks_secret(name))
+        .map(|(_, end)| end);
+    match after_key {
+        Some(end) if !opens_block(&line[end..]) => Some(format!("{} ***", &line[..end])),
+        None if hidden => Some(format!("{}***", &line[..blank])),
+        _ => Some(line.to_string()),
+    }
+}
+
+/// Whether what follows a key on its line is no value: nothing, a comment, or a block scalar's indicator.
+fn opens_block(rest: &str) -> bool {
+    let rest = rest.trim();
+    rest.is_empty()
+        || rest.starts_with('#')
+        || matches!(
+            rest.trim_end_matches(['+', '-'])
+                .trim_end_matches(char::is_numeric),
+            "|" | ">"
+        )
+}
+
+/// Whether a line of smaller indentation above, up to the top level, has a secret's key: then this line is its value.
+fn below_secret(lines: &[&str], index: usize) -> bool {
+    let mut depth = indentation(lines[index]);
+    if lines[index].trim().is_empty() {
+        depth = usize::MAX;
+    }
+    for line in lines[..index].iter().rev() {
+        if line.trim().is_empty() || indentation(line) >= depth {
+            continue;
+        }
+        depth = indentation(line);
+        let Some((name, _)) = keys(line).next() else {
+            continue;
+        };
+        if looks_secret(name) || (name == "chpasswd" && !harmless_in_chpasswd(lines[index])) {
+            return true;
+        }
+    }
+    false
+}
+
+/// `chpasswd` lists `user:password` lines, which have no key of their own.
+fn harmless_in_chpasswd(line: &str) -> bool {
+    keys(line).next().is_some_and(|(name, end)| {
+        matches!(name, "expire" | "name" | "type")
+            || (matches!(name, "users" | "list") && opens_block(&line[end..]))
+    })
+}
+
+/// Spaces before the text, list dashes counted as indentation, so that `- passwd:` and the lines below it are siblings.
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start_matches([' ', '\t', '-']).len()
+}
+
+/// The `key:`s of a line, also in flow style, each with the offset just after its colon.
+fn keys(line: &str) -> impl Iterator<Item = (&str, usize)> {
+    line.match_indices(':').filter_map(|(colon, _)| {
+        let before = line[..colon].trim_end();
+        let start = before
+            .rfind(|c: char| " \t{[,'\"-".contains(c) && c != '-')
+            .map_or(0, |at| at + 1);
+        let quoted = before.ends_with(['"', '\'']);
+        let name = if quoted {
+            let inner = &before[..before.len() - 1];
+            &inner[inner.rfind(['"', '\'']).map_or(0, |at| at + 1)..]
+        } else {
+            before[start..].trim_start_matches('-')
+        };
+        (!name.is_empty()).then_some((name, colon + 1))
+    })
+}
+
+/// Whether a key of this name holds a secret: passwords and their hashes, private keys, tokens, key material, and the
+/// content of files, which may be any of these.
+pub fn looks_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    if matches!(name.as_str(), "lock_passwd" | "chpasswd" | "ssh_pwauth") {
+        return false;
+    }
+    let parts = [
+        "passw",
+        "passphrase",
+        "secret",
+        "token",
+        "private",
+        "credential",
+    ];
+    let ends = ["_key", "apikey", "_psk"];
+    let whole = [
+        "key", "content", "psk", "pass", "auth", "auth_key", "authkey",
+    ];
+    parts.iter().any(|part| name.contains(part))
+        || ends.iter().any(|end| name.ends_with(end))
+        || whole.contains(&name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(text: &str, line: u32, column: u32) -> String {
+        let mut report = Report::new();
+        report
+            .error("bad", "something is wrong")
+            .at(&Origin::new("user-data", line, column))
+            .help("do this");
+        report.render(&|name| (name == "user-data").then_some(text), &|_| false)
+    }
+
+    fn shown_line(text: &str, line: u32) -> String {
+        let all = rendered(text, line, 1);
+        let start =
+            all.find(&format!("\n{line} | ")).expect("an excerpt") + 4 + line.to_string().len();
+        all[start..].lines().next().unwrap_or_default().to_string()
+    }
+
+    #[test]
+    fn a_problem_shows_its_line_with_a_caret_and_the_advice() {
+        let expected = "error[bad]: something is wrong\n --> user-data:2:3\n  |\n2 | b: x\n  |   ^\n  = help: do this\n\n";
+        assert_eq!(rendered("a: 1\nb: x\n", 2, 3), expected);
+    }
+
+    #[test]
+    fn a_problem_beyond_the_text_has_no_excerpt() {
+        assert_eq!(
+            rendered("a", 9, 1),
+            "error[bad]: something is wrong\n --> user-data:9:1\n  = help: do this\n\n"
+        );
+    }
+
+    #[test]
+    fn excerpts_never_show_secrets() {
+        let rows: &[(&str, u32, &str)] = &[
+            ("password: hunter2", 1, "password: ***"),
+            ("users:\n  - passwd: $6$salt$hash", 2, "  - passwd: ***"),
+            (
+                "users: [{name: a, hashed_passwd: $6$x}, b]",
+                1,
+                "users: [{name: a, hashed_passwd: ***",
+            ),
+            (
+                "users: [{\"plain_text_passwd\": \"x\"}]",
+                1,
+                "users: [{\"plain_text_passwd\": ***",
+            ),
+            (
+                "ssh_keys:\n  rsa_private: |\n    -----BEGIN\n    abc",
+                4,
+                "    ***",
+            ),
+            (
+                "ssh_keys:\n  rsa_private: |\n    abc",
+                2,
+                "  rsa_private: |",
+            ),
+            ("chpasswd:\n  list: |\n    root:hunter2", 3, "    ***"),
+            ("chpasswd:\n  list:\n    - root:hunter2", 3, "    ***"),
+            ("chpasswd:\n  expire: maybe", 2, "  expire: maybe"),
+            (
+                "chpasswd:\n  users:\n  - {name: root, password: x}",
+                3,
+                "  - {name: root, password: ***",
+            ),
+            (
+                "write_files:\n- path: /a\n  content: hunter2",
+                3,
+                "  content: ***",
+            ),
+            (
+                "write_files:\n- content: |\n    hunter2\n  path: /a",
+                4,
+                "  path: /a",
+            ),
+            (
+                "write_files:\n- content: |\n    hunter2\n  path: /a",
+                3,
+                "    ***",
+            ),
+            ("lock_passwd: maybe", 1, "lock_passwd: maybe"),
+            ("apt_token: x", 1, "apt_token: ***"),
+            ("packages: [nginx]", 1, "packages: [nginx]"),
+        ];
+        for (text, line, expected) in rows {
+            assert_eq!(shown_line(text, *line), *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_caller_can_hide_a_place_that_names_do_not_tell() {
+        let mut report = Report::new();
+        report.note("x", "m").at(&Origin::new("p", 1, 1));
+        assert!(!report
+            .render(&|_| Some("runcmd: [curl hunter2]"), &|_| true)
+            .contains("hunter2"));
+        assert!(!report
+            .render(&|_| Some("- curl hunter2"), &|_| true)
+            .contains("hunter2"));
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_characters_and_no_endless_line() {
+        assert_eq!(shown_line("a: \u{1b}[2J", 1), "a: \u{fffd}[2J");
+        assert!(shown_line(&"x".repeat(9_000), 1).chars().count() <= EXCERPT_CHARS + 1);
+    }
+
+    #[test]
+    fn json_carries_every_field() {
+        let mut report = Report::new();
+        report
+            .warning("unknown-key", "m")
+            .at(&Origin::new("part-002", 3, 5))
+            .help("h");
+        report.note("n", "m2");
+        let expected = serde_json::json!([
+            {"severity": "warning", "code": "unknown-key", "message": "m", "part": "part-002", "line": 3, "column": 5, "help": "h"},
+            {"severity": "note", "code": "n", "message": "m2"},
+        ]);
+        assert_eq!(report.to_json(), expected);
+        assert!(!report.has_errors());
+    }
+}
