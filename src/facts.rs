@@ -1,0 +1,105 @@
+//! What a plan may depend on: a read-only snapshot of the host, taken once by [`crate::host`] before planning.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// An account as `/etc/passwd` and `/etc/shadow` have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Account {
+    /// User id.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+    /// A usable password hash is set (locked or not).
+    pub has_password: bool,
+}
+
+/// The snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Facts {
+    /// `ID` of os-release: `debian`, `ubuntu`.
+    pub distro: String,
+    /// `VERSION_CODENAME`: `trixie`.
+    pub codename: String,
+    /// `VERSION_ID`: `13`.
+    pub version_id: String,
+    /// dpkg's architecture name.
+    pub arch: String,
+    /// Runtime hostname.
+    pub hostname: String,
+    /// The name in `/etc/hostname`.
+    pub etc_hostname: Option<String>,
+    /// The hostname landfall or the peer set last; differs from `etc_hostname` when an administrator changed it.
+    pub previous_hostname: Option<String>,
+    /// Domain of the host's FQDN, where known.
+    pub domain: Option<String>,
+    /// Accounts by name.
+    pub users: BTreeMap<String, Account>,
+    /// Group names.
+    pub groups: BTreeSet<String>,
+    /// `/etc/ssh/sshd_config` includes `sshd_config.d/*.conf`.
+    pub sshd_includes_dropins: bool,
+    /// `/etc/sudoers` includes `/etc/sudoers.d`.
+    pub sudoers_includes_dropins: bool,
+    /// `/etc/apt/sources.list` exists.
+    pub has_sources_list: bool,
+    /// Programs found on the usual path, of those modules ask for ([`PROGRAMS`]).
+    pub programs: BTreeSet<String>,
+    /// Time zone `/etc/localtime` points to.
+    pub timezone: Option<String>,
+    /// The zone files that exist are not listed; this says whether the configured one does (`None`: no zone database).
+    pub zone_exists: Option<bool>,
+    /// `LANG` of `/etc/default/locale` (or locale.conf).
+    pub lang: Option<String>,
+    /// Locales that exist already, as `locale -a` spells them, lower case, without `-`.
+    pub locales: BTreeSet<String>,
+    /// Instance id.
+    pub instance_id: String,
+    /// Short name of the datasource, lower case: `nocloud`.
+    pub datasource: String,
+    /// `local-hostname` of the metadata.
+    pub metadata_hostname: Option<String>,
+    /// SSH keys of the metadata.
+    pub metadata_keys: Vec<String>,
+    /// For each script (`runcmd`, `bootcmd`, `PHASE.runcmd`): ranges of items that only parse jointly, as (first, last) from 0.
+    pub joint_items: BTreeMap<String, Vec<(usize, usize)>>,
+}
+
+/// Programs whose presence modules ask for.
+pub const PROGRAMS: [&str; 10] = [
+    "locale-gen",
+    "update-locale",
+    "update-ca-certificates",
+    "sudo",
+    "sshd",
+    "ssh-keygen",
+    "gpg",
+    "add-apt-repository",
+    "chronyd",
+    "debconf-set-selections",
+];
+
+impl Facts {
+    /// Whether `program` is on the usual path.
+    pub fn has(&self, program: &str) -> bool {
+        self.programs.contains(program)
+    }
+
+    /// The distribution's customary first user and its groups, as Debian's and Ubuntu's own images have them.
+    pub fn default_user(&self) -> (&'static str, &'static [&'static str], &'static str) {
+        if self.distro == "ubuntu" {
+            ("ubuntu", &["adm", "cdrom", "dip", "lxd", "sudo"], "Ubuntu")
+        } else {
+            (
+                "debian",
+                &["adm", "audio", "cdrom", "dialout", "dip", "floppy", "netdev", "plugdev", "sudo", "video"],
+                "Debian",
+            )
+        }
+    }
+}

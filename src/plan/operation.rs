@@ -1,0 +1,694 @@
+//! The closed set of things landfall can do to a host.
+//!
+//! An [`Operation`] is data: the engine's `apply` is its only interpreter, `plan` prints it, `plan.json` stores it.
+//! Adding one means a variant here, its sentence in [`Operation::describe`], its undo in [`Operation::undo`], and its
+//! interpretation in `engine/apply`.
+
+use std::collections::BTreeMap;
+
+use base64::prelude::{Engine as _, BASE64_STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::secret::Secret;
+
+/// Bytes that go into a file. Stored as base64 in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Bytes(pub Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64_STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        BASE64_STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A file's content: never shown, so that a key in a `write_files` entry is not either.
+pub type Content = Secret<Bytes>;
+
+/// Makes [`Content`] of text or bytes.
+pub fn content(bytes: impl Into<Vec<u8>>) -> Content {
+    Secret::new(Bytes(bytes.into()))
+}
+
+/// Owner of a file by name; `None` leaves that half as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Owner {
+    /// User name.
+    pub user: Option<String>,
+    /// Group name.
+    pub group: Option<String>,
+}
+
+impl Owner {
+    /// `root:root`.
+    pub fn root() -> Self {
+        Self { user: Some("root".into()), group: Some("root".into()) }
+    }
+}
+
+/// A whole file, written atomically.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteFile {
+    /// Absolute path.
+    pub path: String,
+    /// What it holds afterwards.
+    pub content: Content,
+    /// Permission bits, setuid and sticky included. `None` keeps those of an existing file (0644 for a new one).
+    pub mode: Option<u32>,
+    /// Owner by name. `None` keeps the owner of an existing file (root for a new one).
+    pub owner: Option<Owner>,
+    /// Also give this owner to parent directories that have to be created (the peer's `write_files` does).
+    #[serde(default)]
+    pub own_parents: bool,
+}
+
+/// A change to some lines of a text file; applying it twice equals applying it once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "edit")]
+pub enum Edit {
+    /// Appends `line` unless it or one of `unless` stands there as a line (white space trimmed).
+    EnsureLine {
+        /// The line, without newline.
+        line: String,
+        /// Lines that make it unnecessary.
+        unless: Vec<String>,
+    },
+    /// Appends a block of lines unless the same block stands there.
+    EnsureBlock {
+        /// The block; ends in a newline.
+        block: Secret<String>,
+        /// Text for the head of a file that has to be created.
+        header: String,
+    },
+    /// Sets `keyword<separator>value`: the first line with the keyword is replaced, later ones are commented out as duplicates
+    /// are dropped; none: appended. Keywords compare without case.
+    SetKeyword {
+        /// `PasswordAuthentication`, `LANG`.
+        keyword: String,
+        /// `" "` or `"="`.
+        separator: String,
+        /// New value.
+        value: String,
+    },
+    /// Takes the comment mark off `# line` (or appends the line).
+    Uncomment {
+        /// `de_DE.UTF-8 UTF-8`.
+        line: String,
+    },
+    /// Names for an address in `/etc/hosts` form: other names of that address on other lines stay.
+    HostsEntry {
+        /// `127.0.1.1`.
+        address: String,
+        /// Names, canonical first.
+        names: Vec<String>,
+    },
+    /// Puts `prefix` before every line that is neither a comment nor already prefixed.
+    PrefixLines {
+        /// `!` for ca-certificates.conf.
+        prefix: String,
+    },
+    /// The hostname file: comments stay, the name is replaced.
+    HostnameFile {
+        /// Short name.
+        name: String,
+    },
+}
+
+/// A new account, as `useradd` makes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct CreateUser {
+    /// Login name.
+    pub name: String,
+    /// `--comment`.
+    pub gecos: Option<String>,
+    /// `--home-dir`.
+    pub home: Option<String>,
+    /// `--gid`.
+    pub primary_group: Option<String>,
+    /// `--uid`.
+    pub uid: Option<u32>,
+    /// `--groups`.
+    pub groups: Vec<String>,
+    /// Password hash: set through `chpasswd -e`, never by an argument.
+    pub password_hash: Option<Secret<String>>,
+    /// `--shell`.
+    pub shell: Option<String>,
+    /// `--expiredate`.
+    pub expire_date: Option<String>,
+    /// `--inactive`.
+    pub inactive: Option<String>,
+    /// `--selinux-user`.
+    pub selinux_user: Option<String>,
+    /// `--system`.
+    pub system: bool,
+    /// `-m`, or `-M` where false.
+    pub create_home: bool,
+    /// `--no-user-group`.
+    pub no_user_group: bool,
+    /// `--no-log-init`.
+    pub no_log_init: bool,
+}
+
+/// How a password is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "form", content = "value")]
+pub enum NewPassword {
+    /// In clear; hashed by `chpasswd`.
+    Plain(Secret<String>),
+    /// A crypt(5) hash.
+    Hash(Secret<String>),
+    /// Made up at run time and shown on the console only.
+    Random,
+}
+
+/// Whether an account can log in by password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PasswordLock {
+    /// `passwd -l`.
+    Lock,
+    /// `passwd -u`, only where a password is set.
+    Unlock,
+}
+
+/// What an interrupted item means at the next boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInterrupt {
+    /// Run it again, and say so.
+    #[default]
+    Rerun,
+    /// Leave it, count it as done with a warning.
+    Skip,
+    /// Stop the run.
+    Stop,
+}
+
+/// Whether the text of an item stops the machine itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopsMachine {
+    /// By an orderly reboot, poweroff or halt.
+    Orderly,
+    /// By force (`reboot -f`, sysrq): nothing gets to know beforehand.
+    Forced,
+}
+
+/// One item of `runcmd` or `bootcmd`. Adjacent items of one script are run by one shell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptItem {
+    /// The script: `runcmd`, `bootcmd`, `PHASE.runcmd`.
+    pub script: String,
+    /// Digest of the whole script: a change anywhere makes it another script.
+    pub script_digest: String,
+    /// First item of this step, from 1, as the user counts them.
+    pub first: u32,
+    /// Last item: differs from `first` where several items only parse jointly.
+    pub last: u32,
+    /// How many items the script has.
+    pub total: u32,
+    /// Shell text.
+    pub text: Secret<String>,
+    /// The text with what looks like a secret masked, one line: what is shown.
+    pub shown: String,
+    /// Only defines things (functions, aliases, `set`, `trap`, `ulimit`, `exec` redirections): replayed into a resumed shell.
+    pub definition: bool,
+    /// Stops the machine.
+    pub stops_machine: Option<StopsMachine>,
+    /// State that a resume after this item could not bring back (functions defined beside other work ...).
+    #[serde(default)]
+    pub lost_on_resume: Vec<String>,
+    /// Environment beside the usual one.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// A command with arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Command {
+    /// Program and arguments; never a secret.
+    pub argv: Vec<String>,
+    /// What it reads.
+    pub stdin: Option<Secret<String>>,
+    /// Environment beside the usual one.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Exit codes that mean success.
+    pub accept: Vec<i32>,
+    /// Running it twice equals running it once.
+    pub idempotent: bool,
+    /// What it is for, in a few words: "update the certificate store".
+    pub purpose: String,
+}
+
+/// What to do with a systemd unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitAction {
+    /// `enable`.
+    Enable,
+    /// `start`.
+    Start,
+    /// `restart`.
+    Restart,
+    /// `restart`, only where it is active.
+    TryRestart,
+    /// `reload-or-restart`, only where it is active.
+    TryReload,
+}
+
+/// A package as apt names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// `nginx`, `name=1.2`, `name/suite`, `name-`, `task^`.
+    pub spec: String,
+    /// Where the user wrote it.
+    #[serde(default)]
+    pub origin: Option<String>,
+}
+
+/// `power_state.condition`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "condition", content = "value")]
+pub enum Condition {
+    /// Always, or never.
+    Constant(bool),
+    /// A shell command: 0 go, 1 do not, anything else: warn and do not.
+    Shell(Secret<String>),
+    /// The same as program and arguments.
+    Argv(Vec<String>),
+}
+
+/// `power_state.mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PowerMode {
+    /// Power off.
+    Poweroff,
+    /// Reboot.
+    Reboot,
+    /// Halt.
+    Halt,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "op")]
+pub enum Operation {
+    /// Writes a whole file atomically.
+    WriteFile(WriteFile),
+    /// Appends to a file (or creates it). Not repeated blindly: the length before is in the intent.
+    AppendFile(WriteFile),
+    /// Downloads into a file.
+    Download {
+        /// `http:`, `https:` or `file:` URL.
+        url: String,
+        /// Request headers; values are secrets.
+        headers: BTreeMap<String, Secret<String>>,
+        /// Where it goes; its `content` is used if the download fails and is not empty.
+        file: WriteFile,
+        /// Append instead of replace.
+        append: bool,
+    },
+    /// Changes some lines of a text file, atomically.
+    EditFile {
+        /// Absolute path.
+        path: String,
+        /// The change.
+        change: Edit,
+        /// Permission bits for a file that has to be created, and, where `force_mode`, for any.
+        mode: u32,
+        /// Also set `mode` on an existing file.
+        #[serde(default)]
+        force_mode: bool,
+    },
+    /// Removes files by path; the last component may hold `*`.
+    RemoveFiles {
+        /// Absolute paths or patterns.
+        paths: Vec<String>,
+    },
+    /// Makes a directory, with parents.
+    Directory {
+        /// Absolute path.
+        path: String,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        owner: Option<Owner>,
+    },
+    /// A symbolic link, replaced atomically.
+    Symlink {
+        /// Where the link stands.
+        path: String,
+        /// What it points to.
+        target: String,
+    },
+    /// Runtime and stored hostname.
+    Hostname {
+        /// The name given to the kernel.
+        name: String,
+    },
+    /// `groupadd`.
+    Group {
+        /// Group name.
+        name: String,
+        /// `--system`.
+        #[serde(default)]
+        system: bool,
+    },
+    /// `usermod -a -G`.
+    GroupMembers {
+        /// Group name.
+        group: String,
+        /// Users; those that do not exist are reported.
+        users: Vec<String>,
+    },
+    /// `useradd`; an existing account is left as it is.
+    User(CreateUser),
+    /// `chpasswd`.
+    Password {
+        /// Login name.
+        user: String,
+        /// The password.
+        password: NewPassword,
+        /// Must be changed at first login.
+        expire: bool,
+    },
+    /// Locks or unlocks password login.
+    PasswordLock {
+        /// Login name.
+        user: String,
+        /// Which.
+        lock: PasswordLock,
+    },
+    /// Merges keys into a user's authorized_keys, as that user.
+    AuthorizedKeys {
+        /// Login name.
+        user: String,
+        /// Key lines.
+        keys: Vec<String>,
+        /// Options put before every key.
+        options: Option<String>,
+    },
+    /// `ssh-keygen` for a host key that does not exist.
+    SshHostKey {
+        /// `rsa`, `ecdsa`, `ed25519`.
+        kind: String,
+    },
+    /// Shows host-key fingerprints on the console.
+    ShowHostKeys,
+    /// An OpenPGP key from a key server into a keyring file.
+    AptKey {
+        /// Key id or fingerprint.
+        keyid: String,
+        /// Key server.
+        keyserver: String,
+        /// Keyring file.
+        path: String,
+    },
+    /// `debconf-set-selections`.
+    Debconf {
+        /// Selections text.
+        selections: Secret<String>,
+    },
+    /// `apt-get update`.
+    AptUpdate,
+    /// `apt-get dist-upgrade`.
+    AptUpgrade,
+    /// `apt-get install`; names that do not exist are isolated and reported, the rest is installed.
+    InstallPackages {
+        /// Packages in the user's order.
+        packages: Vec<Package>,
+    },
+    /// Runs a command.
+    Command(Command),
+    /// Runs one item of a script.
+    ScriptItem(ScriptItem),
+    /// Runs an executable file.
+    RunFile {
+        /// Absolute path.
+        path: String,
+        /// Environment beside the usual one.
+        #[serde(default)]
+        env: BTreeMap<String, String>,
+    },
+    /// Runs every executable of a directory in byte order; each has its own record.
+    RunDirectory {
+        /// Absolute path.
+        path: String,
+    },
+    /// A systemd unit.
+    Unit {
+        /// Unit name.
+        unit: String,
+        /// What to do.
+        action: UnitAction,
+        /// Nothing to do where the unit does not exist.
+        #[serde(default)]
+        optional: bool,
+    },
+    /// Reboots now if packages asked for it; the run goes on after it.
+    RebootIfRequired,
+    /// Shows a text on the console and in the log. `$UPTIME`, `$TIMESTAMP`, `$VERSION`, `$DATASOURCE` are filled in.
+    Message {
+        /// Template.
+        template: String,
+    },
+    /// Powers off, halts or reboots after the run.
+    PowerState {
+        /// Which.
+        mode: PowerMode,
+        /// Minutes, or now.
+        delay_minutes: u32,
+        /// Shown to logged-in users.
+        message: Option<String>,
+        /// Seconds to wait for the run's own end.
+        timeout_seconds: u64,
+        /// Whether to.
+        condition: Condition,
+    },
+}
+
+/// What undoing an operation means; shown by `plan`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// Put back exactly what was there.
+    Restored(&'static str),
+    /// Nothing was changed.
+    Nothing,
+    /// Cannot be undone, and why.
+    None(&'static str),
+}
+
+fn plural(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+fn mode_and_owner(file: &WriteFile) -> String {
+    let mut out = plural(file.content.expose().0.len(), "byte");
+    if let Some(mode) = file.mode {
+        out.push_str(&format!(", {mode:04o}"));
+    }
+    if let Some(owner) = &file.owner {
+        let half = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".into());
+        out.push_str(&format!(", {}:{}", half(&owner.user), half(&owner.group)));
+    }
+    out
+}
+
+impl Operation {
+    /// What it does, as one line without secrets.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::WriteFile(file) => format!("write {} ({})", file.path, mode_and_owner(file)),
+            Self::AppendFile(file) => format!("append to {} ({})", file.path, mode_and_owner(file)),
+            Self::Download { url, file, append, .. } => {
+                let verb = if *append { "append to" } else { "write" };
+                format!("{verb} {} from {}", file.path, crate::redact::url(url))
+            }
+            Self::EditFile { path, change, .. } => format!("edit {path}: {}", change.describe()),
+            Self::RemoveFiles { paths } => format!("remove {}", paths.join(" ")),
+            Self::Directory { path, mode, .. } => format!("make directory {path} ({mode:04o})"),
+            Self::Symlink { path, target } => format!("link {path} to {target}"),
+            Self::Hostname { name } => format!("set the hostname to {name}"),
+            Self::Group { name, .. } => format!("create group {name}"),
+            Self::GroupMembers { group, users } => format!("add {} to group {group}", users.join(", ")),
+            Self::User(user) => user.describe(),
+            Self::Password { user, password, expire } => {
+                let how = match password {
+                    NewPassword::Plain(_) => "password",
+                    NewPassword::Hash(_) => "password hash",
+                    NewPassword::Random => "random password",
+                };
+                format!("set the {how} of {user}{}", if *expire { ", to be changed at first login" } else { "" })
+            }
+            Self::PasswordLock { user, lock } => match lock {
+                PasswordLock::Lock => format!("lock password login of {user}"),
+                PasswordLock::Unlock => format!("unlock password login of {user}"),
+            },
+            Self::AuthorizedKeys { user, keys, options } => {
+                let with = if options.is_some() { ", with options" } else { "" };
+                format!("authorize {} for {user}{with}", plural(keys.len(), "SSH key"))
+            }
+            Self::SshHostKey { kind } => format!("generate the {kind} SSH host key"),
+            Self::ShowHostKeys => "show SSH host-key fingerprints on the console".into(),
+            Self::AptKey { keyid, keyserver, path } => format!("fetch key {keyid} from {keyserver} into {path}"),
+            Self::Debconf { .. } => "set debconf selections".into(),
+            Self::AptUpdate => "update the package lists".into(),
+            Self::AptUpgrade => "upgrade all packages".into(),
+            Self::InstallPackages { packages } => {
+                let names: Vec<_> = packages.iter().map(|p| p.spec.as_str()).collect();
+                format!("install {}", names.join(" "))
+            }
+            Self::Command(command) => format!("{}: {}", command.purpose, command.argv.join(" ")),
+            Self::ScriptItem(item) => item.describe(),
+            Self::RunFile { path, .. } => format!("run {path}"),
+            Self::RunDirectory { path } => format!("run the scripts in {path}"),
+            Self::Unit { unit, action, .. } => match action {
+                UnitAction::Enable => format!("enable {unit}"),
+                UnitAction::Start => format!("start {unit}"),
+                UnitAction::Restart => format!("restart {unit}"),
+                UnitAction::TryRestart => format!("restart {unit} if it runs"),
+                UnitAction::TryReload => format!("reload {unit} if it runs"),
+            },
+            Self::RebootIfRequired => "reboot if an upgrade asks for it, then go on".into(),
+            Self::Message { .. } => "show the final message".into(),
+            Self::PowerState { mode, delay_minutes, .. } => {
+                let verb = match mode {
+                    PowerMode::Poweroff => "power off",
+                    PowerMode::Reboot => "reboot",
+                    PowerMode::Halt => "halt",
+                };
+                match delay_minutes {
+                    0 => format!("{verb} when the run has ended"),
+                    n => format!("{verb} {} after the run has ended", plural(*n as usize, "minute")),
+                }
+            }
+        }
+    }
+
+    /// What undoing it means.
+    pub const fn undo(&self) -> Undo {
+        match self {
+            Self::WriteFile(_)
+            | Self::AppendFile(_)
+            | Self::Download { .. }
+            | Self::EditFile { .. }
+            | Self::RemoveFiles { .. }
+            | Self::Symlink { .. }
+            | Self::AuthorizedKeys { .. }
+            | Self::AptKey { .. } => Undo::Restored("the file as it was is kept and put back"),
+            Self::Directory { .. } => Undo::Restored("removed if landfall made it and it is empty"),
+            Self::Hostname { .. } => Undo::Restored("the name before is put back"),
+            Self::Group { .. } => Undo::Restored("removed if landfall made it"),
+            Self::GroupMembers { .. } => Undo::Restored("members that were added are taken out"),
+            Self::User(_) => Undo::Restored("the account is removed if landfall made it; a home that existed stays"),
+            Self::Password { .. } | Self::PasswordLock { .. } => Undo::Restored("the shadow entry before is put back"),
+            Self::SshHostKey { .. } => Undo::Restored("removed if landfall made it"),
+            Self::Debconf { .. } => Undo::None("debconf keeps no earlier answers"),
+            Self::AptUpdate | Self::ShowHostKeys | Self::Message { .. } => Undo::Nothing,
+            Self::AptUpgrade => Undo::None("older versions may no longer be offered"),
+            Self::InstallPackages { .. } => Undo::None("maintainer scripts cannot be undone"),
+            Self::Command(_) => Undo::None("a command's effects are not known"),
+            Self::ScriptItem(_) | Self::RunFile { .. } | Self::RunDirectory { .. } => {
+                Undo::None("a script's effects are not known")
+            }
+            Self::Unit { .. } => Undo::None("a restarted service stays restarted"),
+            Self::RebootIfRequired | Self::PowerState { .. } => Undo::None("a reboot cannot be undone"),
+        }
+    }
+
+    /// Whether applying it twice equals applying it once, so that an interrupted one is simply applied again.
+    pub const fn is_idempotent(&self) -> bool {
+        match self {
+            Self::AppendFile(_)
+            | Self::ScriptItem(_)
+            | Self::RunFile { .. }
+            | Self::RunDirectory { .. }
+            | Self::RebootIfRequired
+            | Self::PowerState { .. } => false,
+            Self::Password { password, .. } => !matches!(password, NewPassword::Random),
+            Self::Download { append, .. } => !*append,
+            Self::Command(command) => command.idempotent,
+            _ => true,
+        }
+    }
+
+    /// Whether a child process does the work, so that what it wrote has to be synced before the outcome is recorded.
+    pub const fn uses_child(&self) -> bool {
+        !matches!(
+            self,
+            Self::WriteFile(_)
+                | Self::AppendFile(_)
+                | Self::Download { .. }
+                | Self::EditFile { .. }
+                | Self::RemoveFiles { .. }
+                | Self::Directory { .. }
+                | Self::Symlink { .. }
+                | Self::AuthorizedKeys { .. }
+                | Self::ShowHostKeys
+                | Self::Message { .. }
+        )
+    }
+}
+
+impl Edit {
+    /// What the change is, without secrets.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::EnsureLine { line, .. } => format!("make sure of the line \"{line}\""),
+            Self::EnsureBlock { block, .. } => {
+                format!("make sure of {}", plural(block.expose().lines().count(), "line"))
+            }
+            Self::SetKeyword { keyword, separator, value } => format!("set {keyword}{separator}{value}"),
+            Self::Uncomment { line } => format!("enable \"{line}\""),
+            Self::HostsEntry { address, names } => format!("{address} is {}", names.join(" ")),
+            Self::PrefixLines { prefix } => format!("put {prefix} before every entry"),
+            Self::HostnameFile { name } => format!("name {name}"),
+        }
+    }
+}
+
+impl CreateUser {
+    fn describe(&self) -> String {
+        let mut out = format!("create user {}", self.name);
+        let mut details = Vec::new();
+        if let Some(uid) = self.uid {
+            details.push(format!("uid {uid}"));
+        }
+        if !self.groups.is_empty() {
+            details.push(format!("groups {}", self.groups.join(",")));
+        }
+        if let Some(shell) = &self.shell {
+            details.push(format!("shell {shell}"));
+        }
+        if self.system {
+            details.push("system account".into());
+        }
+        if !details.is_empty() {
+            out.push_str(&format!(" ({})", details.join(", ")));
+        }
+        out
+    }
+}
+
+impl ScriptItem {
+    /// `3` or `3-5`: the items as the user counts them.
+    pub fn range(&self) -> String {
+        if self.first == self.last {
+            self.first.to_string()
+        } else {
+            format!("{}-{}", self.first, self.last)
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("{} item {} of {}: {}", self.script, self.range(), self.total, self.shown)
+    }
+}

@@ -1,0 +1,152 @@
+//! Takes secrets out of text that is going to be shown: by value, where they are known, and by pattern, where they are not.
+
+use crate::secret::MASK;
+
+/// Known secret values, longest first, so that one that contains another is masked whole.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    values: Vec<String>,
+}
+
+/// Shorter values would mask ordinary words.
+const SHORTEST_SECRET: usize = 4;
+
+impl Redactor {
+    /// A redactor for these values.
+    pub fn new(values: impl IntoIterator<Item = String>) -> Self {
+        let mut values: Vec<String> = values
+            .into_iter()
+            .flat_map(|value| value.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
+            .filter(|value| value.len() >= SHORTEST_SECRET)
+            .collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.dedup();
+        Self { values }
+    }
+
+    /// `text` with every known value and everything that looks like a secret masked.
+    pub fn apply(&self, text: &str) -> String {
+        let mut out = text.to_owned();
+        for value in &self.values {
+            if out.contains(value.as_str()) {
+                out = out.replace(value.as_str(), MASK);
+            }
+        }
+        patterns(&out)
+    }
+}
+
+/// A URL without its user information and without the values of its query.
+pub fn url(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (authority, tail) = match rest.find(['/', '?', '#']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let authority = match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{MASK}@{host}"),
+        None => authority.to_owned(),
+    };
+    let tail = match tail.split_once('?') {
+        Some((path, _)) => format!("{path}?{MASK}"),
+        None => tail.to_owned(),
+    };
+    format!("{scheme}://{authority}{tail}")
+}
+
+const WORDS: [&str; 10] =
+    ["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "api-key", "access_key", "private_key"];
+
+/// Masks what looks like a secret in a command or a log line: `password=X`, `--token X`, `Bearer X`, `user:X@host`, `-u user:X`.
+pub fn patterns(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut mask_next = false;
+    for (at, piece) in split_keeping_blanks(text).into_iter().enumerate() {
+        if piece.trim().is_empty() {
+            out.push_str(piece);
+            continue;
+        }
+        let _ = at;
+        if mask_next && !piece.starts_with('-') {
+            out.push_str(MASK);
+            mask_next = closes_nothing(piece);
+            continue;
+        }
+        mask_next = false;
+        let lower = piece.to_ascii_lowercase();
+        if lower.ends_with("bearer") || lower.ends_with("basic") && out.to_ascii_lowercase().contains("authorization") {
+            mask_next = true;
+        }
+        out.push_str(&mask_word(piece, &lower, &mut mask_next));
+    }
+    out
+}
+
+fn closes_nothing(_piece: &str) -> bool {
+    false
+}
+
+fn split_keeping_blanks(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    let mut blank = None;
+    for (at, ch) in text.char_indices() {
+        let is_blank = ch.is_whitespace();
+        if blank.is_some_and(|was| was != is_blank) {
+            pieces.push(&text[start..at]);
+            start = at;
+        }
+        blank = Some(is_blank);
+    }
+    pieces.push(&text[start..]);
+    pieces
+}
+
+fn mask_word(piece: &str, lower: &str, mask_next: &mut bool) -> String {
+    if piece.contains("://") && piece.contains('@') {
+        if let Some(at) = piece.find("://") {
+            let scheme_start = piece[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |i| i + 1);
+            return format!("{}{}", &piece[..scheme_start], url(&piece[scheme_start..]));
+        }
+    }
+    for word in WORDS {
+        let Some(found) = lower.find(word) else { continue };
+        let after = found + word.len();
+        let rest = &piece[after..];
+        let separator = rest.find(['=', ':']).filter(|at| rest[..*at].chars().all(|c| c.is_ascii_alphanumeric() || "_-\"'".contains(c)));
+        if let Some(at) = separator {
+            let value_at = after + at + 1;
+            if value_at >= piece.len() || piece[value_at..].chars().all(|c| "\"'".contains(c)) {
+                *mask_next = true;
+                return piece.to_owned();
+            }
+            return format!("{}{MASK}", &piece[..value_at]);
+        }
+        if piece.starts_with("--") && rest.is_empty() {
+            *mask_next = true;
+        }
+    }
+    piece.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_values_and_patterns_are_masked() {
+        let redactor = Redactor::new(["hunter2!".to_owned(), "abc".to_owned()]);
+        for (text, expected) in [
+            ("echo hunter2! abc", "echo *** abc"),
+            ("curl https://bob:pw@example.org/x?token=1", "curl https://***@example.org/x?***"),
+            ("mysql --password=geheim -u root", "mysql --password=*** -u root"),
+            ("tool --token geheim next", "tool --token *** next"),
+            ("curl -H 'Authorization: Bearer geheim' x", "curl -H 'Authorization: Bearer *** x"),
+            ("DB_PASSWORD=geheim run", "DB_PASSWORD=*** run"),
+            ("passwd: geheim", "passwd: ***"),
+            ("cat /etc/passwd", "cat /etc/passwd"),
+        ] {
+            assert_eq!(redactor.apply(text), expected);
+        }
+    }
+}
