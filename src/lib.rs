@@ -1,3 +1,13 @@
+//! landfall: a cloud-init compatible first-boot provisioner that survives having the plug pulled.
+//!
+//! Data flows one way: bytes -> parts -> merged document -> typed config -> plan -> engine -> host.
+//! Each layer imports only layers to its right; [`host`] is the only code that touches the operating system.
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod error;
+pub mod facts;
+pub mod modules;
+pub mod plan;
+pub mod redact;
+pub mod secret;

@@ -4,6 +4,7 @@
 //! `config/typed`, a function here that turns it into steps, a line in [`MODULES`], a table of tests beside the function.
 
 mod steps;
+mod write_files;
 
 pub use steps::{StepBuilder, Steps};
 
@@ -26,4 +27,12 @@ pub struct Module {
 }
 
 /// Every module in the order it is run, which is the peer's.
-pub const MODULES: &[Module] = &[];
+pub const MODULES: &[Module] = &[write_files::EARLY, write_files::DEFERRED];
+
+/// Plans a whole configuration in the order of [`MODULES`].
+pub fn plan_all(config: &CloudConfig, facts: &Facts, steps: &mut Steps) {
+    for module in MODULES {
+        steps.module(module.name, module.stage, module.frequency);
+        (module.plan)(config, facts, steps);
+    }
+}

@@ -1,0 +1,163 @@
+//! `write_files`.
+
+use std::collections::BTreeMap;
+
+use base64::prelude::{Engine as _, BASE64_STANDARD};
+
+use super::reader::{FromNode, Reader};
+use crate::config::node::{Node, Value};
+use crate::secret::Secret;
+
+crate::record! {
+    /// One entry of `write_files`.
+    pub struct FileEntry {
+        /// Where it goes.
+        required path: String,
+        /// What it holds.
+        optional content: RawContent,
+        /// How `content` is encoded.
+        default encoding: Encoding,
+        /// Where the content is fetched from.
+        optional source: FileSource,
+        /// `user[:group]` by name.
+        optional owner: String,
+        /// Permission bits.
+        optional permissions: FileMode,
+        /// Append instead of replace.
+        default append: bool,
+        /// After users and packages.
+        default defer: bool,
+    }
+}
+
+crate::record! {
+    /// `source` of a `write_files` entry.
+    pub struct FileSource {
+        /// `http:`, `https:`, `file:` URL or path.
+        required uri: String,
+        /// Request headers.
+        default headers: Headers,
+    }
+}
+
+/// Request headers; the values may be tokens.
+#[derive(Clone, Debug, Default)]
+pub struct Headers(pub BTreeMap<String, Secret<String>>);
+
+impl FromNode for Headers {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
+        let mut headers = BTreeMap::new();
+        for entry in entries {
+            headers.insert(entry.key.source_text(), Secret::new(entry.value.source_text()));
+        }
+        Some(Self(headers))
+    }
+}
+
+/// Bytes as the user wrote them.
+#[derive(Clone, Debug)]
+pub struct RawContent(pub Secret<Vec<u8>>);
+
+impl FromNode for RawContent {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Bytes(bytes) => Some(Self(Secret::new(bytes.clone()))),
+            _ => String::from_node(node, reader).map(|text| Self(Secret::new(text.into_bytes()))),
+        }
+    }
+}
+
+/// How content is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// As it stands.
+    #[default]
+    Plain,
+    /// base64.
+    Base64,
+    /// gzip.
+    Gzip,
+    /// gzip inside base64.
+    GzipBase64,
+}
+
+impl FromNode for Encoding {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = String::from_node(node, reader)?;
+        Some(match text.trim().to_ascii_lowercase().as_str() {
+            "text/plain" => Self::Plain,
+            "b64" | "base64" => Self::Base64,
+            "gz" | "gzip" => Self::Gzip,
+            "gz+b64" | "gzip+b64" | "gz+base64" | "gzip+base64" => Self::GzipBase64,
+            _ => {
+                let message = format!("unknown encoding `{text}`: the content is taken as it stands");
+                reader.report.warning("value", message).at(&node.origin).help("use b64, gz or gz+b64");
+                Self::Plain
+            }
+        })
+    }
+}
+
+impl Encoding {
+    /// Decodes `bytes`; at most `limit` bytes come out.
+    pub fn decode(self, bytes: &[u8], limit: u64) -> Result<Vec<u8>, String> {
+        let unbase = |bytes: &[u8]| {
+            let compact: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            BASE64_STANDARD.decode(compact).map_err(|error| format!("not base64: {error}"))
+        };
+        match self {
+            Self::Plain => Ok(bytes.to_vec()),
+            Self::Base64 => unbase(bytes),
+            Self::Gzip => gunzip(bytes, limit),
+            Self::GzipBase64 => gunzip(&unbase(bytes)?, limit),
+        }
+    }
+}
+
+fn gunzip(bytes: &[u8], limit: u64) -> Result<Vec<u8>, String> {
+    use std::io::Read as _;
+    let mut out = Vec::new();
+    flate2::read::MultiGzDecoder::new(bytes)
+        .take(limit + 1)
+        .read_to_end(&mut out)
+        .map_err(|error| format!("not gzip: {error}"))?;
+    if out.len() as u64 > limit {
+        return Err(format!("more than {limit} bytes when unpacked"));
+    }
+    Ok(out)
+}
+
+/// Permission bits as `write_files` takes them: a string is octal, a number is what YAML read (so `0644` is octal, `644` is not).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMode(pub u32);
+
+impl FromNode for FileMode {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let bits = match &node.value {
+            Value::Int(number) => {
+                let written = node.source_text();
+                if !written.starts_with('0') && written.chars().all(|c| ('0'..='7').contains(&c)) && written.len() >= 3 {
+                    let message = format!("{} `{written}` is a decimal number: mode {number:04o}", reader.path());
+                    reader.report.warning("mode", message).at(&node.origin).help(format!("write '0{written}' in quotes"));
+                }
+                u32::try_from(*number).ok()
+            }
+            Value::Float(number) => Some(*number as u32),
+            Value::Str(text) => {
+                let digits = text.trim();
+                let digits = digits.strip_prefix("0o").or_else(|| digits.strip_prefix("0O")).unwrap_or(digits);
+                u32::from_str_radix(digits, 8).ok()
+            }
+            _ => return reader.mismatch(node, "permission bits, as in '0644'"),
+        };
+        match bits.filter(|bits| *bits <= 0o7777) {
+            Some(bits) => Some(Self(bits)),
+            None => {
+                let message = format!("{} are not permission bits: 0644 is used", reader.path());
+                reader.report.warning("mode", message).at(&node.origin).help("write them as '0644'");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `runcmd` and `bootcmd`.
+
+use super::reader::{FromNode, Reader};
+use crate::config::node::{Node, Origin, Value};
+use crate::secret::Secret;
+
+/// One item of a script, as shell text.
+#[derive(Clone, Debug)]
+pub struct ScriptLine {
+    /// Its number from 1, as the user counts (items left out count too).
+    pub number: u32,
+    /// Shell text: a string as it stands, a list with every element quoted.
+    pub text: Secret<String>,
+    /// Its place.
+    pub origin: Origin,
+}
+
+/// The items of a script.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptItems {
+    /// Items that can be run.
+    pub items: Vec<ScriptLine>,
+    /// Numbers of items that cannot: reported, counted as failed.
+    pub bad: Vec<(u32, Origin)>,
+}
+
+impl FromNode for ScriptItems {
+    /// A list of strings and lists. The peer loses the whole script over one number or mapping; here only that item is lost,
+    /// and a number or truth value is run as written.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(items) = node.as_seq() else { return reader.mismatch(node, "a list of commands") };
+        let mut script = Self::default();
+        for (at, item) in items.iter().enumerate() {
+            let number = at as u32 + 1;
+            if item.is_null() {
+                continue;
+            }
+            let text = reader.within(&format!("[{at}]"), |reader| match &item.value {
+                Value::Seq(words) => quote_words(words, reader),
+                _ => String::from_node(item, reader),
+            });
+            match text {
+                Some(text) => {
+                    script.items.push(ScriptLine { number, text: Secret::new(text), origin: item.origin.clone() });
+                }
+                None => script.bad.push((number, item.origin.clone())),
+            }
+        }
+        Some(script)
+    }
+}
+
+fn quote_words(words: &[Node], reader: &mut Reader<'_>) -> Option<String> {
+    let mut quoted = Vec::with_capacity(words.len());
+    for word in words {
+        if !word.is_scalar() {
+            return reader.mismatch(word, "a string");
+        }
+        quoted.push(quote(&word.python_str()));
+    }
+    Some(quoted.join(" "))
+}
+
+/// One word in single quotes, as `sh` reads them.
+pub fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
