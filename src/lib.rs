@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod engine;
 pub mod error;
 pub mod facts;
+pub mod host;
 pub mod modules;
 pub mod plan;
 pub mod redact;

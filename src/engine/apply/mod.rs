@@ -1,0 +1,149 @@
+//! The only interpreter of [`Operation`]: what each one means on a host.
+//!
+//! For every operation: `check` (is it so already?), `prior` (what undoing it needs, recorded before the change), `apply`,
+//! `verify` (is it so now?). None of them retries, journals or decides what a failure means.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Failure;
+use crate::host::files::Attributes;
+use crate::host::Host;
+use crate::plan::Operation;
+
+/// What interpreting an operation needs beside it.
+pub struct Context<'c> {
+    /// The host.
+    pub host: &'c Host,
+    /// Where children's output goes (0600, inside the state directory).
+    pub output: PathBuf,
+    /// Environment of children: run id, phase, step, attempt.
+    pub env: BTreeMap<String, String>,
+    /// Wall-clock limit of one child, if the step has one.
+    pub deadline: Option<Duration>,
+    /// Directory of backups by content (0700).
+    pub backups: String,
+    /// Instance id and datasource, for messages and scripts.
+    pub instance: String,
+    /// Short name of the datasource.
+    pub datasource: String,
+    /// Tells the console and the log something while it goes on: who is waited for.
+    pub say: &'c dyn Fn(&str),
+}
+
+/// Whether an operation has anything to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// The host is as the operation would leave it.
+    Satisfied,
+    /// There is something to do.
+    Needed,
+}
+
+/// What an operation did.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Effect {
+    /// What a person should know, short: `installed 3 packages`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// What went less than well although it is done: the run is degraded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What stood at a path before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "was")]
+pub enum PriorFile {
+    /// Nothing.
+    Absent,
+    /// A file; its bytes are in the backups under their SHA-256.
+    File {
+        /// SHA-256 of the bytes, hex.
+        sha256: String,
+        /// Mode, owner, group.
+        attributes: Attributes,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Its target.
+        target: String,
+    },
+    /// A directory.
+    Directory,
+}
+
+/// What undoing an operation needs; recorded durably before the change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "prior")]
+pub enum Prior {
+    /// Nothing to undo, or no undo.
+    None,
+    /// Files as they were, and directories that did not exist (outermost first).
+    Files {
+        /// Path and what stood there.
+        files: Vec<(String, PriorFile)>,
+        /// Directories that will be made.
+        new_directories: Vec<String>,
+    },
+    /// The hostname before.
+    Hostname {
+        /// Kernel's.
+        running: String,
+        /// `/etc/hostname`.
+        file: PriorFile,
+    },
+    /// An account that did not exist.
+    NewUser {
+        /// Login name.
+        name: String,
+        /// Its home existed before.
+        home_existed: bool,
+    },
+    /// A group that did not exist.
+    NewGroup {
+        /// Group name.
+        name: String,
+    },
+    /// Members that were not in the group.
+    NewMembers {
+        /// Group name.
+        group: String,
+        /// Users.
+        users: Vec<String>,
+    },
+    /// A user's shadow line (stored in the 0700 state directory only).
+    Shadow {
+        /// Login name.
+        user: String,
+        /// The whole line.
+        line: crate::secret::Secret<String>,
+    },
+}
+
+/// Whether the host is already as the operation would leave it.
+pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Failure> {
+    let _ = (operation, context);
+    Ok(Checked::Needed)
+}
+
+/// What undoing the operation needs. Files that will be changed are copied into the backups, durably, here.
+pub fn prior(operation: &Operation, context: &Context<'_>) -> Result<Prior, Failure> {
+    let _ = (operation, context);
+    Ok(Prior::None)
+}
+
+/// Does it.
+pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Failure> {
+    let _ = context;
+    Err(Failure::new(crate::error::Kind::Unknown, format!("not interpreted: {}", operation.describe())))
+}
+
+/// Whether it is so now: as `check`, but saying what is not.
+pub fn verify(operation: &Operation, context: &Context<'_>) -> Result<(), Failure> {
+    let _ = (operation, context);
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Runs a plan: check -> intent -> apply -> verify -> outcome. It alone owns the journal, retry, deadlines, signals,
+//! and progress.
+
+pub mod apply;

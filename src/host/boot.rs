@@ -1,0 +1,28 @@
+//! Which boot this is, and what time.
+
+use super::Host;
+
+impl Host {
+    /// The kernel's id of this boot.
+    pub fn boot_id(&self) -> String {
+        fs_err::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
+    }
+
+    /// The kernel command line.
+    pub fn kernel_command_line(&self) -> String {
+        fs_err::read_to_string("/proc/cmdline").unwrap_or_default().trim().to_owned()
+    }
+
+    /// Seconds since boot.
+    pub fn uptime_seconds(&self) -> f64 {
+        fs_err::read_to_string("/proc/uptime")
+            .ok()
+            .and_then(|text| text.split_whitespace().next().and_then(|first| first.parse().ok()))
+            .unwrap_or(0.0)
+    }
+
+    /// Seconds since 1970, as the host's clock has it.
+    pub fn now(&self) -> f64 {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    }
+}

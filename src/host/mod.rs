@@ -1,0 +1,47 @@
+//! The only code that touches the operating system: files, processes, locks, accounts, apt and dpkg, systemd, network.
+//!
+//! Everything is rooted at a directory: `/` on a running host, an image's root with `--root`. Nothing here knows plans,
+//! journals or configuration.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod boot;
+pub mod fault;
+pub mod files;
+pub mod process;
+pub mod signals;
+
+use std::path::{Path, PathBuf};
+
+/// A host, or the root directory of one.
+#[derive(Clone, Debug)]
+pub struct Host {
+    root: PathBuf,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self { root: PathBuf::from("/") }
+    }
+}
+
+impl Host {
+    /// The host whose root directory is `root`.
+    pub fn rooted(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Whether this is the running system itself.
+    pub fn is_live(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    /// The root directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether systemd runs this host, so that units can be asked and started.
+    pub fn runs_systemd(&self) -> bool {
+        self.is_live() && Path::new("/run/systemd/system").is_dir()
+    }
+}

@@ -1,0 +1,362 @@
+//! The one way to run another program.
+//!
+//! A child gets a process group of its own, no terminal, and its output goes to a file or into memory: never through a pipe
+//! that a daemon it leaves behind could hold open. Deadlines and stops end the whole group, TERM first, then KILL.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{killpg, Signal};
+use nix::unistd::Pid;
+
+use super::{signals, Host};
+use crate::error::{Failure, Kind};
+use crate::secret::Secret;
+
+/// How long a group has between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(3);
+/// Output kept in memory.
+const CAPTURE_LIMIT: u64 = 4 << 20;
+/// Lines of output quoted in a failure.
+const TAIL_LINES: usize = 12;
+/// Where programs are looked for.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A program to run.
+#[derive(Clone, Debug, Default)]
+pub struct Spec {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Environment beside `PATH`, `HOME` and what landfall itself was started with.
+    pub env: BTreeMap<String, String>,
+    /// What it reads; nothing, by default.
+    pub stdin: Option<Secret<String>>,
+    /// Append stdout and stderr to this file (0600); otherwise stdout is captured and stderr goes into the failure.
+    pub output: Option<PathBuf>,
+    /// Wall-clock limit.
+    pub deadline: Option<Duration>,
+    /// Limit without a new byte in `output`.
+    pub silence: Option<Duration>,
+    /// Goes on although a stop was asked for (cleaning up).
+    pub ignore_stop: bool,
+}
+
+impl Spec {
+    /// `argv` with defaults.
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self { argv: argv.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// Sets one environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets what it reads.
+    #[must_use]
+    pub fn stdin(mut self, text: Secret<String>) -> Self {
+        self.stdin = Some(text);
+        self
+    }
+
+    /// Sends its output to a file.
+    #[must_use]
+    pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
+        self.output = Some(path.into());
+        self
+    }
+
+    /// Limits its time.
+    #[must_use]
+    pub const fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
+        self
+    }
+}
+
+/// Why a child was ended by us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The wall-clock limit.
+    Deadline(Duration),
+    /// The limit without output.
+    Silence(Duration),
+    /// A stop was asked for.
+    Stop,
+}
+
+/// How a child ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Exit code, or 128 + signal.
+    pub code: i32,
+    /// Captured stdout (empty where it went to a file).
+    pub stdout: String,
+    /// Last lines of what it said.
+    pub tail: Vec<String>,
+    /// Ended by us.
+    pub cut: Option<Cut>,
+    /// How long it ran.
+    pub elapsed: Duration,
+}
+
+impl Ended {
+    /// Ended by itself with exit code 0.
+    pub const fn success(&self) -> bool {
+        self.code == 0 && self.cut.is_none()
+    }
+
+    /// The failure this is, for what was run as `what`.
+    pub fn failure(&self, what: &str) -> Failure {
+        let mut failure = match self.cut {
+            Some(Cut::Deadline(limit)) => {
+                Failure::new(Kind::Timeout, format!("{what} did not end within {} s and was stopped", limit.as_secs()))
+            }
+            Some(Cut::Silence(limit)) => {
+                Failure::new(Kind::Timeout, format!("{what} said nothing for {} s and was stopped", limit.as_secs()))
+            }
+            Some(Cut::Stop) => Failure::new(Kind::Interrupted, format!("{what} was stopped by a signal to landfall")),
+            None if self.code > 128 => Failure::new(Kind::Exec, format!("{what} was killed by signal {}", self.code - 128)),
+            None if self.code == 127 => Failure::new(Kind::NotFound, format!("{what}: command not found (exit 127)")),
+            None => Failure::new(Kind::Exec, format!("{what} failed with exit {}", self.code)),
+        };
+        failure.exit = Some(self.code);
+        failure.output = self.tail.clone();
+        failure
+    }
+}
+
+impl Host {
+    /// Runs a program to its end. An error means it could not be started; its exit code is for the caller to judge.
+    pub fn run(&self, spec: &Spec) -> Result<Ended, Failure> {
+        let start = Instant::now();
+        let mut command = self.command(spec)?;
+        let log = direct_output(&mut command, spec)?;
+        let mut child = command.spawn().map_err(|error| Failure::io(format!("cannot start {}", spec.argv[0]), &error))?;
+        let group = i32::try_from(child.id()).unwrap_or(0);
+        signals::set_running_group(group);
+        let readers = (child.stdout.take().map(collect), child.stderr.take().map(collect));
+        feed(&mut child, spec);
+        let result = wait(&mut child, spec, start, log.as_ref());
+        signals::set_running_group(0);
+        let (status, cut) = result?;
+        let (stdout, stderr) = (collected(readers.0), collected(readers.1));
+        let tail = match &log {
+            Some((file, from)) => last_lines(&read_tail(file, *from)),
+            None if stderr.trim().is_empty() => last_lines(&stdout),
+            None => last_lines(&stderr),
+        };
+        Ok(Ended { code: exit_code(status), stdout, tail, cut, elapsed: start.elapsed() })
+    }
+
+    /// Runs a program whose failure is a failure.
+    pub fn run_ok(&self, spec: &Spec) -> Result<Ended, Failure> {
+        let ended = self.run(spec)?;
+        if ended.success() {
+            Ok(ended)
+        } else {
+            Err(ended.failure(&spec.argv.join(" ")))
+        }
+    }
+
+    /// The command with group, environment and root, its streams still to be set.
+    pub(super) fn command(&self, spec: &Spec) -> Result<Command, Failure> {
+        let Some(program) = spec.argv.first() else {
+            return Err(Failure::new(Kind::Input, "a command without a program"));
+        };
+        let mut command = if self.is_live() {
+            let mut command = Command::new(program);
+            command.args(&spec.argv[1..]);
+            command
+        } else {
+            let mut command = Command::new("chroot");
+            command.arg(self.root()).args(&spec.argv);
+            command
+        };
+        command.process_group(0).env("PATH", PATH).stdin(Stdio::null());
+        if std::env::var_os("HOME").is_none() {
+            command.env("HOME", "/root");
+        }
+        for name in ["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "JOURNAL_STREAM"] {
+            command.env_remove(name);
+        }
+        command.envs(&spec.env);
+        if spec.stdin.is_some() {
+            command.stdin(Stdio::piped());
+        }
+        Ok(command)
+    }
+}
+
+/// Exit code, or 128 + signal.
+pub fn exit_code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+type Log = Option<(PathBuf, u64)>;
+type Collector = Option<std::thread::JoinHandle<Vec<u8>>>;
+
+/// Sends a child's output to its file (which file, and its length before), or into pipes.
+fn direct_output(command: &mut Command, spec: &Spec) -> Result<Log, Failure> {
+    let Some(path) = &spec.output else {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        return Ok(None);
+    };
+    let failed = |error: std::io::Error| Failure::io("output of a child", &error);
+    let file = open_log(path)?;
+    let from = file.metadata().map_err(failed)?.len();
+    let again = file.try_clone().map_err(failed)?;
+    command.stdout(file.into_parts().0).stderr(again.into_parts().0);
+    Ok(Some((path.clone(), from)))
+}
+
+fn collect(mut pipe: impl std::io::Read + Send + 'static) -> Collector {
+    let read = move || {
+        let mut out = Vec::new();
+        let _ = (&mut pipe).take(CAPTURE_LIMIT).read_to_end(&mut out);
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        out
+    };
+    std::thread::Builder::new().stack_size(64 << 10).spawn(read).ok()
+}
+
+fn collected(collector: Option<Collector>) -> String {
+    let bytes = collector.flatten().and_then(|thread| thread.join().ok()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Opens an output file for appending, 0600.
+pub fn open_log(path: &std::path::Path) -> Result<fs_err::File, Failure> {
+    use fs_err::os::unix::fs::OpenOptionsExt as _;
+    fs_err::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| Failure::io("output file", &error))
+}
+
+fn feed(child: &mut Child, spec: &Spec) {
+    if let (Some(mut pipe), Some(text)) = (child.stdin.take(), &spec.stdin) {
+        let text = text.clone();
+        let write = move || {
+            let _ = pipe.write_all(text.expose().as_bytes());
+        };
+        let _ = std::thread::Builder::new().stack_size(64 << 10).spawn(write);
+    }
+}
+
+fn wait(child: &mut Child, spec: &Spec, start: Instant, log: Option<&(PathBuf, u64)>) -> Result<(ExitStatus, Option<Cut>), Failure> {
+    let failed = |error: std::io::Error| Failure::io("waiting for a child", &error);
+    let mut silence = Silence::new(log.map_or(0, |(_, from)| *from));
+    loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            return Ok((status, None));
+        }
+        let cut = if !spec.ignore_stop && signals::stop_requested().is_some() {
+            Some(Cut::Stop)
+        } else if let Some(limit) = spec.deadline.filter(|limit| start.elapsed() >= *limit) {
+            Some(Cut::Deadline(limit))
+        } else {
+            match (spec.silence, log) {
+                (Some(limit), Some((path, _))) if silence.lasts(path) >= limit => Some(Cut::Silence(limit)),
+                _ => None,
+            }
+        };
+        if let Some(cut) = cut {
+            return Ok((end_group(child)?, Some(cut)));
+        }
+        signals::wait(Duration::from_millis(500));
+    }
+}
+
+struct Silence {
+    size: u64,
+    since: Instant,
+}
+
+impl Silence {
+    fn new(size: u64) -> Self {
+        Self { size, since: Instant::now() }
+    }
+
+    fn lasts(&mut self, path: &std::path::Path) -> Duration {
+        let size = fs_err::metadata(path).map_or(self.size, |metadata| metadata.len());
+        if size != self.size {
+            self.size = size;
+            self.since = Instant::now();
+        }
+        self.since.elapsed()
+    }
+}
+
+/// Ends a child's whole group: TERM, a grace period, KILL.
+pub fn end_group(child: &mut Child) -> Result<ExitStatus, Failure> {
+    let failed = |error: std::io::Error| Failure::io("waiting for a child", &error);
+    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
+    let _ = killpg(group, Signal::SIGTERM);
+    let start = Instant::now();
+    while start.elapsed() < GRACE {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            return Ok(status);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = killpg(group, Signal::SIGKILL);
+    child.wait().map_err(failed)
+}
+
+/// What stands in an output file from `from` on, the last 16 KiB at most.
+pub fn read_tail(path: &std::path::Path, from: u64) -> String {
+    const MOST: u64 = 16 << 10;
+    let mut bytes = Vec::new();
+    if let Ok(mut file) = fs_err::File::open(path) {
+        let len = file.metadata().map_or(0, |metadata| metadata.len());
+        let _ = file.seek(SeekFrom::Start(from.max(len.saturating_sub(MOST))));
+        let _ = file.take(MOST).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The last lines with something in them, for a person.
+pub fn last_lines(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_and_exit_code_come_back() {
+        let ended = Host::default().run(&Spec::new(["sh", "-c", "echo out; echo err >&2; exit 3"])).expect("runs");
+        assert_eq!((ended.code, ended.stdout.as_str()), (3, "out\n"));
+        assert_eq!(ended.tail, ["err"]);
+        assert_eq!(ended.failure("x").kind, Kind::Exec);
+    }
+
+    #[test]
+    fn input_is_fed_and_a_deadline_ends_the_group() {
+        let spec = Spec::new(["cat"]).stdin(Secret::new("hello".into()));
+        assert_eq!(Host::default().run(&spec).expect("runs").stdout, "hello");
+        let spec = Spec::new(["sh", "-c", "sleep 60 & wait"]).deadline(Duration::from_millis(50));
+        let ended = Host::default().run(&spec).expect("runs");
+        assert!(matches!(ended.cut, Some(Cut::Deadline(_))));
+    }
+
+    #[test]
+    fn a_daemon_left_behind_does_not_hold_up_what_logs_to_a_file() {
+        let dir = tempfile::tempdir().expect("dir");
+        let spec = Spec::new(["sh", "-c", "echo started; sleep 5 &"]).output(dir.path().join("log"));
+        let ended = Host::default().run(&spec).expect("runs");
+        assert!(ended.elapsed < Duration::from_secs(4));
+        assert_eq!(ended.tail, ["started"]);
+    }
+}
