@@ -1,0 +1,98 @@
+#!/bin/bash
+# Prepares a Debian 12 or 13 machine for the boot and power tests.
+#
+#   tests/setup.sh          as root: installs the tools that are missing, builds what the cache lacks
+#   tests/setup.sh paths    prints "name<TAB>path" of everything cached; installs and builds nothing; exit 1 if something is missing
+#
+# The cache is ${LANDFALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landfall}. Its entries are named after a hash of the recipe that
+# made them, so checkouts with different recipes share one cache without disturbing each other.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${LANDFALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landfall}
+# shellcheck source=tests/lab/roots.sh
+. "$here/lab/roots.sh"
+# shellcheck source=tests/lab/repo.sh
+. "$here/lab/repo.sh"
+
+# tool:package, for every tool that a test, the package build or the demo calls
+tools="mmdebstrap:mmdebstrap dh:debhelper lintian:lintian ip:iproute2 mkfs.ext4:e2fsprogs mkfs.vfat:dosfstools mcopy:mtools
+  xorriso:xorriso apt-ftparchive:apt-utils dpkg-deb:dpkg dpkg-buildpackage:dpkg-dev gpg:gnupg qemu-system-x86_64:qemu-system-x86
+  qemu-img:qemu-utils unshare:util-linux nsenter:util-linux losetup:mount setpriv:util-linux flock:util-linux perl:perl-base
+  cc:gcc ssh-keygen:openssh-client"
+
+missing_packages() {
+  local pair
+  for pair in $tools; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"
+  done
+  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
+}
+
+install_tools() {
+  local missing
+  missing=$(missing_packages | sort -u)
+  [ -n "$missing" ] || return 0
+  echo "setup: installing" $missing
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -qq -o DPkg::Lock::Timeout=600 update
+  # shellcheck disable=SC2086 # one word a package
+  apt-get -qq -y -o DPkg::Lock::Timeout=600 --no-install-recommends install $missing >/dev/null
+}
+
+# name<TAB>path of every cache entry
+entries() {
+  local name
+  for name in $ROOT_NAMES; do
+    printf '%s\t%s\n' "$name" "$cache/roots/$name-$(root_key "$name")"
+  done
+  printf 'repo\t%s\n' "$cache/repos/$(repo_key)"
+}
+
+all_present() {
+  entries | { status=0; while IFS=$'\t' read -r _ path; do [ -e "$path.complete" ] || status=1; done; exit $status; }
+}
+
+build_missing() {
+  local name path jobs=0 failed=0
+  mkdir -p "$cache/roots" "$cache/repos"
+  # What a killed setup left half-built; we hold the lock, so nobody is building.
+  find "$cache/roots" "$cache/repos" -maxdepth 1 -name '*.partial' -exec rm -rf --one-file-system {} +
+  while IFS=$'\t' read -r name path; do
+    [ -e "$path.complete" ] && continue
+    echo "setup: building $name"
+    if [ "$name" = repo ]; then
+      build_repo "$path.partial"
+      mv "$path.partial" "$path"; touch "$path.complete"
+      continue
+    fi
+    (
+      build_root "$name" "$path.partial" >"$path.log" 2>&1 || { tail -n 40 "$path.log"; echo "setup: $name failed, see $path.log"; exit 1; }
+      mv "$path.partial" "$path"; touch "$path.complete"
+    ) &
+    jobs=$((jobs + 1))
+    if [ "$jobs" -ge 2 ]; then wait -n || failed=1; jobs=$((jobs - 1)); fi
+  done < <(entries)
+  while [ "$jobs" -gt 0 ]; do wait -n || failed=1; jobs=$((jobs - 1)); done
+  return $failed
+}
+
+case ${1:-} in
+  paths)
+    all_present || { echo "the test cache in $cache is not complete: run tests/setup.sh as root" >&2; exit 1; }
+    entries
+    ;;
+  '')
+    [ "$(id -u)" = 0 ] || { echo "tests/setup.sh needs root" >&2; exit 77; }
+    mkdir -p "$cache"
+    exec 9>"$cache/setup.lock"
+    flock 9
+    install_tools
+    all_present || build_missing
+    entries | sed 's/^/setup: /'
+    ;;
+  *)
+    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 64
+    ;;
+esac
