@@ -4,6 +4,8 @@
 //! Each layer imports only layers to its right; [`host`] is the only code that touches the operating system.
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -13,3 +15,4 @@ pub mod modules;
 pub mod plan;
 pub mod redact;
 pub mod secret;
+pub mod telemetry;

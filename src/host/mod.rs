@@ -7,6 +7,7 @@
 pub mod boot;
 pub mod fault;
 pub mod files;
+pub mod log;
 pub mod process;
 pub mod signals;
 

@@ -1,0 +1,34 @@
+//! Printing. A reader that went away (`landfall plan x | head`) is no error and no panic.
+
+use std::io::Write as _;
+
+use crate::error::exit;
+
+use super::{Answer, Refusal};
+
+/// Writes to stdout.
+pub fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Writes to stderr.
+pub fn complain(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes a value to stdout as JSON, for programs and people both.
+pub fn json(value: &impl serde::Serialize) -> Answer {
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|error| Refusal::new(exit::FAILED, format!("cannot write this as JSON: {error}")))?;
+    text.push('\n');
+    print(&text);
+    Ok(exit::OK)
+}
+
+/// Writes a value to stdout as YAML.
+pub fn yaml(value: &impl serde::Serialize) -> Answer {
+    let text = serde_yaml::to_string(value).map_err(|error| Refusal::new(exit::FAILED, format!("cannot write this as YAML: {error}")))?;
+    print(&text);
+    Ok(exit::OK)
+}
