@@ -2,3 +2,5 @@
 //! and progress.
 
 pub mod apply;
+pub mod journal;
+pub mod shell_state;

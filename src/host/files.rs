@@ -288,6 +288,12 @@ fn write_temporary(path: &Path, bytes: &[u8], attributes: Attributes) -> io::Res
     file.sync_all()
 }
 
+/// Writes a small file only we read (0600), in place: for the runtime directory, where nothing has to survive.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)
+}
+
 /// Makes the entries of a directory durable.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()

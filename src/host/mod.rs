@@ -4,11 +4,13 @@
 //! journals or configuration.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod append_log;
 pub mod boot;
 pub mod fault;
 pub mod files;
 pub mod log;
 pub mod process;
+pub mod shell;
 pub mod signals;
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The plan: what `landfall plan` prints, what `run` executes, what a later boot resumes. Plain, versioned data.
 
 pub mod operation;
-mod digest;
+pub mod digest;
 mod store;
 mod render;
 

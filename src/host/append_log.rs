@@ -1,0 +1,67 @@
+//! An append-only file whose lines survive a power cut once [`AppendLog::append`] was asked for durability.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+
+use super::fault;
+use super::files::sync_directory;
+
+/// The open file.
+#[derive(Debug)]
+pub struct AppendLog {
+    path: PathBuf,
+    file: Option<fs::File>,
+    durable: bool,
+}
+
+impl AppendLog {
+    /// The log at `path`; it is created by the first append. `durable: false` never syncs (a file on tmpfs).
+    pub fn new(path: impl Into<PathBuf>, durable: bool) -> Self {
+        Self { path: path.into(), file: None, durable }
+    }
+
+    /// What it holds; nothing where it does not exist.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match fs::File::open(&self.path) {
+            Ok(mut file) => file.read_to_end(&mut bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(bytes)
+    }
+
+    /// Cuts off what follows the first `len` bytes.
+    pub fn truncate(&mut self, len: u64) -> io::Result<()> {
+        let file = fs::OpenOptions::new().write(true).open(&self.path)?;
+        file.set_len(len)?;
+        file.sync_all()
+    }
+
+    /// Appends `line` (with its newline). With `sync`, it is on the disk when this returns.
+    pub fn append(&mut self, line: &[u8], sync: bool) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let new = !self.path.exists();
+                let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
+                if new && self.durable {
+                    file.sync_all()?;
+                    sync_directory(self.path.parent().unwrap_or_else(|| Path::new("/")))?;
+                }
+                self.file.insert(file)
+            }
+        };
+        fault::point("journal.before-record");
+        file.write_all(line)?;
+        fault::point("journal.after-record");
+        if sync && self.durable && !fault::sabotaged("no-record-fsync") {
+            file.sync_data()?;
+        }
+        fault::point("journal.after-fsync");
+        Ok(())
+    }
+}

@@ -1,0 +1,250 @@
+//! One `/bin/sh` that runs the items of a script one after the other, so that directory, variables and functions carry over.
+//!
+//! The shell reads its commands from a pipe, so items run at its top level (`break`, `return`, `exit` and `exec` mean what
+//! they mean in a script). Around each item stand lines of ours: they take its status, write down the shell's state and
+//! report. An item does not see the pipes, its output goes to a file, and it ends when the shell says so or exits,
+//! whatever background jobs hold open.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::Signal;
+
+use super::process::{end_group, exit_code, Spec};
+use super::{signals, Host};
+use crate::error::Failure;
+
+/// How to start a shell.
+pub struct Start {
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+    /// Output of all items, a path of the host.
+    pub log: String,
+    /// Private directory (0700) for the item text and the state, a path of the host.
+    pub directory: String,
+    /// Shell text that brings back what earlier items left; empty for a new script.
+    pub restore: String,
+}
+
+/// How an item ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemEnd {
+    /// The shell goes on; its state stands in the file `state`.
+    Status(i32),
+    /// The shell itself ended: `exit`, `exec`, a syntax error, a signal.
+    Exited(i32),
+    /// A stop was asked for and the item was ended.
+    Stopped(Signal),
+    /// It took too long and was ended.
+    Deadline(Duration),
+}
+
+/// A running shell.
+pub struct Shell {
+    host: Host,
+    directory: String,
+    child: Child,
+    control: Option<ChildStdin>,
+    results: ChildStdout,
+    read: Vec<u8>,
+}
+
+/// What is asked of the shell before and after each item. `$?` of the item before is seen by the next one, but not under
+/// `set -e`, where it would end the shell.
+const BEFORE: &str = r#"_landfall_item=$(cat "$_landfall_dir/item")
+case $_landfall_flags in *u*) set -u;; esac; case $_landfall_flags in *C*) set -C;; esac; case $_landfall_flags in *v*) set -v;; esac; case $_landfall_flags in *e*) set -e;; esac; case $_landfall_flags in *x*) set -x;; esac
+case $_landfall_flags in *e*) :;; *) _landfall_return "$_landfall_status";; esac 2>/dev/null; eval "$_landfall_item" </dev/null 8>&-
+{ _landfall_status=$?; _landfall_flags=$-; set +euxvC; } 2>/dev/null
+{ printf '%s\n' "$_landfall_flags"; umask; export -p; echo; set; } >|"$_landfall_dir/state" 2>/dev/null
+printf '%s\n' "$_landfall_status" >&8
+"#;
+
+const PRELUDE: &str = "_landfall_return() { return \"$1\"; }\n_landfall_status=0\n_landfall_flags=\n";
+
+impl Shell {
+    /// Starts a shell.
+    pub fn start(host: &Host, start: &Start) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::io("cannot start /bin/sh", &error);
+        let mut command = host.command(&Spec { env: start.env.clone(), ..Spec::new(["/bin/sh", "-s"]) })?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stderr(super::process::open_log(&host.real_path(&start.log))?.into_parts().0);
+        let mut child = command.spawn().map_err(failed)?;
+        let (Some(control), Some(results)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Failure::new(crate::error::Kind::Unknown, "the shell has no pipes"));
+        };
+        let flags = fcntl(results.as_fd(), FcntlArg::F_GETFL).map_err(|error| failed(error.into()))?;
+        let flags = OFlag::from_bits_truncate(flags) | OFlag::O_NONBLOCK;
+        fcntl(results.as_fd(), FcntlArg::F_SETFL(flags)).map_err(|error| failed(error.into()))?;
+        signals::set_running_group(i32::try_from(child.id()).unwrap_or(0));
+        let mut shell =
+            Self { host: host.clone(), directory: start.directory.clone(), child, control: Some(control), results, read: Vec::new() };
+        shell.put("restore", &start.restore)?;
+        shell.say(&format!(
+            "exec 8>&1 >>{log} 2>&1\n{PRELUDE}_landfall_dir={dir}\n_landfall_item=$(cat \"$_landfall_dir/restore\")\neval \"$_landfall_item\" </dev/null 8>&- 2>/dev/null\n",
+            log = crate::config::typed::scripts::quote(&start.log),
+            dir = crate::config::typed::scripts::quote(&start.directory),
+        ));
+        Ok(shell)
+    }
+
+    /// Runs one item. `on_stop` is called when a stop is asked for, before the item is ended.
+    pub fn run(&mut self, text: &str, step: &str, deadline: Option<Duration>, on_stop: &mut dyn FnMut(Signal)) -> Result<ItemEnd, Failure> {
+        self.put("item", text)?;
+        let step = crate::config::typed::scripts::quote(step);
+        self.say(&format!("export LANDFALL_STEP={step}\n{BEFORE}"));
+        let start = Instant::now();
+        loop {
+            if let Some(code) = self.result()? {
+                return Ok(ItemEnd::Status(code));
+            }
+            let ended = self.child.try_wait().map_err(|error| Failure::io("waiting for the shell", &error))?;
+            if let Some(status) = ended {
+                signals::set_running_group(0);
+                return Ok(self.result()?.map_or_else(|| ItemEnd::Exited(exit_code(status)), ItemEnd::Status));
+            }
+            if let Some(signal) = signals::stop_requested() {
+                on_stop(signal);
+                end_group(&mut self.child)?;
+                return Ok(ItemEnd::Stopped(signal));
+            }
+            if let Some(limit) = deadline.filter(|limit| start.elapsed() >= *limit) {
+                end_group(&mut self.child)?;
+                return Ok(ItemEnd::Deadline(limit));
+            }
+            let mut fds = [PollFd::new(self.results.as_fd(), PollFlags::POLLIN)];
+            let _ = poll(&mut fds, PollTimeout::from(200_u8));
+            if fds[0].revents().is_some_and(|events| events == PollFlags::POLLHUP) {
+                signals::wait(Duration::from_millis(20));
+            }
+        }
+    }
+
+    /// The shell's state after the last item, as it wrote it down.
+    pub fn state(&self) -> Result<Vec<u8>, Failure> {
+        let path = format!("{}/state", self.directory);
+        let read = self.host.read(&path).map_err(|error| Failure::io("the shell's state", &error))?;
+        Ok(read.unwrap_or_default())
+    }
+
+    /// Ends the shell as the end of a script would (its EXIT trap runs) and returns its exit code.
+    pub fn close(mut self) -> Result<i32, Failure> {
+        drop(self.control.take());
+        loop {
+            let ended = self.child.try_wait().map_err(|error| Failure::io("waiting for the shell", &error))?;
+            if let Some(status) = ended {
+                signals::set_running_group(0);
+                return Ok(exit_code(status));
+            }
+            if signals::stop_requested().is_some() {
+                return Ok(exit_code(end_group(&mut self.child)?));
+            }
+            signals::wait(Duration::from_millis(200));
+        }
+    }
+
+    fn put(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let path = self.host.real_path(&format!("{}/{name}", self.directory));
+        super::files::write_private(&path, text.as_bytes()).map_err(|error| Failure::io("the shell's item", &error))
+    }
+
+    /// A shell that has ended does not listen; that shows when its result is awaited.
+    fn say(&mut self, lines: &str) {
+        if let Some(control) = &mut self.control {
+            let _ = control.write_all(lines.as_bytes());
+        }
+    }
+
+    fn result(&mut self) -> Result<Option<i32>, Failure> {
+        let mut chunk = [0; 256];
+        loop {
+            match self.results.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => self.read.extend_from_slice(&chunk[..read]),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Failure::io("the shell's result", &error)),
+            }
+        }
+        let Some(end) = self.read.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
+        let line: Vec<u8> = self.read.drain(..=end).collect();
+        Ok(String::from_utf8_lossy(&line).trim().parse().ok())
+    }
+}
+
+/// Paths a shell leaves in its directory.
+pub fn files_of(directory: &str) -> Vec<PathBuf> {
+    ["item", "state", "restore"].iter().map(|name| PathBuf::from(format!("{directory}/{name}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(dir: &std::path::Path, restore: &str) -> Shell {
+        let path = dir.to_string_lossy().into_owned();
+        let start = Start { env: BTreeMap::new(), log: format!("{path}/log"), directory: path, restore: restore.to_owned() };
+        Shell::start(&Host::default(), &start).expect("starts")
+    }
+
+    fn run(shell: &mut Shell, text: &str) -> ItemEnd {
+        shell.run(text, "runcmd/1", None, &mut |_| {}).expect("runs")
+    }
+
+    #[test]
+    fn state_carries_from_item_to_item_and_each_has_its_status() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut sh = shell(dir.path(), "");
+        for (text, status) in [
+            ("cd /usr; a='x y'; export b=2; f() { echo \"f $a $b\"; }", 0),
+            ("false", 1),
+            ("echo status $?", 0),
+            ("f; pwd", 0),
+            ("exec 3>&1; echo to three >&3", 0),
+            ("echo $LANDFALL_STEP; read line || echo no input", 0),
+            ("(exit 7)", 7),
+            ("sleep 30 & echo started", 0),
+            ("set -eu", 0),
+            ("echo still", 0),
+        ] {
+            assert_eq!(run(&mut sh, text), ItemEnd::Status(status), "{text}");
+        }
+        assert_eq!(run(&mut sh, "false; echo not reached"), ItemEnd::Exited(1));
+        let log = std::fs::read_to_string(dir.path().join("log")).expect("log");
+        assert_eq!(log, "status 1\nf x y 2\n/usr\nto three\nrunning\nno input\nstarted\nstill\n".replace("running", "runcmd/1"));
+    }
+
+    #[test]
+    fn exit_and_syntax_errors_end_the_script_and_an_exit_trap_runs() {
+        for (text, code) in [("exit 4", 4), ("if true; then", 2), ("exec true", 0), ("kill -9 $$", 137)] {
+            let dir = tempfile::tempdir().expect("dir");
+            let mut sh = shell(dir.path(), "");
+            assert_eq!(run(&mut sh, "trap 'echo trapped' EXIT"), ItemEnd::Status(0));
+            assert_eq!(run(&mut sh, text), ItemEnd::Exited(code), "{text}");
+        }
+        let dir = tempfile::tempdir().expect("dir");
+        let mut sh = shell(dir.path(), "");
+        assert_eq!(run(&mut sh, "trap 'echo trapped' EXIT; while :; do break; done"), ItemEnd::Status(0));
+        assert_eq!(sh.close().expect("closes"), 0);
+        assert_eq!(std::fs::read_to_string(dir.path().join("log")).expect("log"), "trapped\n");
+    }
+
+    #[test]
+    fn a_new_shell_goes_on_where_the_old_one_stood() {
+        use crate::engine::shell_state::ShellState;
+        let dir = tempfile::tempdir().expect("dir");
+        let mut old = shell(dir.path(), "");
+        run(&mut old, "cd /usr/share; umask 027; export E=\"it's\nhere\"; v='a \"b\"'; set -u; set -f");
+        let state = ShellState::parse(&String::from_utf8_lossy(&old.state().expect("state"))).expect("whole");
+        let mut new = shell(dir.path(), &state.restore(&["hello() { echo hello; }"]));
+        let text = "hello; pwd; umask; echo $v; sh -c 'echo \"$E\"'; echo *; echo $nope";
+        assert_eq!(run(&mut new, text), ItemEnd::Exited(2), "set -u is in force");
+        let log = std::fs::read_to_string(dir.path().join("log")).expect("log");
+        assert!(log.starts_with("hello\n/usr/share\n0027\na \"b\"\nit's\nhere\n*\n"), "{log}");
+    }
+}
