@@ -3,4 +3,7 @@
 
 pub mod apply;
 pub mod journal;
+pub mod ledger;
+pub mod retry;
 pub mod shell_state;
+pub mod summary;
