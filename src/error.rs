@@ -85,7 +85,7 @@ impl Kind {
     pub fn of_io(error: &std::io::Error) -> Self {
         use nix::errno::Errno;
         use std::io::ErrorKind;
-        match error.raw_os_error().map(Errno::from_raw) {
+        match system_cause(error).raw_os_error().map(Errno::from_raw) {
             Some(Errno::ENOSPC | Errno::EDQUOT | Errno::EIO | Errno::EROFS) => Self::Disk,
             Some(Errno::EACCES | Errno::EPERM) => Self::Permission,
             Some(Errno::ENOENT | Errno::ENOTDIR | Errno::ESRCH) => Self::NotFound,
@@ -116,6 +116,12 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The system's own error inside one that only adds a path to it.
+pub fn system_cause(error: &std::io::Error) -> &std::io::Error {
+    let inner = error.get_ref().and_then(std::error::Error::source);
+    inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
+}
+
 /// A failed operation: what the journal keeps, and what status, `why` and journald are derived from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -135,6 +141,9 @@ pub struct Failure {
     /// Worth trying again by itself: decided where the fact is known, not from text.
     #[serde(default)]
     pub transient: bool,
+    /// How long a server asked to be left alone, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 impl Failure {
@@ -147,6 +156,7 @@ impl Failure {
             output: Vec::new(),
             hint: None,
             transient: matches!(kind, Kind::Network | Kind::Lock),
+            retry_after: None,
         }
     }
 

@@ -5,9 +5,8 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::fs::{chown, lchown, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{chown, fchown, lchown, MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -15,7 +14,8 @@ use nix::fcntl::{openat2, OFlag, OpenHow, ResolveFlag};
 
 use super::{fault, Host};
 
-/// Temporary files begin so; what a cut leaves is swept by this name.
+/// Temporary files begin so. The name is fixed for each target, so that the write that follows a cut takes away what the
+/// cut left.
 pub const TEMPORARY_PREFIX: &str = ".landfall-tmp-";
 
 /// Mode and owner for a file that is written.
@@ -27,6 +27,13 @@ pub struct Attributes {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+}
+
+impl Attributes {
+    /// For a file of landfall's own: the user it runs as.
+    pub fn own(mode: u32) -> Self {
+        Self { mode, uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() }
+    }
 }
 
 /// What stands at a path.
@@ -156,10 +163,14 @@ impl Host {
 
     /// Writes a whole file atomically and durably. Parent directories must exist.
     pub fn write(&self, path: &str, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
-        let path = self.follow_trusted(path)?;
-        let resolved = self.resolve(&path)?;
+        self.replace(&self.follow_trusted(path)?, bytes, attributes)
+    }
+
+    /// As [`Self::write`], but a link that stands there is itself replaced by the file.
+    pub fn replace(&self, path: &str, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
+        let resolved = self.resolve(path)?;
         let directory = resolved.path.parent().unwrap_or_else(|| Path::new("/"));
-        let temporary = directory.join(temporary_name());
+        let temporary = directory.join(temporary_name(path));
         let written = write_temporary(&temporary, bytes, attributes).and_then(|()| {
             fault::point("file.before-rename");
             fs::rename(&temporary, &resolved.path)
@@ -194,7 +205,8 @@ impl Host {
     pub fn symlink(&self, path: &str, target: &str) -> io::Result<()> {
         let resolved = self.resolve(path)?;
         let directory = resolved.path.parent().unwrap_or_else(|| Path::new("/"));
-        let temporary = directory.join(temporary_name());
+        let temporary = directory.join(temporary_name(path));
+        let _ = fs::remove_file(&temporary);
         fs::os::unix::fs::symlink(target, &temporary)?;
         if let Err(error) = fs::rename(&temporary, &resolved.path) {
             let _ = fs::remove_file(&temporary);
@@ -209,8 +221,8 @@ impl Host {
         Ok(fs::read_link(&resolved.path).ok().map(|target| target.to_string_lossy().into_owned()))
     }
 
-    /// Makes a directory with its parents; returns those that were made, outermost first.
-    pub fn make_directories(&self, path: &str, attributes: Attributes) -> io::Result<Vec<String>> {
+    /// Those of `path` and its parents that do not exist, outermost first.
+    pub fn missing_directories(&self, path: &str) -> Vec<String> {
         let mut missing = Vec::new();
         let mut current = PathBuf::from(path);
         while !self.exists(&current.to_string_lossy()) {
@@ -220,11 +232,29 @@ impl Host {
             }
         }
         missing.reverse();
+        missing
+    }
+
+    /// Paths that `pattern` stands for: itself if something is there, or, with `*` in its last component, every match.
+    pub fn matching(&self, pattern: &str) -> io::Result<Vec<String>> {
+        let (directory, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+        if !name.contains('*') {
+            return Ok(self.status(pattern)?.map(|_| pattern.to_owned()).into_iter().collect());
+        }
+        let names = self.list(if directory.is_empty() { "/" } else { directory })?;
+        let matches = names.into_iter().filter(|found| matches_glob(name, found) && !found.starts_with('.'));
+        Ok(matches.map(|found| format!("{directory}/{found}")).collect())
+    }
+
+    /// Makes a directory with its parents; returns those that were made, outermost first.
+    pub fn make_directories(&self, path: &str, attributes: Attributes) -> io::Result<Vec<String>> {
+        let missing = self.missing_directories(path);
         for directory in &missing {
             let resolved = self.resolve(directory)?;
             match fs::create_dir(&resolved.path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !resolved.path.is_dir() => return Err(error),
+                Err(_) => continue,
+                Ok(()) => {}
             }
             lchown(&resolved.path, Some(attributes.uid), Some(attributes.gid))?;
             fs::set_permissions(&resolved.path, std::fs::Permissions::from_mode(attributes.mode))?;
@@ -250,6 +280,19 @@ impl Host {
     }
 }
 
+/// `*` stands for any characters.
+fn matches_glob(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut left) = name.strip_prefix(first) else { return false };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or("");
+    for piece in pieces {
+        let Some(at) = left.find(piece) else { return false };
+        left = &left[at + piece.len()..];
+    }
+    left.ends_with(last)
+}
+
 /// `a/b/../c/.` without dots.
 fn normalise(path: &Path) -> String {
     let mut out = PathBuf::from("/");
@@ -273,16 +316,15 @@ fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-fn temporary_name() -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("{TEMPORARY_PREFIX}{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+fn temporary_name(target: &str) -> String {
+    format!("{TEMPORARY_PREFIX}{}", &super::backups::sha256_hex(target.as_bytes())[..16])
 }
 
 fn write_temporary(path: &Path, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
     let _ = fs::remove_file(path);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
-    chown(path, Some(attributes.uid), Some(attributes.gid))?;
+    fchown(file.file(), Some(attributes.uid), Some(attributes.gid))?;
     file.set_permissions(std::fs::Permissions::from_mode(attributes.mode))?;
     fault::point("file.before-fsync");
     file.sync_all()
@@ -304,7 +346,20 @@ mod tests {
     use super::*;
 
     fn me(mode: u32) -> Attributes {
-        Attributes { mode, uid: nix::unistd::getuid().as_raw(), gid: nix::unistd::getgid().as_raw() }
+        Attributes::own(mode)
+    }
+
+    #[test]
+    fn patterns_stand_for_what_is_there() {
+        let dir = tempfile::tempdir().expect("dir");
+        let host = Host::rooted(dir.path());
+        for name in ["ssh_host_rsa_key", "ssh_host_rsa_key.pub", "sshd_config", ".ssh_host_key"] {
+            host.write(&format!("/{name}"), b"", me(0o600)).expect("write");
+        }
+        assert_eq!(host.matching("/ssh_host_*key*").expect("list"), ["/ssh_host_rsa_key", "/ssh_host_rsa_key.pub"]);
+        assert_eq!(host.matching("/ssh_host_*key").expect("list"), ["/ssh_host_rsa_key"]);
+        assert_eq!(host.matching("/sshd_config").expect("list"), ["/sshd_config"]);
+        assert!(host.matching("/none/*").expect("list").is_empty());
     }
 
     #[test]

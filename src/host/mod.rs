@@ -4,7 +4,9 @@
 //! journals or configuration.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod accounts;
 pub mod append_log;
+pub mod backups;
 pub mod boot;
 pub mod fault;
 pub mod files;

@@ -9,10 +9,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Failure;
+mod edit;
+mod files;
+mod undo;
+
+use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
 use crate::host::Host;
 use crate::plan::Operation;
+
+pub use edit::edited;
+pub use undo::undo;
 
 /// What interpreting an operation needs beside it.
 pub struct Context<'c> {
@@ -41,6 +48,16 @@ pub enum Checked {
     Satisfied,
     /// There is something to do.
     Needed,
+}
+
+impl Checked {
+    const fn satisfied_if(so: bool) -> Self {
+        if so {
+            Self::Satisfied
+        } else {
+            Self::Needed
+        }
+    }
 }
 
 /// What an operation did.
@@ -73,7 +90,10 @@ pub enum PriorFile {
         target: String,
     },
     /// A directory.
-    Directory,
+    Directory {
+        /// Mode, owner, group.
+        attributes: Attributes,
+    },
 }
 
 /// What undoing an operation needs; recorded durably before the change.
@@ -124,26 +144,80 @@ pub enum Prior {
     },
 }
 
+fn by_the_engine(operation: &Operation) -> Failure {
+    Failure::new(Kind::Unknown, format!("run by the engine: {}", operation.describe()))
+}
+
 /// Whether the host is already as the operation would leave it.
 pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Failure> {
-    let _ = (operation, context);
-    Ok(Checked::Needed)
+    match operation {
+        Operation::WriteFile(file) => files::check_write(context, file),
+        Operation::EditFile { path, change, mode, force_mode } => {
+            files::check_edit(context, path, change, force_mode.then_some(*mode))
+        }
+        Operation::RemoveFiles { paths } => files::check_remove(context, paths),
+        Operation::Directory { path, mode, owner } => files::check_directory(context, path, *mode, owner.as_ref()),
+        Operation::Symlink { path, target } => files::check_link(context, path, target),
+        _ => Ok(Checked::Needed),
+    }
 }
 
 /// What undoing the operation needs. Files that will be changed are copied into the backups, durably, here.
 pub fn prior(operation: &Operation, context: &Context<'_>) -> Result<Prior, Failure> {
-    let _ = (operation, context);
-    Ok(Prior::None)
+    match operation {
+        Operation::WriteFile(file) | Operation::AppendFile(file) => files::prior_write(context, &file.path),
+        Operation::EditFile { path, .. } => files::prior_write(context, path),
+        Operation::RemoveFiles { paths } => files::prior_remove(context, paths),
+        Operation::Directory { path, .. } => files::prior_directory(context, path),
+        Operation::Symlink { path, .. } => files::prior_link(context, path),
+        _ => Ok(Prior::None),
+    }
 }
 
 /// Does it.
 pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Failure> {
-    let _ = context;
-    Err(Failure::new(crate::error::Kind::Unknown, format!("not interpreted: {}", operation.describe())))
+    match operation {
+        Operation::WriteFile(file) => files::write(context, file, &file.content.expose().0),
+        Operation::AppendFile(file) => files::append(context, file, &file.content.expose().0),
+        Operation::EditFile { path, change, mode, force_mode } => files::edit(context, path, change, *mode, *force_mode),
+        Operation::RemoveFiles { paths } => files::remove(context, paths),
+        Operation::Directory { path, mode, owner } => files::directory(context, path, *mode, owner.as_ref()),
+        Operation::Symlink { path, target } => files::link(context, path, target),
+        Operation::ScriptItem(_)
+        | Operation::RunFile { .. }
+        | Operation::RunDirectory { .. }
+        | Operation::RebootIfRequired
+        | Operation::PowerState { .. } => Err(by_the_engine(operation)),
+        _ => Err(Failure::new(Kind::Unknown, format!("not interpreted: {}", operation.describe()))),
+    }
+}
+
+/// Does it after an interruption, with what was recorded before the first try: for an intent without an outcome, where
+/// [`check`] says there is something to do. It differs from [`apply`] where doing it twice is not doing it once.
+pub fn apply_again(operation: &Operation, prior: &Prior, context: &Context<'_>) -> Result<Effect, Failure> {
+    match operation {
+        Operation::AppendFile(file) => files::append_again(context, file, &file.content.expose().0, prior),
+        _ => apply(operation, context),
+    }
 }
 
 /// Whether it is so now: as `check`, but saying what is not.
 pub fn verify(operation: &Operation, context: &Context<'_>) -> Result<(), Failure> {
-    let _ = (operation, context);
-    Ok(())
+    match operation {
+        Operation::AppendFile(file) => files::verify_append(context, file, Some(&file.content.expose().0)),
+        Operation::WriteFile(_)
+        | Operation::EditFile { .. }
+        | Operation::RemoveFiles { .. }
+        | Operation::Directory { .. }
+        | Operation::Symlink { .. } => match check(operation, context)? {
+            Checked::Satisfied => Ok(()),
+            Checked::Needed => {
+                Err(Failure::new(Kind::Unknown, format!("it was done, but is not so: {}", operation.describe())))
+            }
+        },
+        _ => Ok(()),
+    }
 }
+
+#[cfg(test)]
+mod tests;
