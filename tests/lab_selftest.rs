@@ -13,7 +13,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lab::{wait_until, BootOptions, Booted, Disk, Ended, Host, Lab, Release};
+use lab::{wait_until, BootOptions, Booted, Disk, Ended, Entry, Host, Lab, Release};
 
 const COUNT_BOOTS: &str = "[Unit]\nDescription=Counts the boots\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
     ExecStart=/bin/sh -c 'echo boot >>/var/lib/boots; echo counted on the console >/dev/console'\n[Install]\nWantedBy=multi-user.target\n";
@@ -355,6 +355,86 @@ fn a_duplicate_has_the_same_disk_and_another_identity() {
                 two.wait_unit("count.service")
             ),
             ("active".into(), "active".into())
+        );
+    }
+}
+
+#[test]
+fn the_package_manager_waits_for_a_held_lock() {
+    let Some(lab) = Lab::require() else { return };
+    let host = lab.host(Release::Trixie, Disk::Directory);
+    let booted = host.boot(BootOptions::default());
+    updated(&booted);
+    let install = ["apt-get", "-qy", "install", "hello-lf"];
+    let held = booted.hold_lock("/var/lib/dpkg/lock-frontend");
+    let refused = booted.exec(&install);
+    assert!(refused.stderr.contains("Could not get lock"), "{refused:?}");
+    drop(held);
+    booted.exec(&install).expect_ok();
+
+    booted
+        .exec(&["apt-get", "-qy", "install", "unattended-upgrades"])
+        .expect_ok();
+    booted
+        .exec(&["systemctl", "start", "unattended-upgrades.service"])
+        .expect_ok();
+    let remove = ["apt-get", "-qy", "remove", "hello-lf"];
+    booted.wait_until("the service to take the lock", || {
+        !booted.exec(&remove).ok()
+    });
+    booted
+        .exec(&["systemctl", "stop", "unattended-upgrades.service"])
+        .expect_ok();
+}
+
+#[test]
+fn changes_name_what_was_written_and_removed() {
+    let Some(lab) = Lab::require() else { return };
+    let hosts = [Disk::Directory, Disk::Ext4Upper].map(|disk| lab.host(Release::Trixie, disk));
+    for host in &hosts {
+        host.chroot(&[
+            "sh",
+            "-c",
+            "apt-get -q update && apt-get -qy install hello-lf && rm /etc/hostname",
+        ])
+        .expect_ok();
+    }
+    let timed = ["/var/log/", "/var/cache/", "/var/lib/apt/"];
+    let [one, two] = hosts.each_ref().map(|host| host.changes().without(&timed));
+    assert_eq!(one.difference(&two), Vec::<String>::new());
+    assert_eq!(one.0["/etc/hostname"], Entry::Removed);
+    assert!(matches!(
+        &one.0["/usr/bin/hello-lf"],
+        Entry::File {
+            mode: 0o755,
+            owner: (0, 0),
+            size: 25,
+            ..
+        }
+    ));
+    hosts[1]
+        .files()
+        .write("/etc/hello-lf.conf", "changed", 0o600);
+    let difference = one.difference(&hosts[1].changes().without(&timed));
+    assert!(
+        difference.len() == 1 && difference[0].starts_with("/etc/hello-lf.conf"),
+        "{difference:?}"
+    );
+}
+
+#[test]
+fn the_roots_are_as_dpkg_left_them() {
+    let Some(lab) = Lab::require() else { return };
+    for release in [Release::Bookworm, Release::Trixie] {
+        let host = lab.host(release, Disk::Directory);
+        let checked = host.chroot(&[
+            "sh",
+            "-c",
+            "debsums --silent; dpkg --verify; dpkg --audit; ls /usr/bin/python3",
+        ]);
+        assert_eq!(
+            checked.stdout + &checked.stderr,
+            "ls: cannot access '/usr/bin/python3': No such file or directory\n"
         );
     }
 }

@@ -18,15 +18,17 @@ cache=${LANDFALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landfall}
 # tool:package, for every tool that a test, the package build or the demo calls
 tools="mmdebstrap:mmdebstrap dh:debhelper lintian:lintian ip:iproute2 mkfs.ext4:e2fsprogs mkfs.vfat:dosfstools mcopy:mtools
   xorriso:xorriso apt-ftparchive:apt-utils dpkg-deb:dpkg dpkg-buildpackage:dpkg-dev gpg:gnupg qemu-system-x86_64:qemu-system-x86
-  qemu-img:qemu-utils unshare:util-linux nsenter:util-linux losetup:mount setpriv:util-linux flock:util-linux perl:perl-base
-  cc:gcc ssh-keygen:openssh-client"
+  qemu-img:qemu-utils unshare:util-linux nsenter:util-linux findmnt:util-linux setpriv:util-linux flock:util-linux perl:perl-base
+  ssh-keygen:openssh-client"
 
 missing_packages() {
   local pair
   for pair in $tools; do
     PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"
   done
-  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
+  # The first one with the keys of Debian 13.
+  dpkg --compare-versions "$(dpkg-query -W -f '${Version}' debian-archive-keyring 2>/dev/null || echo 0)" ge 2023.3+deb12u2 ||
+    echo debian-archive-keyring
 }
 
 install_tools() {
@@ -51,6 +53,15 @@ entries() {
 
 all_present() {
   entries | { status=0; while IFS=$'\t' read -r _ path; do [ -e "$path.complete" ] || status=1; done; exit $status; }
+}
+
+# Entries of older recipes that no checkout has used for two weeks.
+prune() {
+  local old
+  entries | while IFS=$'\t' read -r _ path; do touch "$path.complete"; done
+  find "$cache/roots" "$cache/repos" -maxdepth 1 -name '*.complete' -mtime +14 | while read -r old; do
+    rm -rf --one-file-system "$old" "${old%.complete}" "${old%.complete}.log" "${old%.complete}.ext4"
+  done
 }
 
 build_missing() {
@@ -89,6 +100,7 @@ case ${1:-} in
     flock 9
     install_tools
     all_present || build_missing
+    prune
     entries | sed 's/^/setup: /'
     ;;
   *)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# disk.sh mount|unmount|cut DIR: the storage of one host, in its keeper's mount namespace. LOWER, REPO and MIRROR are directories, DISK is
+# disk.sh mount|unmount|remount|sync|cut DIR: the storage of one host, in its keeper's mount namespace. LOWER, REPO and MIRROR are directories, DISK is
 #   directory    upper layer in DIR itself; the page cache survives everything
 #   ext4-upper   upper layer on a loop-mounted ext4 image
 #   ext4-whole   the whole root on a loop-mounted ext4 image, no overlay
@@ -37,7 +37,7 @@ unmount_all() {
     tries=$((tries + 1)); [ $tries -lt 500 ] || { echo "cannot unmount $dir" >&2; exit 1; }
     [ $tries = 1 ] || sleep 0.01
   done
-  while [ -n "$device" ] && [ -e "/sys/fs/ext4/${device##*/}" ]; do
+  while [ -n "$device" ] && [ "$(cat "/sys/block/${device##*/}/loop/backing_file" 2>/dev/null)" = "$dir/disk.img" ]; do
     tries=$((tries + 1)); [ $tries -lt 500 ] || { echo "$device is still mounted somewhere" >&2; exit 1; }
     sleep 0.01
   done
@@ -48,6 +48,7 @@ ext4_mount() { if [ "$DISK" = ext4-whole ]; then echo "$dir/merged"; else echo "
 case $1 in
   mount) mount_all;;
   unmount) unmount_all;;
+  remount) unmount_all; mount_all;;
   sync) sync -f "$dir/merged";;
   cut)
     # One process for both, so that nothing runs in between that sees its disk fail:

@@ -1,6 +1,6 @@
 //! A throwaway host: its disk, its identity, and the keeper process that cleans up after it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{run, scripts, BootOptions, Booted, Files, Lab, Output, Release};
+use super::{run, scripts, BootOptions, Booted, Changes, Files, Lab, Output, Release};
 
 /// What the changes of a host are stored on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +195,21 @@ impl Host {
         Booted::start(self, options)
     }
 
+    /// What differs from the release's root, by path. Needs an overlay: not for [`Disk::Ext4Whole`].
+    pub fn changes(&self) -> Changes {
+        let upper = match self.0.disk {
+            Disk::Directory => "upper",
+            Disk::Ext4Upper => "disk/upper",
+            Disk::Ext4Whole => panic!("a whole ext4 has no layer of changes: use Host::tree"),
+        };
+        Changes::of_layer(&self.seen().join(upper))
+    }
+
+    /// Everything in the tree as it is on the disk, by path.
+    pub fn tree(&self) -> Changes {
+        Changes::of_layer(&self.seen().join("merged"))
+    }
+
     /// A second host with a copy of this one's disk and another DMI identity: a cloned machine.
     #[track_caller]
     pub fn duplicate(&self) -> Self {
@@ -282,8 +297,7 @@ impl Host {
             renew_group(&self.group());
             if self.0.disk != Disk::Directory {
                 // Also after a mere crash: a real host mounts its disk anew at every boot.
-                self.disk("unmount");
-                self.disk("mount");
+                self.disk("remount");
             }
         }
         self.0.running.store(false, Ordering::SeqCst);

@@ -28,7 +28,6 @@
 // Each test binary uses a part of the lab. Tests may touch the operating system and may panic.
 #![allow(
     dead_code,
-    unused_imports,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::disallowed_methods,
@@ -36,6 +35,7 @@
 )]
 
 mod boot;
+mod changes;
 mod console;
 mod files;
 mod host;
@@ -47,9 +47,15 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-pub use boot::{BootOptions, Booted, Ended};
+#[allow(unused_imports)]
+pub use boot::{BootOptions, Booted, Ended, HeldLock};
+#[allow(unused_imports)]
+pub use changes::{Changes, Entry};
+#[allow(unused_imports)]
 pub use files::Files;
+#[allow(unused_imports)]
 pub use host::{Disk, Dmi, Host};
+#[allow(unused_imports)]
 pub use run::{run, wait_until, Output};
 
 /// The Debian roots that `tests/setup.sh` makes.

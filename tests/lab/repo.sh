@@ -171,7 +171,8 @@ E
 # Takes the dpkg frontend lock the way apt does (fcntl), keeps it for 20 s or as many seconds as the argument says.
 use strict; use Fcntl;
 open(my $f, '+>>', '/var/lib/dpkg/lock-frontend') or die "lock-frontend: $!";
-fcntl($f, F_SETLKW, pack('s s x![q] q q i x![q]', F_WRLCK, 0, 0, 0, 0)) or die "fcntl: $!";
+my $lock = pack('s s x![q] q q i x![q]', F_WRLCK, 0, 0, 0, 0);
+fcntl($f, F_SETLKW, $lock) or die "fcntl: $!";
 sleep($ARGV[0] // 20);
 E
   chmod 755 "$tree/usr/bin/unattended-upgrade"

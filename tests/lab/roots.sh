@@ -11,10 +11,12 @@ root_key() {
 }
 
 # The machine's own Debian sources, as one-line entries for another suite: whatever mirror the machine uses is used here.
+# LANDFALL_MIRROR names another one. Works before the first `apt-get update` too.
 apt_sources_for() {
   local codename
+  if [ -n "${LANDFALL_MIRROR:-}" ]; then echo "deb $LANDFALL_MIRROR $1 main"; return; fi
   codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+  apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
     awk -v ours="$codename" -v wanted="$1" '
       $3 == "main" && ($2 == ours || index($2, ours "-") == 1) {
         pocket = substr($2, length(ours) + 1)
@@ -31,7 +33,7 @@ build_root() {
   local name=$1 dest=$2 suite=${1%%-*} packages=$ROOT_PACKAGES settings=$2.aptconf sources
   case $name in *-cloudinit) packages=$packages,$CLOUDINIT_PACKAGES;; esac
   sources=$(apt_sources_for "$suite")
-  [ -n "$sources" ] || { echo "no Debian source found in this machine's apt configuration"; return 1; }
+  [ -n "$sources" ] || { echo "no Debian source found in this machine's apt configuration; set LANDFALL_MIRROR"; return 1; }
   apt_settings >"$settings"
   mkdir -p "$dest"
   # /var/lib/apt/lists goes (mmdebstrap's default clean-up); documentation stays, so that debsums finds every file.
@@ -57,5 +59,5 @@ prepare_root() {
   chroot "$root" passwd -l root
   # An image is up to date with itself: without these, the first boot rebuilds ld.so.cache and the like.
   touch "$root/etc/.updated" "$root/var/.updated"
-  rm -rf "$root"/var/log/apt "$root"/var/log/dpkg.log "$root"/var/log/bootstrap.log "$root"/var/log/alternatives.log
+  rm -f "$root"/var/log/apt/* "$root"/var/log/dpkg.log "$root"/var/log/bootstrap.log "$root"/var/log/alternatives.log
 }
