@@ -11,6 +11,7 @@ pub mod engine;
 pub mod error;
 pub mod facts;
 pub mod host;
+pub mod identity;
 pub mod modules;
 pub mod plan;
 pub mod redact;

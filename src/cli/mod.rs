@@ -1,5 +1,6 @@
 //! The command line: one file per command. Commands answer with an exit code or a [`Refusal`]; this file maps both.
 
+mod identity;
 mod out;
 mod refusal;
 mod run;
@@ -48,6 +49,9 @@ enum Command {
     Resume(run::ResumeArgs),
     /// Run one step of the recorded run again
     Rerun(run::RerunArgs),
+    /// Remember this machine at installation
+    #[command(hide = true)]
+    Identity(identity::IdentityArgs),
 }
 
 impl Command {
@@ -58,6 +62,7 @@ impl Command {
             Self::Run(_) => (true, Lines::Console),
             Self::Apply(args) => (args.root.is_none(), Lines::Stderr),
             Self::Resume(_) | Self::Rerun(_) => (true, Lines::Stderr),
+            Self::Identity(_) => (false, Lines::Nowhere),
         };
         let lines = if global.quiet && lines == Lines::Stderr { Lines::Nowhere } else { lines };
         Setup { verbosity, records, lines }
@@ -69,6 +74,7 @@ impl Command {
             Self::Apply(args) => run::apply(args, host),
             Self::Resume(args) => run::resume(args, host),
             Self::Rerun(args) => run::rerun(args, host),
+            Self::Identity(args) => identity::identity(args, host),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod backups;
 pub mod boot;
 pub mod fault;
 pub mod files;
+pub mod identity;
 pub mod log;
 pub mod process;
 pub mod shell;
