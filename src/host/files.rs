@@ -87,6 +87,16 @@ impl Host {
         Ok(Resolved { path, _directory: Some(directory) })
     }
 
+    /// The directory `path` as a path of this process, which for an image is reached without following its links out of it.
+    pub(super) fn inside(&self, path: &str) -> io::Result<PathBuf> {
+        if self.is_live() {
+            return Ok(PathBuf::from(path));
+        }
+        let target = self.follow(path)?;
+        let resolved = self.resolve(&target)?;
+        fs_err::canonicalize(&resolved.path)
+    }
+
     /// The file's bytes; `None` where it does not exist. Follows a final link.
     pub fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         let path = self.follow(path)?;

@@ -13,8 +13,12 @@ pub mod files;
 pub mod identity;
 pub mod log;
 pub mod process;
+pub mod procs;
+pub mod runlock;
 pub mod shell;
 pub mod signals;
+pub mod sync;
+pub mod systemd;
 
 use std::path::{Path, PathBuf};
 

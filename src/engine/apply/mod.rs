@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 mod edit;
 mod files;
 mod undo;
+mod units;
 
 use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
@@ -158,6 +159,7 @@ pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Fa
         Operation::RemoveFiles { paths } => files::check_remove(context, paths),
         Operation::Directory { path, mode, owner } => files::check_directory(context, path, *mode, owner.as_ref()),
         Operation::Symlink { path, target } => files::check_link(context, path, target),
+        Operation::Unit { unit, action, optional } => units::check(context, unit, *action, *optional),
         _ => Ok(Checked::Needed),
     }
 }
@@ -183,6 +185,7 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
         Operation::RemoveFiles { paths } => files::remove(context, paths),
         Operation::Directory { path, mode, owner } => files::directory(context, path, *mode, owner.as_ref()),
         Operation::Symlink { path, target } => files::link(context, path, target),
+        Operation::Unit { unit, action, optional } => units::apply(context, unit, *action, *optional),
         Operation::ScriptItem(_)
         | Operation::RunFile { .. }
         | Operation::RunDirectory { .. }
@@ -205,6 +208,7 @@ pub fn apply_again(operation: &Operation, prior: &Prior, context: &Context<'_>) 
 pub fn verify(operation: &Operation, context: &Context<'_>) -> Result<(), Failure> {
     match operation {
         Operation::AppendFile(file) => files::verify_append(context, file, Some(&file.content.expose().0)),
+        Operation::Unit { unit, action, optional } => units::verify(context, unit, *action, *optional),
         Operation::WriteFile(_)
         | Operation::EditFile { .. }
         | Operation::RemoveFiles { .. }

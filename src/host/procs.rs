@@ -1,0 +1,87 @@
+//! Other processes, as `/proc` shows them.
+
+use super::Host;
+
+/// A running process.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Process {
+    /// Process id.
+    pub pid: i32,
+    /// Clock ticks between boot and its start: tells a process from a later one with the same id.
+    pub started: u64,
+    /// Its command line, arguments masked where they look like secrets.
+    pub command: String,
+    /// The systemd unit it belongs to.
+    pub unit: Option<String>,
+}
+
+impl std::fmt::Display for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (pid {}", self.command, self.pid)?;
+        if let Some(unit) = &self.unit {
+            write!(f, ", {unit}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Longest command line that is shown.
+const COMMAND_LIMIT: usize = 120;
+
+fn read(pid: i32, name: &str) -> Option<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/{name}")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Field 22 of `/proc/PID/stat`, which is counted from the end of the command's name: that may hold blanks and brackets.
+fn start_time(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// The innermost unit in a `/proc/PID/cgroup` line.
+fn unit_of(cgroup: &str) -> Option<String> {
+    let path = cgroup.lines().find_map(|line| line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path)))?;
+    let is_unit = |part: &&str| part.ends_with(".service") || part.ends_with(".scope");
+    path.trim().split('/').rev().find(is_unit).map(str::to_owned)
+}
+
+impl Host {
+    /// The process with this id, if there is one.
+    pub fn process(&self, pid: i32) -> Option<Process> {
+        let stat = read(pid, "stat")?;
+        let words = read(pid, "cmdline").unwrap_or_default();
+        let mut command = crate::redact::patterns(words.trim_end_matches('\0').replace('\0', " ").trim());
+        if command.is_empty() {
+            command = read(pid, "comm").unwrap_or_default().trim().to_owned();
+        }
+        if let Some((at, _)) = command.char_indices().nth(COMMAND_LIMIT) {
+            command.truncate(at);
+            command.push_str("...");
+        }
+        let unit = read(pid, "cgroup").and_then(|text| unit_of(&text));
+        Some(Process { pid, started: start_time(&stat)?, command, unit })
+    }
+
+    /// Whether the process with this id is still the one that started then.
+    pub fn is_running(&self, pid: i32, started: u64) -> bool {
+        read(pid, "stat").and_then(|stat| start_time(&stat)) == Some(started)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_its_start_and_its_unit() {
+        let me = i32::try_from(std::process::id()).expect("pid");
+        let process = Host::default().process(me).expect("myself");
+        assert!(Host::default().is_running(me, process.started));
+        assert!(!Host::default().is_running(me, process.started + 1));
+        assert!(Host::default().process(i32::MAX).is_none());
+        assert_eq!(start_time(&format!("12 (a) b) S {} 777 0", ["1"; 18].join(" "))), Some(777));
+        assert_eq!(unit_of("0::/system.slice/apt-daily.service\n").as_deref(), Some("apt-daily.service"));
+        assert_eq!(unit_of("1:name=systemd:/user.slice/session-1.scope/x\n").as_deref(), Some("session-1.scope"));
+        assert_eq!(unit_of("0::/\n"), None);
+    }
+}
