@@ -2,8 +2,14 @@
 //! and progress.
 
 pub mod apply;
+pub mod execute;
 pub mod journal;
 pub mod ledger;
+mod power;
 pub mod retry;
+mod run_files;
+mod script;
 pub mod shell_state;
 pub mod summary;
+
+pub use execute::{Engine, Places, Progress, RunEnd, RunIds};

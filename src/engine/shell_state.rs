@@ -47,7 +47,12 @@ impl ShellState {
         (!in_exports).then_some(state)
     }
 
-    /// Shell text that brings it back; `definitions` are finished items that only define things, in order.
+    /// Shell text that goes back to the directory; it fails where that is gone.
+    pub fn enter_directory(&self) -> Option<String> {
+        self.directory.as_ref().map(|directory| format!("cd -- {directory}"))
+    }
+
+    /// Shell text that brings the rest back; `definitions` are finished items that only define things, in order.
     pub fn restore(&self, definitions: &[&str]) -> String {
         let mut out = String::new();
         for (_, assignment) in &self.assignments {
@@ -56,9 +61,6 @@ impl ShellState {
         }
         for name in &self.exported {
             out.push_str(&format!("export {name}\n"));
-        }
-        if let Some(directory) = &self.directory {
-            out.push_str(&format!("cd -- {directory}\n"));
         }
         for definition in definitions {
             out.push_str(definition);
@@ -123,7 +125,7 @@ mod tests {
         let state = ShellState::parse(text).expect("whole");
         let restore = state.restore(&["f() { echo f; }"]);
         assert!(restore.contains("B='it'\"'\"'s\nB2=x'\n"), "{restore}");
-        assert!(restore.contains("export A\n") && restore.contains("cd -- '/a b'\n") && restore.contains("umask 0027\n"));
+        assert!(restore.contains("export A\n") && state.enter_directory().as_deref() == Some("cd -- '/a b'") && restore.contains("umask 0027\n"));
         assert!(!restore.contains("PPID") && !restore.contains("_landfall_item"));
         assert!(restore.ends_with("_landfall_flags=eu\n"));
         assert_eq!(ShellState::parse("e\n0022\nexport A='1'"), None);

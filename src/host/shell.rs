@@ -242,6 +242,7 @@ mod tests {
         run(&mut old, "cd /usr/share; umask 027; export E=\"it's\nhere\"; v='a \"b\"'; set -u; set -f");
         let state = ShellState::parse(&String::from_utf8_lossy(&old.state().expect("state"))).expect("whole");
         let mut new = shell(dir.path(), &state.restore(&["hello() { echo hello; }"]));
+        run(&mut new, &state.enter_directory().expect("known"));
         let text = "hello; pwd; umask; echo $v; sh -c 'echo \"$E\"'; echo *; echo $nope";
         assert_eq!(run(&mut new, text), ItemEnd::Exited(2), "set -u is in force");
         let log = std::fs::read_to_string(dir.path().join("log")).expect("log");

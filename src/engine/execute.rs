@@ -1,0 +1,548 @@
+//! The loop: the steps of a plan in order, each settled in the journal before the next begins.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::apply::{self, Checked, Context, Effect, Prior};
+use super::journal::{Event, Outcome, OutputRange, Stamp, Verdict};
+use super::ledger::{Interrupted, Ledger, StepState};
+use super::retry::{again_at_next_boot, Policy};
+use super::script::OpenScript;
+use crate::error::{Failure, Kind};
+use crate::host::{fault, signals, Host};
+use crate::plan::operation::{Operation, OnInterrupt};
+use crate::plan::{Frequency, OnError, Plan, Stage, Step, Weight};
+use crate::redact::Redactor;
+
+/// The same work is given up when it was cut off in this many boots running: something in it brings the host down.
+const GIVE_UP_AFTER_BOOTS: usize = 3;
+
+/// Where a plan's files stand: paths of the host.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The instance's directory.
+    pub instance: String,
+    /// Private directory for the shell of a script; emptied by a boot.
+    pub shell: String,
+}
+
+impl Places {
+    fn output(&self, file: &str) -> String {
+        format!("{}/output/{file}", self.instance)
+    }
+
+    fn backups(&self) -> String {
+        format!("{}/backups", self.instance)
+    }
+
+    /// Directory of the shell states of finished items; they last.
+    pub fn shell_states(&self) -> String {
+        format!("{}/shell", self.instance)
+    }
+}
+
+/// Hears what goes on. It must not fail and must not change the host.
+pub trait Progress {
+    /// A step begins; `at` counts from 1.
+    fn started(&self, step: &Step, at: usize, of: usize);
+    /// A step has ended.
+    fn ended(&self, step: &Step, outcome: &Outcome);
+    /// Something to know while it goes on.
+    fn say(&self, text: &str);
+    /// The journals have changed: whoever shows the state may derive it again.
+    fn changed(&self, ledger: &Ledger);
+}
+
+/// How the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// Everything due is settled.
+    Settled,
+    /// A step failed whose failure stops the run.
+    Halted,
+    /// A signal, or a shutdown of the machine, stopped it.
+    Stopped(Option<Signal>),
+    /// landfall asked for a reboot and goes on after it.
+    Rebooting,
+}
+
+/// Which run, which boot.
+#[derive(Clone, Debug)]
+pub struct RunIds {
+    /// Id shared by all units of a boot.
+    pub run: String,
+    /// The kernel's boot id.
+    pub boot: String,
+}
+
+/// Runs one plan.
+pub struct Engine<'e> {
+    pub(super) host: &'e Host,
+    pub(super) plan: &'e Plan,
+    pub(super) ledger: Ledger,
+    pub(super) places: Places,
+    pub(super) ids: RunIds,
+    pub(super) progress: &'e dyn Progress,
+    pub(super) redactor: Redactor,
+    pub(super) script: Option<OpenScript>,
+    pub(super) attempt: Cell<u32>,
+}
+
+/// What comes after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Step,
+    Halt,
+    Stop(Option<Signal>),
+    Reboot,
+}
+
+/// A step's result before it is written down.
+pub(super) struct Settlement {
+    pub verdict: Verdict,
+    pub weight: Option<Weight>,
+    pub failure: Option<Failure>,
+    pub effect: Effect,
+    pub unchanged: bool,
+    pub attempts: u32,
+    pub elapsed: Duration,
+    pub output: Option<OutputRange>,
+    pub shell_state: Option<String>,
+}
+
+impl Settlement {
+    pub fn of(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            weight: None,
+            failure: None,
+            effect: Effect::default(),
+            unchanged: false,
+            attempts: 1,
+            elapsed: Duration::ZERO,
+            output: None,
+            shell_state: None,
+        }
+    }
+
+    pub fn failed(weight: Weight, failure: Failure) -> Self {
+        Self { weight: Some(weight), failure: Some(failure), ..Self::of(Verdict::Failed) }
+    }
+
+    pub fn skipped(weight: Option<Weight>, why: String) -> Self {
+        let effect = Effect { detail: Some(why), warnings: Vec::new() };
+        Self { weight, effect, attempts: 0, ..Self::of(Verdict::Skipped) }
+    }
+}
+
+struct HostStamp<'e> {
+    host: &'e Host,
+    ids: RunIds,
+}
+
+impl Stamp for HostStamp<'_> {
+    fn stamp(&self) -> (f64, f64, String, String) {
+        (self.host.now(), self.host.uptime_seconds(), self.ids.run.clone(), self.ids.boot.clone())
+    }
+}
+
+impl<'e> Engine<'e> {
+    /// An engine for `plan`.
+    pub fn new(host: &'e Host, plan: &'e Plan, ledger: Ledger, places: Places, ids: RunIds, progress: &'e dyn Progress) -> Self {
+        let redactor = Redactor::new(plan.secrets.iter().map(|secret| secret.expose().clone()));
+        Self { host, plan, ledger, places, ids, progress, redactor, script: None, attempt: Cell::new(1) }
+    }
+
+    /// What the journals know now.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Runs everything that is due up to `until`, what earlier stages left first.
+    pub fn run(&mut self, until: Stage) -> Result<RunEnd, Failure> {
+        let plan = self.plan;
+        let total = plan.steps.len();
+        for (at, step) in plan.steps.iter().enumerate() {
+            if step.stage > until {
+                break;
+            }
+            if let Some(signal) = signals::stop_requested() {
+                return self.stop(None, Some(signal));
+            }
+            let next = match self.settled_before(step) {
+                Some(next) => next,
+                None => {
+                    self.leave_script(Some(step))?;
+                    self.progress.started(step, at + 1, total);
+                    self.settle_step(step)?
+                }
+            };
+            match next {
+                Next::Step => {}
+                Next::Halt => return self.end(RunEnd::Halted),
+                Next::Stop(signal) => return self.stop(Some(step), signal),
+                Next::Reboot => return self.end(RunEnd::Rebooting),
+            }
+        }
+        self.end(RunEnd::Settled)
+    }
+
+    /// What follows from an outcome that stands in the journal, or `None` if the step is still to be settled.
+    fn settled_before(&self, step: &Step) -> Option<Next> {
+        let StepState::Ended(outcome, boot) = self.ledger.state(step) else { return None };
+        if boot != self.ids.boot && self.may_succeed_now(&outcome) {
+            return None;
+        }
+        Some(self.after(step, &outcome))
+    }
+
+    /// A failure whose cause may have gone by itself, or what was skipped because of one.
+    fn may_succeed_now(&self, outcome: &Outcome) -> bool {
+        match outcome.verdict {
+            Verdict::Failed => outcome.failure.as_ref().is_some_and(again_at_next_boot),
+            Verdict::Skipped => true,
+            Verdict::Done | Verdict::NotRun => false,
+        }
+    }
+
+    fn after(&self, step: &Step, outcome: &Outcome) -> Next {
+        match (outcome.verdict, step.on_error) {
+            (Verdict::Failed, OnError::Stop | OnError::Rollback) => Next::Halt,
+            _ => Next::Step,
+        }
+    }
+
+    fn end(&mut self, end: RunEnd) -> Result<RunEnd, Failure> {
+        self.leave_script(None)?;
+        if self.ledger.wrote() {
+            self.record(Frequency::Instance, Event::End, true)?;
+        }
+        self.progress.changed(&self.ledger);
+        Ok(end)
+    }
+
+    fn stop(&mut self, step: Option<&Step>, signal: Option<Signal>) -> Result<RunEnd, Failure> {
+        if step.is_none() && signal.is_some() {
+            self.leave_script(None)?;
+        }
+        self.progress.changed(&self.ledger);
+        Ok(RunEnd::Stopped(signal))
+    }
+
+    /// Records that a stop was asked for while `step` ran: before anything is ended, durably.
+    pub(super) fn record_stop(&mut self, step: &Step, reason: String) -> Result<(), Failure> {
+        self.record(step.frequency, Event::StopRequest { step: Some(step.id.clone()), reason }, true)
+    }
+
+    pub(super) fn record(&mut self, scope: Frequency, event: Event, sync: bool) -> Result<(), Failure> {
+        let stamp = HostStamp { host: self.host, ids: self.ids.clone() };
+        self.ledger.record(&stamp, scope, event, sync)
+    }
+
+    pub(super) fn intend(&mut self, step: &Step, prior: Prior) -> Result<(), Failure> {
+        let event = Event::Intent { step: step.id.clone(), digest: step.digest(), prior };
+        self.record(step.frequency, event, true)?;
+        self.progress.changed(&self.ledger);
+        fault::point("step.after-intent");
+        Ok(())
+    }
+
+    /// Writes a step's outcome. With `sync`, what children wrote is on the disk before the record is, and the record when
+    /// this returns.
+    pub(super) fn settle(&mut self, step: &Step, settlement: Settlement, sync: bool) -> Result<Next, Failure> {
+        fault::point("step.after-effect");
+        if sync && step.frequency != Frequency::Boot && step.operation.uses_child() {
+            self.host.sync_filesystems()?;
+        }
+        let outcome = self.outcome(&step.id, step.digest(), settlement);
+        self.record(step.frequency, Event::Outcome(Box::new(outcome.clone())), sync)?;
+        self.progress.ended(step, &outcome);
+        Ok(self.after(step, &outcome))
+    }
+
+    /// An outcome with everything shown in it redacted.
+    pub(super) fn outcome(&self, id: &str, digest: String, settlement: Settlement) -> Outcome {
+        let redact = |text: &str| self.redactor.apply(text);
+        let failure = settlement.failure.map(|failure| Failure {
+            message: redact(&failure.message),
+            output: failure.output.iter().map(|line| redact(line)).collect(),
+            ..failure
+        });
+        let effect = Effect {
+            detail: settlement.effect.detail.as_deref().map(redact),
+            warnings: settlement.effect.warnings.iter().map(|warning| redact(warning)).collect(),
+        };
+        Outcome {
+            step: id.to_owned(),
+            digest,
+            verdict: settlement.verdict,
+            weight: settlement.weight,
+            failure,
+            effect,
+            unchanged: settlement.unchanged,
+            attempts: settlement.attempts,
+            elapsed_ms: u64::try_from(settlement.elapsed.as_millis()).unwrap_or(u64::MAX),
+            output: settlement.output,
+            shell_state: settlement.shell_state,
+        }
+    }
+
+    fn settle_step(&mut self, step: &Step) -> Result<Next, Failure> {
+        if let Some(why) = self.missing_need(step) {
+            return self.settle(step, Settlement::skipped(Some(self.weight(step)), why), false);
+        }
+        let state = self.ledger.state(step);
+        if let StepState::Interrupted(intents) = &state {
+            if let Some(next) = self.judge_interruption(step, intents)? {
+                return Ok(next);
+            }
+        }
+        let intents = match state {
+            StepState::Interrupted(intents) => intents,
+            _ => Vec::new(),
+        };
+        match &step.operation {
+            Operation::ScriptItem(item) => self.run_script_item(step, item),
+            Operation::RunFile { path, env } => self.run_file(step, path, env),
+            Operation::RunDirectory { path } => self.run_directory(step, path),
+            Operation::RebootIfRequired => self.reboot_if_required(step),
+            Operation::PowerState { .. } => self.power_state(step),
+            _ => self.run_operation(step, &intents),
+        }
+    }
+
+    fn missing_need(&self, step: &Step) -> Option<String> {
+        step.needs.iter().find_map(|need| {
+            let needed = self.plan.steps.iter().find(|other| other.id == *need)?;
+            match self.ledger.state(needed) {
+                StepState::Ended(outcome, _) if outcome.verdict == Verdict::Done => None,
+                StepState::Ended(outcome, _) => {
+                    let why = if outcome.verdict == Verdict::Failed { "failed" } else { "was not done" };
+                    Some(format!("it needs \"{}\", which {why}", needed.operation.describe()))
+                }
+                _ => Some(format!("it needs \"{}\", which is not done", needed.operation.describe())),
+            }
+        })
+    }
+
+    pub(super) fn weight(&self, step: &Step) -> Weight {
+        if step.on_error == OnError::Warn {
+            Weight::Degraded
+        } else {
+            step.weight
+        }
+    }
+
+    /// What an interruption means for work that may not simply be done again. `None`: go on and do it.
+    fn judge_interruption(&mut self, step: &Step, intents: &[Interrupted]) -> Result<Option<Next>, Failure> {
+        if step.operation.is_idempotent() && !self.hopeless(intents) {
+            return Ok(None);
+        }
+        if let Some(done) = self.done_by_stop(step, intents) {
+            let effect = Effect { detail: Some(done), warnings: Vec::new() };
+            return self.settle(step, Settlement { effect, ..Settlement::of(Verdict::Done) }, true).map(Some);
+        }
+        if self.hopeless(intents) {
+            let message = format!("cut off in {GIVE_UP_AFTER_BOOTS} boots running; given up, because it seems to bring the host down");
+            let mut failure = Failure::new(Kind::Exec, message);
+            failure.hint = Some(format!("look at what it does; `landfall rerun {}` tries it again", step.id));
+            return self.settle(step, Settlement::failed(self.weight(step), failure), true).map(Some);
+        }
+        match (&step.operation, step.on_interrupt) {
+            (Operation::AppendFile(_) | Operation::RunDirectory { .. } | Operation::PowerState { .. }, _) => Ok(None),
+            (_, OnInterrupt::Rerun) => {
+                let message = format!("{} was cut off and is run again", self.name(step));
+                self.progress.say(&message);
+                self.record(step.frequency, Event::Notice { weight: None, message }, false)?;
+                Ok(None)
+            }
+            (_, OnInterrupt::Skip) => {
+                let warning = "it was cut off and is not run again (on_interrupt: skip)".to_owned();
+                let effect = Effect { detail: None, warnings: vec![warning] };
+                self.settle(step, Settlement { effect, ..Settlement::of(Verdict::Done) }, true).map(Some)
+            }
+            (_, OnInterrupt::Stop) => {
+                let failure = Failure::new(Kind::Interrupted, "it was cut off, and on_interrupt is stop")
+                    .transient(false)
+                    .hint(format!("see what it left; then `landfall rerun {}`", step.id));
+                let _ = self.settle(step, Settlement::failed(Weight::Failed, failure), true)?;
+                Ok(Some(Next::Halt))
+            }
+        }
+    }
+
+    fn hopeless(&self, intents: &[Interrupted]) -> bool {
+        let mut boots: Vec<&str> = intents.iter().map(|intent| intent.boot.as_str()).collect();
+        boots.dedup();
+        boots.iter().filter(|boot| **boot != self.ids.boot).count() >= GIVE_UP_AFTER_BOOTS
+    }
+
+    /// Whether work that stops the machine did so: then it is done.
+    fn done_by_stop(&self, step: &Step, intents: &[Interrupted]) -> Option<String> {
+        use crate::plan::operation::StopsMachine;
+        let last = intents.last()?;
+        let other_boot = last.boot != self.ids.boot;
+        let done = match &step.operation {
+            Operation::RebootIfRequired => other_boot,
+            Operation::ScriptItem(item) => match item.stops_machine? {
+                StopsMachine::Orderly => other_boot && last.stopped,
+                StopsMachine::Forced => other_boot,
+            },
+            _ => false,
+        };
+        done.then(|| "the machine was restarted by it".to_owned())
+    }
+
+    /// How a step is called in a sentence.
+    pub(super) fn name(&self, step: &Step) -> String {
+        self.redactor.apply(&step.operation.describe())
+    }
+
+    /// check -> intent -> apply -> verify -> outcome.
+    fn run_operation(&mut self, step: &Step, intents: &[Interrupted]) -> Result<Next, Failure> {
+        let start = Instant::now();
+        let (file, from) = self.output_start(step);
+        let mut attempts = 0;
+        let result = self.attempts(step, intents, &file, &mut attempts)?;
+        let elapsed = start.elapsed();
+        let output = self.output_end(file, from);
+        let settlement = match result {
+            Attempted::Unchanged => Settlement { unchanged: true, attempts: 0, elapsed, ..Settlement::of(Verdict::Done) },
+            Attempted::Done(effect) => Settlement { effect, attempts, elapsed, output, ..Settlement::of(Verdict::Done) },
+            Attempted::Failed(failure) => {
+                if failure.kind == Kind::Interrupted {
+                    return Ok(Next::Stop(signals::stop_requested()));
+                }
+                Settlement { attempts, elapsed, output, ..Settlement::failed(self.weight(step), failure) }
+            }
+        };
+        let sync = !settlement.unchanged && (step.operation.uses_child() || !step.operation.is_idempotent());
+        self.settle(step, settlement, sync)
+    }
+
+    fn attempts(&mut self, step: &Step, intents: &[Interrupted], file: &str, attempts: &mut u32) -> Result<Attempted, Failure> {
+        let policy = Policy::of(&step.operation, &step.limits);
+        let start = Instant::now();
+        let mut intended = false;
+        loop {
+            *attempts += 1;
+            self.attempt.set(*attempts);
+            let tried = self.attempt(step, intents, file, &mut intended)?;
+            let Attempted::Failed(failure) = &tried else { return Ok(tried) };
+            if signals::stop_requested().is_some() {
+                if !intended || failure.kind == Kind::Interrupted {
+                    return Ok(Attempted::Failed(Failure { kind: Kind::Interrupted, ..failure.clone() }));
+                }
+                return Ok(tried);
+            }
+            let noise = self.host.noise();
+            let Some(pause) = policy.pause(*attempts + 1, start.elapsed(), failure, &step.limits, noise) else { return Ok(tried) };
+            self.progress.say(&format!(
+                "{} failed ({}); attempt {} of {} in {} s",
+                self.name(step),
+                self.redactor.apply(&failure.message),
+                *attempts + 1,
+                policy.attempts,
+                pause.as_secs().max(1)
+            ));
+            signals::sleep(pause);
+        }
+    }
+
+    /// One attempt. `Err` is a failure of the journal: nothing more may be changed.
+    fn attempt(&mut self, step: &Step, intents: &[Interrupted], file: &str, intended: &mut bool) -> Result<Attempted, Failure> {
+        let sabotaged = fault::sabotaged("outcome-first");
+        let prior = {
+            let context = self.context(step, file);
+            match apply::check(&step.operation, &context) {
+                Ok(Checked::Satisfied) => return Ok(if *intended { Attempted::Done(Effect::default()) } else { Attempted::Unchanged }),
+                Ok(Checked::Needed) => {}
+                Err(failure) => return Ok(Attempted::Failed(failure)),
+            }
+            if *intended {
+                None
+            } else {
+                match intents.first().map_or_else(|| apply::prior(&step.operation, &context), |first| Ok(first.prior.clone())) {
+                    Ok(prior) => Some(prior),
+                    Err(failure) => return Ok(Attempted::Failed(failure)),
+                }
+            }
+        };
+        if let Some(prior) = prior {
+            self.intend(step, prior)?;
+            *intended = true;
+        }
+        if sabotaged {
+            let outcome = self.outcome(&step.id, step.digest(), Settlement::of(Verdict::Done));
+            self.record(step.frequency, Event::Outcome(Box::new(outcome)), true)?;
+        }
+        let context = self.context(step, file);
+        let applied = match intents.first() {
+            Some(first) => apply::apply_again(&step.operation, &first.prior, &context),
+            None => apply::apply(&step.operation, &context),
+        };
+        Ok(match applied.and_then(|effect| apply::verify(&step.operation, &context).map(|()| effect)) {
+            Ok(effect) => Attempted::Done(effect),
+            Err(failure) => Attempted::Failed(failure),
+        })
+    }
+
+    pub(super) fn context(&self, step: &Step, file: &str) -> Context<'_> {
+        Context {
+            host: self.host,
+            output: self.host.real_path(&self.places.output(file)),
+            env: self.environment(step),
+            deadline: step.limits.timeout_seconds.map(Duration::from_secs),
+            backups: self.places.backups(),
+            instance: self.plan.instance.clone(),
+            datasource: self.plan.datasource.clone(),
+            say: &|text| self.progress.say(text),
+        }
+    }
+
+    /// What every child of a step finds in its environment.
+    pub(super) fn environment(&self, step: &Step) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("LANDFALL_RUN".to_owned(), self.ids.run.clone()),
+            ("LANDFALL_PHASE".to_owned(), step.phase.clone()),
+            ("LANDFALL_STEP".to_owned(), step.id.clone()),
+            ("LANDFALL_ATTEMPT".to_owned(), self.attempt.get().to_string()),
+            ("INSTANCE_ID".to_owned(), self.plan.instance.clone()),
+        ])
+    }
+
+    /// The output file of a step (that of its phase or script), and its length now.
+    pub(super) fn output_start(&self, step: &Step) -> (String, u64) {
+        let name: String = step.id.split('/').next().unwrap_or("step").chars().map(|c| if c == '.' || c.is_alphanumeric() { c } else { '_' }).collect();
+        let file = format!("{name}.log");
+        let length = self.output_length(&file);
+        (file, length)
+    }
+
+    pub(super) fn output_length(&self, file: &str) -> u64 {
+        self.host.status(&self.places.output(file)).ok().flatten().map_or(0, |status| status.size)
+    }
+
+    pub(super) fn output_path(&self, file: &str) -> String {
+        self.places.output(file)
+    }
+
+    pub(super) fn output_end(&self, file: String, from: u64) -> Option<OutputRange> {
+        let to = self.output_length(&file);
+        (to > from).then_some(OutputRange { file, from, to })
+    }
+
+    /// Whether the machine is going down: asked after everything that may have said so.
+    pub(super) fn machine_is_stopping(&self) -> bool {
+        self.host.runs_systemd() && self.host.is_stopping()
+    }
+}
+
+enum Attempted {
+    Unchanged,
+    Done(Effect),
+    Failed(Failure),
+}

@@ -1,0 +1,88 @@
+//! Reboots and power-offs: a reboot in the middle is a step that is done when the machine has come back.
+
+use super::apply::{Effect, Prior};
+use super::execute::{Engine, Next, Settlement};
+use super::journal::Verdict;
+use crate::error::{Failure, Kind};
+use crate::host::process::Spec;
+use crate::plan::operation::{Condition, Operation, PowerMode};
+use crate::plan::Step;
+
+/// Files whose presence asks for a reboot.
+const REBOOT_REQUIRED: [&str; 2] = ["/run/reboot-required", "/run/reboot-needed"];
+
+impl Engine<'_> {
+    pub(super) fn reboot_if_required(&mut self, step: &Step) -> Result<Next, Failure> {
+        if !REBOOT_REQUIRED.iter().any(|path| self.host.exists(path)) {
+            let settlement = Settlement { unchanged: true, attempts: 0, ..Settlement::of(Verdict::Done) };
+            return self.settle(step, settlement, false);
+        }
+        if !self.host.runs_systemd() {
+            let effect = Effect { detail: None, warnings: vec!["a reboot is required; reboot when it suits".into()] };
+            return self.settle(step, Settlement { effect, ..Settlement::of(Verdict::Done) }, false);
+        }
+        self.leave_script(None)?;
+        self.host.sync_filesystems()?;
+        self.intend(step, Prior::None)?;
+        self.progress.say("rebooting, because an upgrade asks for it; the run goes on after it");
+        match self.host.run_ok(&Spec::new(["systemctl", "reboot"])) {
+            Ok(_) => Ok(Next::Reboot),
+            Err(failure) => self.settle(step, Settlement::failed(self.weight(step), failure), true),
+        }
+    }
+
+    /// The last step of all. Its outcome is recorded before the machine goes: a power cut in between does the same.
+    pub(super) fn power_state(&mut self, step: &Step) -> Result<Next, Failure> {
+        let Operation::PowerState { mode, delay_minutes, message, condition, .. } = &step.operation else {
+            return Ok(Next::Step);
+        };
+        match self.holds(step, condition) {
+            Ok(true) => {}
+            Ok(false) => {
+                let effect = Effect { detail: Some("its condition does not hold".into()), warnings: Vec::new() };
+                return self.settle(step, Settlement { effect, unchanged: true, ..Settlement::of(Verdict::Done) }, true);
+            }
+            Err(why) => {
+                let effect = Effect { detail: None, warnings: vec![why] };
+                return self.settle(step, Settlement { effect, ..Settlement::of(Verdict::Done) }, true);
+            }
+        }
+        if !self.host.runs_systemd() {
+            let effect = Effect { detail: None, warnings: vec!["not done: this is not the running system".into()] };
+            return self.settle(step, Settlement { effect, ..Settlement::of(Verdict::Done) }, false);
+        }
+        self.leave_script(None)?;
+        let flag = match mode {
+            PowerMode::Poweroff => "-P",
+            PowerMode::Reboot => "-r",
+            PowerMode::Halt => "-H",
+        };
+        let when = if *delay_minutes == 0 { "now".to_owned() } else { format!("+{delay_minutes}") };
+        let mut argv = vec!["shutdown".to_owned(), flag.to_owned(), when];
+        argv.extend(message.clone());
+        let effect = Effect { detail: Some(format!("asked for with {}", argv[..3].join(" "))), warnings: Vec::new() };
+        self.settle(step, Settlement { effect, ..Settlement::of(Verdict::Done) }, true)?;
+        match self.host.run_ok(&Spec::new(argv)) {
+            Ok(_) if *delay_minutes == 0 => Ok(Next::Stop(None)),
+            Ok(_) => Ok(Next::Step),
+            Err(failure) => self.settle(step, Settlement::failed(self.weight(step), failure), true),
+        }
+    }
+
+    fn holds(&self, step: &Step, condition: &Condition) -> Result<bool, String> {
+        let argv = match condition {
+            Condition::Constant(value) => return Ok(*value),
+            Condition::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.expose().clone()],
+            Condition::Argv(argv) => argv.clone(),
+        };
+        let (file, _) = self.output_start(step);
+        let mut spec = Spec::new(argv).output(self.host.real_path(&self.output_path(&file)));
+        spec.env = self.environment(step);
+        match self.host.run(&spec) {
+            Ok(ended) if ended.code == 0 => Ok(true),
+            Ok(ended) if ended.code == 1 => Ok(false),
+            Ok(ended) => Err(format!("the condition of power_state ended with {}, which is neither 0 nor 1: nothing is done", ended.code)),
+            Err(failure) => Err(Failure::new(Kind::Exec, failure.message).message),
+        }
+    }
+}

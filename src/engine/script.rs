@@ -1,0 +1,220 @@
+//! Items of a script: one shell for all of them, a cursor in the journal, state that survives an interruption.
+
+use std::time::Instant;
+
+use super::apply::Prior;
+use super::execute::{Engine, Next, Settlement};
+use super::journal::Verdict;
+use super::ledger::StepState;
+use super::shell_state::ShellState;
+use crate::error::{Failure, Kind};
+use crate::host::files::Attributes;
+use crate::host::process::{last_lines, read_tail};
+use crate::host::shell::{ItemEnd, Shell, Start};
+use crate::plan::operation::{Operation, ScriptItem};
+use crate::plan::{Step, Weight};
+
+/// The script whose items are being run.
+pub(super) struct OpenScript {
+    script: String,
+    digest: String,
+    shell: Shell,
+}
+
+/// How a script ended before its last item.
+struct EarlyEnd {
+    item: String,
+    code: i32,
+}
+
+const PRIVATE: Attributes = Attributes { mode: 0o700, uid: 0, gid: 0 };
+
+impl Engine<'_> {
+    /// Ends the open script unless `next` is an item of it.
+    pub(super) fn leave_script(&mut self, next: Option<&Step>) -> Result<(), Failure> {
+        let same = match (&self.script, next.map(|step| &step.operation)) {
+            (Some(open), Some(Operation::ScriptItem(item))) => open.script == item.script && open.digest == item.script_digest,
+            _ => false,
+        };
+        if same {
+            return Ok(());
+        }
+        if let Some(open) = self.script.take() {
+            open.shell.close()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn run_script_item(&mut self, step: &Step, item: &ScriptItem) -> Result<Next, Failure> {
+        if let Some(end) = self.early_end(item) {
+            let why = format!("{} {} ended the script with exit {}, as in any script", item.script, end.item, end.code);
+            let mut settlement = Settlement::skipped(None, why);
+            settlement.verdict = Verdict::NotRun;
+            return self.settle(step, settlement, false);
+        }
+        let (file, from) = self.output_start(step);
+        self.intend(step, Prior::None)?;
+        let start = Instant::now();
+        let ran = match self.open_script(step, item, &file) {
+            Ok(()) => self.run_in_shell(step, item)?,
+            Err(failure) => Err(failure),
+        };
+        let mut settlement = match ran {
+            Ok(ItemEnd::Stopped(signal)) => {
+                self.script = None;
+                return Ok(Next::Stop(Some(signal)));
+            }
+            Ok(end) => self.judge_item(step, item, end, &file, from)?,
+            Err(failure) => Settlement::failed(self.weight(step), failure),
+        };
+        settlement.elapsed = start.elapsed();
+        settlement.output = self.output_end(file, from);
+        let stopping = self.machine_is_stopping();
+        let next = self.settle(step, settlement, true)?;
+        if stopping {
+            self.script = None;
+            return Ok(Next::Stop(None));
+        }
+        Ok(next)
+    }
+
+    fn run_in_shell(&mut self, step: &Step, item: &ScriptItem) -> Result<Result<ItemEnd, Failure>, Failure> {
+        let Some(mut open) = self.script.take() else {
+            return Ok(Err(Failure::new(Kind::Unknown, "the script's shell is not open")));
+        };
+        let deadline = step.limits.timeout_seconds.map(std::time::Duration::from_secs);
+        let mut recorded = Ok(());
+        let ended = open.shell.run(item.text.expose(), &step.id, deadline, &mut |signal| {
+            recorded = self.record_stop(step, signal.as_str().to_owned());
+        });
+        if matches!(ended, Ok(ItemEnd::Status(_))) {
+            self.script = Some(open);
+        }
+        recorded?;
+        Ok(ended)
+    }
+
+    fn judge_item(&mut self, step: &Step, item: &ScriptItem, end: ItemEnd, file: &str, from: u64) -> Result<Settlement, Failure> {
+        let what = format!("{} item {}", item.script, item.range());
+        let tail = last_lines(&read_tail(&self.host.real_path(&self.output_path(file)), from));
+        let failed = |weight: Weight, kind: Kind, message: String, code: i32| {
+            let mut failure = Failure::new(kind, message);
+            failure.exit = Some(code);
+            failure.output.clone_from(&tail);
+            Settlement::failed(weight, failure)
+        };
+        Ok(match end {
+            ItemEnd::Status(code) => {
+                let shell_state = Some(self.keep_shell_state(item)?);
+                let kind = if code == 127 { Kind::NotFound } else { Kind::Exec };
+                let settlement = if code == 0 {
+                    Settlement::of(Verdict::Done)
+                } else {
+                    failed(self.weight(step), kind, format!("{what} failed with exit {code}"), code)
+                };
+                Settlement { shell_state, ..settlement }
+            }
+            ItemEnd::Exited(0) => {
+                let mut settlement = Settlement::of(Verdict::Done);
+                if item.last < item.total {
+                    settlement.effect.detail = Some("it ended the script; later items are not run".into());
+                }
+                settlement
+            }
+            ItemEnd::Exited(code) => {
+                let weight = if self.weight(step) == Weight::Degraded && step.weight == Weight::Degraded { Weight::Failed } else { self.weight(step) };
+                failed(weight, Kind::Exec, format!("{what} ended the script with exit {code}; later items are not run"), code)
+            }
+            ItemEnd::Deadline(limit) => {
+                let message = format!("{what} did not end within {} s and was stopped, and the script with it", limit.as_secs());
+                failed(self.weight(step), Kind::Timeout, message, 124)
+            }
+            ItemEnd::Stopped(_) => failed(self.weight(step), Kind::Interrupted, format!("{what} was stopped"), 143),
+        })
+    }
+
+    /// An earlier item ended the script by itself: the rest is not run, as in any script.
+    fn early_end(&self, item: &ScriptItem) -> Option<EarlyEnd> {
+        self.items_before(item).find_map(|(earlier, state)| match state {
+            StepState::Ended(outcome, _) if outcome.shell_state.is_none() && matches!(outcome.verdict, Verdict::Done | Verdict::Failed) => {
+                let by_itself = outcome.effect.detail.as_deref().is_some_and(|detail| detail.contains("ended the script"))
+                    || outcome.failure.as_ref().is_some_and(|failure| failure.message.contains("ended the script"));
+                let code = outcome.failure.as_ref().and_then(|failure| failure.exit).unwrap_or(0);
+                by_itself.then(|| EarlyEnd { item: format!("item {}", earlier.range()), code })
+            }
+            _ => None,
+        })
+    }
+
+    fn items_before<'s>(&'s self, item: &'s ScriptItem) -> impl Iterator<Item = (&'s ScriptItem, StepState)> + 's {
+        self.plan.steps.iter().filter_map(move |step| match &step.operation {
+            Operation::ScriptItem(earlier) if earlier.script == item.script && earlier.first < item.first => Some((earlier, self.ledger.state(step))),
+            _ => None,
+        })
+    }
+
+    /// Opens the script's shell, where it stood when it was left.
+    fn open_script(&mut self, step: &Step, item: &ScriptItem, file: &str) -> Result<(), Failure> {
+        if self.script.is_some() {
+            return Ok(());
+        }
+        for directory in [&self.places.shell, &self.places.shell_states()] {
+            self.host.make_directories(directory, PRIVATE).map_err(|error| Failure::io(directory, &error))?;
+        }
+        let (state, definitions) = self.left_by_earlier_items(item)?;
+        let definitions: Vec<&str> = definitions.iter().map(String::as_str).collect();
+        let mut env = self.environment(step);
+        env.extend(item.env.clone());
+        let start = Start {
+            env,
+            log: self.output_path(file),
+            directory: self.places.shell.clone(),
+            restore: state.as_ref().map_or_else(|| definitions.join("\n"), |state| state.restore(&definitions)),
+        };
+        let mut shell = Shell::start(self.host, &start)?;
+        if let Some(directory) = state.as_ref().and_then(ShellState::enter_directory) {
+            if shell.run(&directory, &step.id, None, &mut |_| {})? != ItemEnd::Status(0) {
+                return Err(Failure::new(Kind::NotFound, "the directory in which the script stood when it was cut off is gone")
+                    .hint("make the directory again, then `landfall resume`"));
+            }
+        }
+        self.script = Some(OpenScript { script: item.script.clone(), digest: item.script_digest.clone(), shell });
+        Ok(())
+    }
+
+    fn left_by_earlier_items(&self, item: &ScriptItem) -> Result<(Option<ShellState>, Vec<String>), Failure> {
+        let mut file = None;
+        let mut definitions = Vec::new();
+        for (earlier, state) in self.items_before(item) {
+            let StepState::Ended(outcome, _) = state else { continue };
+            if outcome.shell_state.is_some() {
+                file = outcome.shell_state;
+            }
+            if earlier.definition && outcome.verdict == Verdict::Done {
+                definitions.push(earlier.text.expose().clone());
+            }
+        }
+        let Some(file) = file else { return Ok((None, definitions)) };
+        let path = format!("{}/{file}", self.places.shell_states());
+        let text = self.host.read_text(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
+        let state = ShellState::parse(&text)
+            .ok_or_else(|| Failure::new(Kind::Unknown, "the shell's state before the interruption cannot be read"))?;
+        Ok((Some(state), definitions))
+    }
+
+    /// Keeps the state after an item under a name of its own; the outcome names it. Older ones go.
+    fn keep_shell_state(&mut self, item: &ScriptItem) -> Result<String, Failure> {
+        let Some(open) = &self.script else { return Ok(String::new()) };
+        let bytes = open.shell.state()?;
+        let prefix = format!("{}.{}.", item.script, &item.script_digest[..item.script_digest.len().min(8)]);
+        let name = format!("{prefix}{}", item.last);
+        let directory = self.places.shell_states();
+        let failed = |error: std::io::Error| Failure::io("the shell's state", &error);
+        self.host.write(&format!("{directory}/{name}"), &bytes, Attributes { mode: 0o600, ..PRIVATE }).map_err(failed)?;
+        let before: Vec<u32> = self.items_before(item).map(|(earlier, _)| earlier.last).collect();
+        for old in before.iter().rev().skip(1) {
+            self.host.remove(&format!("{directory}/{prefix}{old}")).map_err(failed)?;
+        }
+        Ok(name)
+    }
+}
