@@ -110,6 +110,7 @@ pub(super) struct Settlement {
     pub attempts: u32,
     pub elapsed: Duration,
     pub output: Option<OutputRange>,
+    pub ended_script: Option<i32>,
     pub shell_state: Option<String>,
 }
 
@@ -124,6 +125,7 @@ impl Settlement {
             attempts: 1,
             elapsed: Duration::ZERO,
             output: None,
+            ended_script: None,
             shell_state: None,
         }
     }
@@ -286,6 +288,7 @@ impl<'e> Engine<'e> {
             attempts: settlement.attempts,
             elapsed_ms: u64::try_from(settlement.elapsed.as_millis()).unwrap_or(u64::MAX),
             output: settlement.output,
+            ended_script: settlement.ended_script,
             shell_state: settlement.shell_state,
         }
     }
@@ -455,8 +458,10 @@ impl<'e> Engine<'e> {
     /// One attempt. `Err` is a failure of the journal: nothing more may be changed.
     fn attempt(&mut self, step: &Step, intents: &[Interrupted], file: &str, intended: &mut bool) -> Result<Attempted, Failure> {
         let sabotaged = fault::sabotaged("outcome-first");
+        let progress = self.progress;
+        let say = |text: &str| progress.say(text);
         let prior = {
-            let context = self.context(step, file);
+            let context = self.context(step, file, &say);
             match apply::check(&step.operation, &context) {
                 Ok(Checked::Satisfied) => return Ok(if *intended { Attempted::Done(Effect::default()) } else { Attempted::Unchanged }),
                 Ok(Checked::Needed) => {}
@@ -479,7 +484,7 @@ impl<'e> Engine<'e> {
             let outcome = self.outcome(&step.id, step.digest(), Settlement::of(Verdict::Done));
             self.record(step.frequency, Event::Outcome(Box::new(outcome)), true)?;
         }
-        let context = self.context(step, file);
+        let context = self.context(step, file, &say);
         let applied = match intents.first() {
             Some(first) => apply::apply_again(&step.operation, &first.prior, &context),
             None => apply::apply(&step.operation, &context),
@@ -490,7 +495,7 @@ impl<'e> Engine<'e> {
         })
     }
 
-    pub(super) fn context(&self, step: &Step, file: &str) -> Context<'_> {
+    fn context<'s>(&'s self, step: &Step, file: &str, say: &'s dyn Fn(&str)) -> Context<'s> {
         Context {
             host: self.host,
             output: self.host.real_path(&self.places.output(file)),
@@ -499,7 +504,7 @@ impl<'e> Engine<'e> {
             backups: self.places.backups(),
             instance: self.plan.instance.clone(),
             datasource: self.plan.datasource.clone(),
-            say: &|text| self.progress.say(text),
+            say,
         }
     }
 

@@ -70,6 +70,9 @@ pub struct Outcome {
     /// Where its output stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputRange>,
+    /// It ended its script with this exit code: the later items are not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_script: Option<i32>,
     /// Shell state after it, a file below the instance's `shell/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell_state: Option<String>,

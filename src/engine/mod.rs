@@ -13,3 +13,6 @@ pub mod shell_state;
 pub mod summary;
 
 pub use execute::{Engine, Places, Progress, RunEnd, RunIds};
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use crate::host::files::Attributes;
 use crate::host::process::{last_lines, read_tail};
 use crate::host::shell::{ItemEnd, Shell, Start};
 use crate::plan::operation::{Operation, ScriptItem};
-use crate::plan::{Step, Weight};
+use crate::plan::{OnError, Step, Weight};
 
 /// The script whose items are being run.
 pub(super) struct OpenScript {
@@ -115,15 +115,17 @@ impl Engine<'_> {
                 Settlement { shell_state, ..settlement }
             }
             ItemEnd::Exited(0) => {
-                let mut settlement = Settlement::of(Verdict::Done);
+                let mut settlement = Settlement { ended_script: Some(0), ..Settlement::of(Verdict::Done) };
                 if item.last < item.total {
                     settlement.effect.detail = Some("it ended the script; later items are not run".into());
                 }
                 settlement
             }
             ItemEnd::Exited(code) => {
-                let weight = if self.weight(step) == Weight::Degraded && step.weight == Weight::Degraded { Weight::Failed } else { self.weight(step) };
-                failed(weight, Kind::Exec, format!("{what} ended the script with exit {code}; later items are not run"), code)
+                // It was the script's last item after all, so it counts as the last one does.
+                let weight = if step.on_error == OnError::Warn { Weight::Degraded } else { Weight::Failed };
+                let message = format!("{what} ended the script with exit {code}; later items are not run");
+                Settlement { ended_script: Some(code), ..failed(weight, Kind::Exec, message, code) }
             }
             ItemEnd::Deadline(limit) => {
                 let message = format!("{what} did not end within {} s and was stopped, and the script with it", limit.as_secs());
@@ -136,12 +138,7 @@ impl Engine<'_> {
     /// An earlier item ended the script by itself: the rest is not run, as in any script.
     fn early_end(&self, item: &ScriptItem) -> Option<EarlyEnd> {
         self.items_before(item).find_map(|(earlier, state)| match state {
-            StepState::Ended(outcome, _) if outcome.shell_state.is_none() && matches!(outcome.verdict, Verdict::Done | Verdict::Failed) => {
-                let by_itself = outcome.effect.detail.as_deref().is_some_and(|detail| detail.contains("ended the script"))
-                    || outcome.failure.as_ref().is_some_and(|failure| failure.message.contains("ended the script"));
-                let code = outcome.failure.as_ref().and_then(|failure| failure.exit).unwrap_or(0);
-                by_itself.then(|| EarlyEnd { item: format!("item {}", earlier.range()), code })
-            }
+            StepState::Ended(outcome, _) => outcome.ended_script.map(|code| EarlyEnd { item: format!("item {}", earlier.range()), code }),
             _ => None,
         })
     }

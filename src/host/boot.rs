@@ -25,4 +25,16 @@ impl Host {
     pub fn now(&self) -> f64 {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
     }
+
+    /// A number in 0..1 that no other host has at this moment, to spread retries.
+    pub fn noise(&self) -> f64 {
+        use std::io::Read as _;
+        let mut bytes = [0_u8; 4];
+        let read = fs_err::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+        if read.is_ok() {
+            f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX)
+        } else {
+            0.5
+        }
+    }
 }

@@ -1,0 +1,269 @@
+//! The engine on this machine's own `/bin/sh`, with everything it writes in a temporary directory.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use super::journal::{Event, Journal, Outcome, Verdict};
+use super::ledger::Ledger;
+use super::summary::{Circumstances, State, StepResult, Summary};
+use super::{Engine, Places, Progress, RunEnd, RunIds};
+use crate::host::append_log::AppendLog;
+use crate::host::Host;
+use crate::plan::operation::{content, OnInterrupt, Operation, ScriptItem, StopsMachine, WriteFile};
+use crate::plan::{Frequency, Limits, OnError, Plan, Stage, Step, Weight, FORMAT};
+use crate::secret::Secret;
+
+#[derive(Default)]
+struct Heard(RefCell<Vec<String>>);
+
+impl Progress for Heard {
+    fn started(&self, _step: &Step, _at: usize, _of: usize) {}
+    fn ended(&self, _step: &Step, _outcome: &Outcome) {}
+    fn say(&self, text: &str) {
+        self.0.borrow_mut().push(text.to_owned());
+    }
+    fn changed(&self, _ledger: &Ledger) {}
+}
+
+fn step(id: &str, operation: Operation) -> Step {
+    Step {
+        id: id.into(),
+        phase: id.split('/').next().unwrap_or(id).into(),
+        stage: Stage::Final,
+        frequency: Frequency::Instance,
+        operation,
+        needs: Vec::new(),
+        on_error: OnError::Continue,
+        weight: Weight::Failed,
+        on_interrupt: OnInterrupt::Rerun,
+        limits: Limits::default(),
+        origin: None,
+        notices: Vec::new(),
+    }
+}
+
+fn script(texts: &[&str]) -> Vec<Step> {
+    let total = texts.len() as u32;
+    let item = |at: usize, text: &str| ScriptItem {
+        script: "runcmd".into(),
+        script_digest: crate::plan::digest_of(&texts),
+        first: at as u32 + 1,
+        last: at as u32 + 1,
+        total,
+        text: Secret::new(text.into()),
+        shown: text.into(),
+        definition: text.starts_with("f()"),
+        stops_machine: text.starts_with("echo reboot").then_some(StopsMachine::Orderly),
+        lost_on_resume: Vec::new(),
+        env: std::collections::BTreeMap::new(),
+    };
+    let weight = |at: usize| if at + 1 == texts.len() { Weight::Failed } else { Weight::Degraded };
+    texts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| Step { weight: weight(at), ..step(&format!("runcmd/{}", at + 1), Operation::ScriptItem(item(at, text))) })
+        .collect()
+}
+
+fn plan(steps: Vec<Step>) -> Plan {
+    Plan {
+        format: FORMAT,
+        version: "0".into(),
+        instance: "i-1".into(),
+        datasource: "test".into(),
+        config_digest: String::new(),
+        steps,
+        problems: Vec::new(),
+        secrets: Vec::new(),
+    }
+}
+
+fn ledger(dir: &Path) -> Ledger {
+    let open = |name: &str, durable| Journal::open(AppendLog::new(dir.join(name), durable)).expect("journal");
+    Ledger::new(open("journal", true), open("once", true), open("boot", false), Stage::Final)
+}
+
+fn run(dir: &Path, plan: &Plan, boot: &str) -> (RunEnd, Summary) {
+    let host = Host::default();
+    let dir_text = dir.to_string_lossy().into_owned();
+    std::fs::create_dir_all(dir.join("output")).expect("dir");
+    let places = Places { instance: dir_text.clone(), shell: format!("{dir_text}/sh") };
+    let ids = RunIds { run: format!("run-{boot}"), boot: boot.into() };
+    let heard = Heard::default();
+    let mut engine = Engine::new(&host, plan, ledger(dir), places, ids, &heard);
+    let end = engine.run(Stage::Final).expect("journal works");
+    let at = Circumstances {
+        mode: "test",
+        run: "r",
+        boot,
+        running: false,
+        rebooting: end == RunEnd::Rebooting,
+        stage: Some(Stage::Final),
+        expected: Stage::Final,
+    };
+    let summary = Summary::of(plan, engine.ledger(), &at);
+    (end, summary)
+}
+
+fn results(summary: &Summary) -> Vec<StepResult> {
+    summary.steps.iter().map(|step| step.result).collect()
+}
+
+/// Cuts the journal right after the intent of `step`, as a power cut in the middle of it would.
+fn cut_after_intent(dir: &Path, step: &str, stop: bool) {
+    let text = std::fs::read_to_string(dir.join("journal")).expect("journal");
+    let needle = format!("\"step\":\"{step}\"");
+    let mut kept = String::new();
+    for line in text.lines() {
+        kept.push_str(line);
+        kept.push('\n');
+        if line.contains("\"record\":\"intent\"") && line.contains(&needle) {
+            break;
+        }
+    }
+    std::fs::write(dir.join("journal"), kept).expect("journal");
+    if stop {
+        struct Stamp;
+        impl super::journal::Stamp for Stamp {
+            fn stamp(&self) -> (f64, f64, String, String) {
+                (0.0, 0.0, "r".into(), "boot-1".into())
+            }
+        }
+        let mut journal = Journal::open(AppendLog::new(dir.join("journal"), true)).expect("journal");
+        let event = Event::StopRequest { step: Some(step.into()), reason: "SIGTERM".into() };
+        journal.append(&Stamp, event, true).expect("append");
+    }
+}
+
+fn tempdir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("dir")
+}
+
+#[test]
+fn each_item_runs_once_and_has_its_own_result() {
+    let dir = tempdir();
+    let count = dir.path().join("count");
+    let texts = [format!("echo 1 >>{}", count.display()), "echo no >&2; exit_code() { return 3; }; exit_code".into(), format!("echo 3 >>{}", count.display())];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let plan = plan(script(&texts));
+    let (end, summary) = run(dir.path(), &plan, "boot-1");
+    assert_eq!((end, summary.state), (RunEnd::Settled, State::Degraded), "an earlier item that fails degrades");
+    assert_eq!(results(&summary), [StepResult::Done, StepResult::Failed, StepResult::Done]);
+    let failure = summary.steps[1].failure.clone().expect("failure");
+    assert_eq!((failure.exit, failure.output.as_slice()), (Some(3), &["no".to_owned()][..]));
+    let before = std::fs::read(dir.path().join("journal")).expect("journal");
+    let (_, again) = run(dir.path(), &plan, "boot-2");
+    assert_eq!(again.state, State::Degraded);
+    assert_eq!(std::fs::read_to_string(&count).expect("count"), "1\n3\n", "nothing is repeated");
+    assert_eq!(std::fs::read(dir.path().join("journal")).expect("journal"), before, "nothing is written");
+}
+
+#[test]
+fn a_failing_last_item_fails_the_run_and_exit_leaves_the_rest_not_run() {
+    let dir = tempdir();
+    let (_, summary) = run(dir.path(), &plan(script(&["true", "false"])), "boot-1");
+    assert_eq!(summary.state, State::Failed);
+    let dir = tempdir();
+    let (_, summary) = run(dir.path(), &plan(script(&["true", "exit 0", "echo never"])), "boot-1");
+    assert_eq!((summary.state, results(&summary)[2]), (State::Done, StepResult::NotRun));
+    let dir = tempdir();
+    let (_, summary) = run(dir.path(), &plan(script(&["set -e", "false", "echo never"])), "boot-1");
+    assert_eq!(summary.state, State::Failed, "what ended the script counts as its last item");
+    assert_eq!(results(&summary), [StepResult::Done, StepResult::Failed, StepResult::NotRun]);
+}
+
+#[test]
+fn a_cut_item_is_run_again_with_the_state_before_it_and_finished_ones_are_not() {
+    let dir = tempdir();
+    let out = dir.path().join("out");
+    let texts = [
+        "cd /usr; v='a b'; export v; umask 027".to_owned(),
+        "f() { echo \"f $v\"; }".to_owned(),
+        format!("echo third >>{}", out.display()),
+        format!("{{ f; pwd; umask; }} >>{}", out.display()),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let plan = plan(script(&texts));
+    run(dir.path(), &plan, "boot-1");
+    cut_after_intent(dir.path(), "runcmd/4", false);
+    let (_, summary) = run(dir.path(), &plan, "boot-2");
+    assert_eq!(summary.state, State::Done);
+    assert!(summary.told.iter().any(|told| told.message.contains("was cut off and is run again")), "{:?}", summary.told);
+    let once = "f a b\n/usr\n0027\n";
+    assert_eq!(std::fs::read_to_string(&out).expect("out"), format!("third\n{once}{once}"));
+}
+
+#[test]
+fn an_item_that_reboots_is_done_when_its_stop_was_recorded() {
+    let dir = tempdir();
+    let out = dir.path().join("out");
+    let texts = [format!("echo reboot >>{}", out.display()), format!("echo after >>{}", out.display())];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let plan = plan(script(&texts));
+    run(dir.path(), &plan, "boot-1");
+    cut_after_intent(dir.path(), "runcmd/1", true);
+    let (_, summary) = run(dir.path(), &plan, "boot-2");
+    assert_eq!(summary.state, State::Done);
+    assert_eq!(std::fs::read_to_string(&out).expect("out"), "reboot\nafter\nafter\n", "the reboot is not repeated");
+}
+
+#[test]
+fn work_cut_off_in_three_boots_running_is_given_up() {
+    let dir = tempdir();
+    let plan = plan(script(&["true", "true"]));
+    run(dir.path(), &plan, "boot-1");
+    cut_after_intent(dir.path(), "runcmd/1", false);
+    let first = std::fs::read_to_string(dir.path().join("journal")).expect("journal");
+    struct Stamp(&'static str);
+    impl super::journal::Stamp for Stamp {
+        fn stamp(&self) -> (f64, f64, String, String) {
+            (0.0, 0.0, "r".into(), self.0.into())
+        }
+    }
+    assert!(first.contains("boot-1"));
+    let digest = plan.steps[0].digest();
+    for boot in ["boot-2", "boot-3"] {
+        let mut journal = Journal::open(AppendLog::new(dir.path().join("journal"), true)).expect("journal");
+        let event = Event::Intent { step: "runcmd/1".into(), digest: digest.clone(), prior: super::apply::Prior::None };
+        journal.append(&Stamp(boot), event, true).expect("append");
+    }
+    let (_, summary) = run(dir.path(), &plan, "boot-4");
+    assert_eq!(results(&summary), [StepResult::Failed, StepResult::Done]);
+    assert!(summary.steps[0].failure.as_ref().is_some_and(|failure| failure.message.contains("given up")));
+}
+
+#[test]
+fn changed_user_data_inherits_nothing() {
+    let dir = tempdir();
+    let out = dir.path().join("out");
+    let write = |text: &str| plan(script(&[&format!("echo {text} >>{}", out.display()), "true"]));
+    run(dir.path(), &write("one"), "boot-1");
+    run(dir.path(), &write("two"), "boot-1");
+    assert_eq!(std::fs::read_to_string(&out).expect("out"), "one\ntwo\n");
+}
+
+#[test]
+fn what_needs_a_failed_step_is_skipped_and_says_why_and_stop_stops() {
+    let dir = tempdir();
+    let file = |id: &str, path: String| {
+        step(id, Operation::WriteFile(WriteFile { path, content: content("x"), mode: Some(0o600), owner: None, own_parents: false }))
+    };
+    let mut bad = file("write_files/bad", "/proc/nothing/here".into());
+    let mut needs = file("write_files/needs", dir.path().join("needs").to_string_lossy().into_owned());
+    needs.needs.push(bad.id.clone());
+    let good = file("write_files/good", dir.path().join("good").to_string_lossy().into_owned());
+    let (_, summary) = run(dir.path(), &plan(vec![bad.clone(), needs.clone(), good.clone()]), "boot-1");
+    assert_eq!(results(&summary), [StepResult::Failed, StepResult::Skipped, StepResult::Done]);
+    assert_eq!(summary.state, State::Failed);
+    assert!(!dir.path().join("needs").exists());
+    let dir = tempdir();
+    bad.on_error = OnError::Stop;
+    let (end, summary) = run(dir.path(), &plan(vec![bad, good]), "boot-1");
+    assert_eq!((end, summary.state), (RunEnd::Halted, State::Failed));
+    assert_eq!(results(&summary)[1], StepResult::Pending);
+}
+
+#[test]
+fn a_verdict_is_stored_as_it_is_named() {
+    assert_eq!(serde_json::to_string(&Verdict::NotRun).expect("json"), "\"not-run\"");
+}
