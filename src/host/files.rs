@@ -3,7 +3,7 @@
 //! A written file appears whole or not at all, at any power cut: a temporary file in the same directory, mode and owner
 //! set, fsync, rename, fsync of the directory. Paths are the host's own; under an image root symbolic links resolve inside it.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{chown, fchown, lchown, MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
@@ -106,6 +106,22 @@ impl Host {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(Some(bytes))
+    }
+
+    /// At most `count` bytes of a file from `offset` on.
+    pub fn read_range(&self, path: &str, offset: u32, count: u32) -> io::Result<Vec<u8>> {
+        let path = self.follow(path)?;
+        let resolved = self.resolve(&path)?;
+        let mut file = fs::File::open(&resolved.path)?;
+        file.seek(io::SeekFrom::Start(offset.into()))?;
+        let mut bytes = Vec::new();
+        file.take(count.into()).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The first bytes of a file.
+    pub fn read_start(&self, path: &str, count: u32) -> io::Result<Vec<u8>> {
+        self.read_range(path, 0, count)
     }
 
     /// The file as text; bytes that are not UTF-8 are replaced.

@@ -165,6 +165,12 @@ impl Host {
         }
     }
 
+    /// Whether `text` is a whole shell script: `sh -n` reads it and runs nothing. No when there is no shell to ask.
+    pub fn shell_parses(&self, text: &str) -> bool {
+        let spec = Spec::new(["sh", "-n"]).stdin(Secret::new(text.to_owned())).deadline(Duration::from_secs(10));
+        self.run(&spec).is_ok_and(|ended| ended.success())
+    }
+
     /// The command with group, environment and root, its streams still to be set.
     pub(super) fn command(&self, spec: &Spec) -> Result<Command, Failure> {
         let Some(program) = spec.argv.first() else {
@@ -349,6 +355,14 @@ mod tests {
         let spec = Spec::new(["sh", "-c", "sleep 60 & wait"]).deadline(Duration::from_millis(50));
         let ended = Host::default().run(&spec).expect("runs");
         assert!(matches!(ended.cut, Some(Cut::Deadline(_))));
+    }
+
+    #[test]
+    fn a_whole_script_parses_and_half_of_one_does_not() {
+        let host = Host::default();
+        assert!(host.shell_parses("if true; then\n echo a; fi\n"));
+        assert!(!host.shell_parses("if true; then\n"));
+        assert!(!host.shell_parses("echo 'open\n"));
     }
 
     #[test]

@@ -1,0 +1,283 @@
+//! The snapshot of the host that plans are made from. Files are read, no program is started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use super::process::PATH;
+use super::Host;
+use crate::facts::{Account, Facts, PROGRAMS};
+
+/// Where the hostname set last is kept: by landfall, and by the peer.
+const PREVIOUS_HOSTNAME: [&str; 2] = ["/var/lib/landfall/previous-hostname", "/var/lib/cloud/data/previous-hostname"];
+const ZONES: &str = "/usr/share/zoneinfo";
+
+impl Host {
+    /// Takes the snapshot. What comes from the datasource (instance, metadata) and from the scripts (`joint_items`) is for the
+    /// caller to fill in. `timezone` is the configured zone, of which the facts say whether it exists.
+    pub fn facts(&self, timezone: Option<&str>) -> io::Result<Facts> {
+        let release = self.os_release()?;
+        let of = |name: &str| release.get(name).cloned().unwrap_or_default();
+        let etc_hostname = self.read_text("/etc/hostname")?.and_then(|text| first_entry(&text));
+        let hostname = if self.is_live() { running_hostname() } else { etc_hostname.clone().unwrap_or_default() };
+        let previous = PREVIOUS_HOSTNAME.iter().find_map(|path| self.read_text(path).ok().flatten());
+        Ok(Facts {
+            distro: of("ID"),
+            codename: of("VERSION_CODENAME"),
+            version_id: of("VERSION_ID"),
+            arch: self.architecture().into(),
+            domain: self.domain(&hostname)?,
+            hostname,
+            etc_hostname,
+            previous_hostname: previous.and_then(|text| first_entry(&text)),
+            users: self.accounts()?,
+            groups: self.groups()?.into_iter().map(|group| group.name).collect(),
+            sshd_includes_dropins: self.sshd_includes_dropins()?,
+            sudoers_includes_dropins: self.sudoers_includes_dropins()?,
+            has_sources_list: self.exists("/etc/apt/sources.list"),
+            programs: PROGRAMS.iter().filter(|name| self.finds_program(name)).map(|name| (*name).to_owned()).collect(),
+            timezone: self.timezone()?,
+            zone_exists: timezone.and_then(|zone| self.zone_exists(zone)),
+            lang: self.lang()?,
+            locales: self.locales()?,
+            ..Facts::default()
+        })
+    }
+
+    /// Whether a program is on the usual path.
+    pub fn finds_program(&self, name: &str) -> bool {
+        PATH.split(':').any(|directory| self.exists(&format!("{directory}/{name}")))
+    }
+
+    /// os-release(5).
+    fn os_release(&self) -> io::Result<BTreeMap<String, String>> {
+        let text = match self.read_text("/etc/os-release")? {
+            Some(text) => text,
+            None => self.read_text("/usr/lib/os-release")?.unwrap_or_default(),
+        };
+        Ok(assignments(&text))
+    }
+
+    /// dpkg's name of the architecture, told by what dpkg itself is built for: it may differ from the kernel's.
+    fn architecture(&self) -> &'static str {
+        let header = self.read_start("/usr/bin/dpkg", 20).unwrap_or_default();
+        let little = header.get(5) == Some(&1);
+        let machine = match header.get(18..20) {
+            Some(&[one, two]) if little => u16::from_le_bytes([one, two]),
+            Some(&[one, two]) => u16::from_be_bytes([one, two]),
+            _ => 0,
+        };
+        match machine {
+            62 => "amd64",
+            183 => "arm64",
+            40 => "armhf",
+            3 => "i386",
+            243 => "riscv64",
+            21 if little => "ppc64el",
+            22 => "s390x",
+            _ => match std::env::consts::ARCH {
+                "x86_64" => "amd64",
+                "aarch64" => "arm64",
+                other => other,
+            },
+        }
+    }
+
+    /// The domain that `/etc/hosts` gives to the host's name.
+    fn domain(&self, hostname: &str) -> io::Result<Option<String>> {
+        if let Some((_, domain)) = hostname.split_once('.') {
+            return Ok(Some(domain.to_owned()));
+        }
+        let text = self.read_text("/etc/hosts")?.unwrap_or_default();
+        let names = text.lines().filter_map(|line| line.split('#').next()).flat_map(|line| line.split_whitespace().skip(1));
+        let domain = |name: &str| name.strip_prefix(hostname)?.strip_prefix('.').map(str::to_owned);
+        Ok(names.filter(|_| !hostname.is_empty()).find_map(domain))
+    }
+
+    fn accounts(&self) -> io::Result<BTreeMap<String, Account>> {
+        // Not readable without root: `plan` by an ordinary user then takes it that nobody has a password.
+        let shadow = self.read_text("/etc/shadow").ok().flatten().unwrap_or_default();
+        let with_password: BTreeSet<&str> = shadow
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(_, rest)| !matches!(rest.split(':').next().unwrap_or("").trim_start_matches('!'), "" | "*"))
+            .map(|(name, _)| name)
+            .collect();
+        let account = |user: super::accounts::User| {
+            let has_password = with_password.contains(user.name.as_str());
+            (user.name, Account { uid: user.uid, gid: user.gid, home: user.home, shell: user.shell, has_password })
+        };
+        Ok(self.users()?.into_iter().map(account).collect())
+    }
+
+    fn sshd_includes_dropins(&self) -> io::Result<bool> {
+        let text = self.read_text("/etc/ssh/sshd_config")?.unwrap_or_default();
+        let includes = |line: &str| {
+            let mut words = line.split_whitespace();
+            words.next().is_some_and(|keyword| keyword.eq_ignore_ascii_case("include"))
+                && words.any(|path| path == "/etc/ssh/sshd_config.d/*.conf")
+        };
+        Ok(text.lines().any(includes))
+    }
+
+    fn sudoers_includes_dropins(&self) -> io::Result<bool> {
+        let text = self.read_text("/etc/sudoers").ok().flatten().unwrap_or_default();
+        let includes = |line: &str| {
+            let mut words = line.split_whitespace();
+            matches!(words.next(), Some("#includedir" | "@includedir")) && words.next().is_some_and(|path| path.trim_end_matches('/') == "/etc/sudoers.d")
+        };
+        Ok(text.lines().any(includes))
+    }
+
+    fn timezone(&self) -> io::Result<Option<String>> {
+        let linked = self.link_target("/etc/localtime")?;
+        let zone = linked.and_then(|target| target.split_once("zoneinfo/").map(|(_, zone)| zone.to_owned()));
+        Ok(match zone {
+            Some(zone) => Some(zone),
+            None => self.read_text("/etc/timezone")?.and_then(|text| first_entry(&text)),
+        })
+    }
+
+    fn zone_exists(&self, zone: &str) -> Option<bool> {
+        if !self.exists(ZONES) {
+            return None;
+        }
+        let file = |path: &str| self.status(path).ok().flatten().is_some_and(|status| status.kind == super::files::FileKind::File);
+        Some(self.follow(&format!("{ZONES}/{zone}")).is_ok_and(|path| file(&path)))
+    }
+
+    fn lang(&self) -> io::Result<Option<String>> {
+        for path in ["/etc/default/locale", "/etc/locale.conf"] {
+            if let Some(lang) = assignments(&self.read_text(path)?.unwrap_or_default()).remove("LANG") {
+                return Ok(Some(lang));
+            }
+        }
+        Ok(None)
+    }
+
+    fn locales(&self) -> io::Result<BTreeSet<String>> {
+        let plain = |name: &str| name.to_ascii_lowercase().replace('-', "");
+        let mut locales: BTreeSet<String> = ["c".to_owned(), "posix".to_owned()].into();
+        for name in self.list("/usr/lib/locale")? {
+            if name == "locale-archive" {
+                locales.extend(self.archived_locales().unwrap_or_default().iter().map(|name| plain(name)));
+            } else if self.exists(&format!("/usr/lib/locale/{name}/LC_CTYPE")) {
+                locales.insert(plain(&name));
+            }
+        }
+        Ok(locales)
+    }
+
+    /// Names in glibc's locale archive: a header of 32-bit numbers, a hash table of (hash, name, record) and the names.
+    fn archived_locales(&self) -> Option<Vec<String>> {
+        const MAGIC: u32 = 0xde02_0109;
+        const MOST: u32 = 1 << 20;
+        const PATH: &str = "/usr/lib/locale/locale-archive";
+        let header = numbers(&self.read_range(PATH, 0, 32).ok()?);
+        let &[magic, _, table, _, size, strings, used, _] = header.as_slice() else { return None };
+        if magic != MAGIC || size > MOST / 12 || used > MOST {
+            return None;
+        }
+        let entries = numbers(&self.read_range(PATH, table, size * 12).ok()?);
+        let names = self.read_range(PATH, strings, used).ok()?;
+        let name = |entry: &[u32]| {
+            let at = usize::try_from(entry[1].checked_sub(strings)?).ok()?;
+            let bytes = names.get(at..)?.split(|byte| *byte == 0).next()?;
+            (entry[2] != 0).then(|| String::from_utf8_lossy(bytes).into_owned())
+        };
+        Some(entries.chunks_exact(3).filter_map(name).collect())
+    }
+}
+
+/// Native 32-bit numbers.
+fn numbers(bytes: &[u8]) -> Vec<u32> {
+    bytes.chunks_exact(4).map(|four| u32::from_ne_bytes([four[0], four[1], four[2], four[3]])).collect()
+}
+
+/// The name the kernel has.
+pub(super) fn running_hostname() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The first line that is neither blank nor a comment.
+fn first_entry(text: &str) -> Option<String> {
+    text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned)
+}
+
+/// `NAME=value` lines, quotes taken off.
+fn assignments(text: &str) -> BTreeMap<String, String> {
+    let entry = |line: &str| {
+        let (name, value) = line.trim().split_once('=')?;
+        let value = value.trim();
+        let bare = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+        (!name.starts_with('#')).then(|| (name.to_owned(), bare('"').or_else(|| bare('\'')).unwrap_or(value).to_owned()))
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Host) {
+        let dir = tempfile::tempdir().expect("dir");
+        for (path, bytes) in files {
+            let real = dir.path().join(path);
+            std::fs::create_dir_all(real.parent().expect("parent")).expect("directories");
+            std::fs::write(real, bytes).expect("write");
+        }
+        let host = Host::rooted(dir.path());
+        (dir, host)
+    }
+
+    #[test]
+    fn facts_are_read_from_the_files_of_the_root() {
+        let mut dpkg = vec![0x7f, b'E', b'L', b'F', 2, 1];
+        dpkg.resize(18, 0);
+        dpkg.extend([183, 0]);
+        let (dir, host) = root(&[
+            ("etc/os-release", b"ID=debian\nVERSION_CODENAME=trixie\nVERSION_ID=\"13\"\n"),
+            ("etc/hostname", b"# mine\nweb1\n"),
+            ("etc/hosts", b"127.0.0.1 localhost\n127.0.1.1 web1.example.org web1\n"),
+            ("etc/passwd", b"root:x:0:0::/root:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/bash\n"),
+            ("etc/shadow", b"root:*:1::::::\nbob:!$y$x:1::::::\n"),
+            ("etc/group", b"sudo:x:27:\n"),
+            ("etc/ssh/sshd_config", b"Include /etc/ssh/sshd_config.d/*.conf\n"),
+            ("etc/sudoers", b"@includedir /etc/sudoers.d\n"),
+            ("usr/bin/dpkg", &dpkg),
+            ("usr/bin/gpg", b""),
+            ("usr/share/zoneinfo/Europe/Berlin", b"TZif"),
+            ("etc/default/locale", b"LANG=\"C.UTF-8\"\n"),
+            ("usr/lib/locale/C.utf8/LC_CTYPE", b""),
+            ("var/lib/cloud/data/previous-hostname", b"old\n"),
+        ]);
+        std::os::unix::fs::symlink("/usr/share/zoneinfo/Europe/Berlin", dir.path().join("etc/localtime")).expect("link");
+        let facts = host.facts(Some("Europe/Berlin")).expect("facts");
+        assert_eq!((facts.distro.as_str(), facts.codename.as_str(), facts.version_id.as_str()), ("debian", "trixie", "13"));
+        assert_eq!((facts.arch.as_str(), facts.hostname.as_str(), facts.domain.as_deref()), ("arm64", "web1", Some("example.org")));
+        assert_eq!((facts.etc_hostname.as_deref(), facts.previous_hostname.as_deref()), (Some("web1"), Some("old")));
+        assert!(facts.users["bob"].has_password && !facts.users["root"].has_password);
+        assert!(facts.groups.contains("sudo") && facts.sshd_includes_dropins && facts.sudoers_includes_dropins);
+        assert!(facts.has("gpg") && !facts.has("sudo") && !facts.has_sources_list);
+        assert_eq!((facts.timezone.as_deref(), facts.zone_exists, facts.lang.as_deref()), (Some("Europe/Berlin"), Some(true), Some("C.UTF-8")));
+        assert_eq!(facts.locales, ["c", "c.utf8", "posix"].map(str::to_owned).into());
+        assert_eq!(host.facts(Some("Europe")).expect("facts").zone_exists, Some(false));
+        assert_eq!(Host::rooted(dir.path().join("etc")).facts(Some("UTC")).expect("facts").zone_exists, None);
+    }
+
+    #[test]
+    fn the_locale_archive_is_listed_without_its_deleted_entries() {
+        let strings = b"de_DE.utf8\0gone\0";
+        let (table, names) = (32_u32, 32 + 24_u32);
+        let mut archive: Vec<u8> = Vec::new();
+        let length = u32::try_from(strings.len()).expect("short");
+        for number in [0xde02_0109, 1, table, 1, 2, names, length, length, 7, names, 99, 8, names + 11, 0] {
+            archive.extend(number.to_ne_bytes());
+        }
+        archive.extend(strings);
+        let (_dir, host) = root(&[("usr/lib/locale/locale-archive", &archive)]);
+        assert_eq!(host.archived_locales().expect("names"), ["de_DE.utf8"]);
+        let (_dir, host) = root(&[("usr/lib/locale/locale-archive", b"short")]);
+        assert_eq!(host.archived_locales(), None);
+        assert!(host.facts(None).is_ok());
+    }
+}
