@@ -32,8 +32,7 @@ mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$m/run"
 mount -t tmpfs -o mode=755,nosuid tmpfs "$m/dev"
 mkdir -p "$m/dev/pts" "$m/dev/shm"
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$m/dev/shm"
-set -- null 1 3 zero 1 5 full 1 7 random 1 8 urandom 1 9 tty 5 0
-while [ $# -gt 0 ]; do mknod -m 666 "$m/dev/$1" c "$2" "$3"; shift 3; done
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty "$m/dev/"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$m/dev/pts"
 ln -s pts/ptmx "$m/dev/ptmx"; ln -s /proc/self/fd "$m/dev/fd"
 ln -s fd/0 "$m/dev/stdin"; ln -s fd/1 "$m/dev/stdout"; ln -s fd/2 "$m/dev/stderr"

@@ -22,8 +22,8 @@ mount_all() {
     mkdir -p "$upper" "$work"
     mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$upper,workdir=$work,redirect_dir=off,index=off,metacopy=off" "$dir/merged"
   fi
-  mount --bind "$REPO" "$dir/merged/srv/repo"; mount -o remount,bind,ro "$dir/merged/srv/repo"
-  mount --bind "$MIRROR" "$dir/merged/srv/mirror"; mount -o remount,bind,ro "$dir/merged/srv/mirror"
+  mount --bind -o ro "$REPO" "$dir/merged/srv/repo"
+  mount --bind -o ro "$MIRROR" "$dir/merged/srv/mirror"
 }
 
 # The namespace of a guest that just died is taken apart by the kernel a moment later, and holds on to the file system until then.
