@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::groups::renew_group;
+use super::identity::Dmi;
 use super::{run, scripts, BootOptions, Booted, Changes, Files, Lab, Output, Release};
 
 /// What the changes of a host are stored on.
@@ -29,34 +31,6 @@ impl Disk {
             Self::Directory => "directory",
             Self::Ext4Upper => "ext4-upper",
             Self::Ext4Whole => "ext4-whole",
-        }
-    }
-}
-
-/// What `/sys/class/dmi/id` says, the same at every boot of a host as on a real machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dmi {
-    /// `sys_vendor`
-    pub sys_vendor: String,
-    /// `product_name`
-    pub product_name: String,
-    /// `product_serial`
-    pub product_serial: String,
-    /// `product_uuid`
-    pub product_uuid: String,
-    /// `chassis_asset_tag`
-    pub chassis_asset_tag: String,
-}
-
-impl Dmi {
-    /// A virtual machine of no known cloud, with a random uuid.
-    pub fn random() -> Self {
-        Self {
-            sys_vendor: "QEMU".into(),
-            product_name: "Standard PC (Q35 + ICH9, 2009)".into(),
-            product_serial: String::new(),
-            product_uuid: random_uuid(),
-            chassis_asset_tag: String::new(),
         }
     }
 }
@@ -387,39 +361,4 @@ impl Drop for Inner {
         // Not forever: a test that fails must end, and the next lab sweeps what is left.
         let _ = super::run::wait(&mut self.keeper.lock().unwrap(), Duration::from_secs(30));
     }
-}
-
-/// A group that was killed once may kill what is later forked into it (kernel 6.18), and real systemd starts with an empty
-/// hierarchy anyway: every boot gets new ones.
-fn renew_group(group: &Path) {
-    super::wait_until(
-        "the guest's processes to be gone",
-        Duration::from_secs(10),
-        || {
-            fs::read_to_string(group.join("cgroup.events"))
-                .unwrap()
-                .contains("populated 0")
-                && remove_group(group).is_ok()
-        },
-    );
-    fs::create_dir(group)
-        .and_then(|()| fs::create_dir(group.join("lab")))
-        .unwrap();
-}
-
-fn remove_group(group: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(group)?.flatten() {
-        if entry.file_type()?.is_dir() {
-            remove_group(&entry.path())?;
-        }
-    }
-    fs::remove_dir(group)
-}
-
-/// A random uuid in lower case.
-pub(super) fn random_uuid() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/uuid")
-        .unwrap()
-        .trim()
-        .to_owned()
 }

@@ -38,7 +38,10 @@ mod boot;
 mod changes;
 mod console;
 mod files;
+mod groups;
 mod host;
+mod identity;
+mod locks;
 mod run;
 
 use std::collections::HashMap;
@@ -48,13 +51,17 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 #[allow(unused_imports)]
-pub use boot::{BootOptions, Booted, Ended, HeldLock};
+pub use boot::{BootOptions, Booted, Ended};
 #[allow(unused_imports)]
 pub use changes::{Changes, Entry};
 #[allow(unused_imports)]
 pub use files::Files;
 #[allow(unused_imports)]
-pub use host::{Disk, Dmi, Host};
+pub use host::{Disk, Host};
+#[allow(unused_imports)]
+pub use identity::Dmi;
+#[allow(unused_imports)]
+pub use locks::HeldLock;
 #[allow(unused_imports)]
 pub use run::{run, wait_until, Output};
 
