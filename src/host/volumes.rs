@@ -1,0 +1,104 @@
+//! Block devices: which there are, reading them raw, mounting one for a look.
+
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use nix::fcntl::OFlag;
+use nix::mount::{mount, umount2, MntFlags, MsFlags};
+
+use super::files::Attributes;
+use super::Host;
+use crate::error::Failure;
+
+/// Where a volume is mounted while it is read.
+pub const MOUNT_POINT: &str = "/run/landfall/volume";
+
+/// What a volume is formatted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filesystem {
+    /// A CD or its image.
+    Iso9660,
+    /// FAT of any width.
+    Vfat,
+}
+
+impl Filesystem {
+    /// As mount(8) calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Iso9660 => "iso9660",
+            Self::Vfat => "vfat",
+        }
+    }
+}
+
+/// A block device and what is on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// `/dev/sr0`.
+    pub path: String,
+    /// Its filesystem.
+    pub filesystem: Filesystem,
+}
+
+/// A device open for reading.
+pub struct OpenDevice(fs::File);
+
+impl OpenDevice {
+    /// Fills `bytes` from `offset` on.
+    pub fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.0.file().read_exact_at(bytes, offset)
+    }
+}
+
+/// A volume mounted for reading; unmounted when dropped.
+#[derive(Debug)]
+pub struct Mounted(());
+
+impl Mounted {
+    /// Where its files are.
+    pub const fn path(&self) -> &'static str {
+        MOUNT_POINT
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = umount2(MOUNT_POINT, MntFlags::MNT_DETACH);
+    }
+}
+
+impl Host {
+    /// Block devices with a size, partitions too, as `/dev` paths. An image has none: those of the machine that builds it
+    /// are no business of the image.
+    pub fn block_devices(&self) -> Vec<String> {
+        if !self.is_live() {
+            return Vec::new();
+        }
+        let has_size = |name: &String| {
+            let size = self.read_text(&format!("/sys/class/block/{name}/size")).ok().flatten();
+            size.is_some_and(|size| !matches!(size.trim(), "" | "0"))
+        };
+        let names = self.list("/sys/class/block").unwrap_or_default();
+        let worth_reading = |name: &String| !name.starts_with("ram") && !name.starts_with("zram");
+        // A `/` in a device's name is a `!` in sysfs.
+        names.into_iter().filter(worth_reading).filter(has_size).map(|name| format!("/dev/{}", name.replace('!', "/"))).collect()
+    }
+
+    /// Opens a device for reading, without waiting for a drive to find a medium.
+    pub fn open_device(&self, path: &str) -> io::Result<OpenDevice> {
+        let flags = OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map(OpenDevice)
+    }
+
+    /// Mounts a device read-only at [`MOUNT_POINT`].
+    pub fn mount_volume(&self, device: &Device) -> Result<Mounted, Failure> {
+        self.make_directories(MOUNT_POINT, Attributes { mode: 0o700, uid: 0, gid: 0 }).map_err(|error| Failure::io(MOUNT_POINT, &error))?;
+        let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        mount(Some(device.path.as_str()), MOUNT_POINT, Some(device.filesystem.name()), flags, None::<&str>)
+            .map_err(|errno| Failure::io(format!("cannot be mounted as {}", device.filesystem.name()), &io::Error::from(errno)))?;
+        Ok(Mounted(()))
+    }
+}
