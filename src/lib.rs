@@ -16,5 +16,6 @@ pub mod identity;
 pub mod modules;
 pub mod plan;
 pub mod redact;
+pub mod run;
 pub mod secret;
 pub mod telemetry;

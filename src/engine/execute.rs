@@ -163,6 +163,42 @@ impl<'e> Engine<'e> {
         &self.ledger
     }
 
+    /// Records something that is not a step's outcome.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn notice(&mut self, scope: Frequency, weight: Option<Weight>, message: &str) -> Result<(), Failure> {
+        let told = |event: &Event| matches!(event, Event::Notice { message: earlier, .. } if earlier == message);
+        if self.ledger.records(scope).iter().any(|record| told(&record.event)) {
+            return Ok(());
+        }
+        self.record(scope, Event::Notice { weight, message: message.to_owned() }, false)
+    }
+
+    /// Forgets the outcome of these steps, so that they are run again.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn again(&mut self, steps: &[String]) -> Result<(), Failure> {
+        for frequency in [Frequency::Instance, Frequency::Once, Frequency::Boot] {
+            let of_scope = |id: &&String| self.plan.steps.iter().any(|step| step.id == **id && step.frequency == frequency);
+            let chosen: Vec<String> = steps.iter().filter(of_scope).cloned().collect();
+            if !chosen.is_empty() {
+                self.record(frequency, Event::Again { steps: chosen }, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps that failed or were skipped because of one that did.
+    pub fn failed_steps(&self) -> Vec<String> {
+        let failed = |step: &&Step| match self.ledger.state(step) {
+            StepState::Ended(outcome, _) => matches!(outcome.verdict, Verdict::Failed | Verdict::Skipped),
+            _ => false,
+        };
+        self.plan.steps.iter().filter(failed).map(|step| step.id.clone()).collect()
+    }
+
     /// Runs everything that is due up to `until`, what earlier stages left first.
     pub fn run(&mut self, until: Stage) -> Result<RunEnd, Failure> {
         let plan = self.plan;

@@ -1,0 +1,266 @@
+//! A run from end to end: which instance is this, what is to be done, do it, say what came of it.
+//!
+//! Everything the commands that change the host do meets here; what they share is the run lock, the instance's directory and
+//! the engine. Nothing below knows of it.
+
+mod instance_dir;
+mod lookup;
+mod prepare;
+mod reporter;
+mod view;
+
+use std::time::Duration;
+
+pub use instance_dir::InstanceDir;
+pub use lookup::{off_switch, OffSwitch};
+pub use prepare::{plan_of, Prepared, Source};
+pub use view::{read_status, view, StatusFile, RUNTIME, STATUS_FILE};
+
+use crate::engine::summary::{State, Summary};
+use crate::engine::{Engine, RunEnd, RunIds};
+use crate::error::{Failure, Kind};
+use crate::host::runlock::Take;
+use crate::host::Host;
+use crate::identity::{self, Decision, Here, Recorded};
+use crate::plan::{Frequency, Plan, Stage, Weight};
+use lookup::{look, Looked};
+use reporter::Reporter;
+
+/// What a command asks for.
+pub enum Request {
+    /// What the units ask for: find, plan, execute, resume, up to a stage.
+    Boot(Stage),
+    /// Execute this user-data now.
+    Apply(Source),
+    /// Go on with the recorded run; failed steps are tried again.
+    Resume,
+    /// Run one step again.
+    Rerun(String),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Report {
+    /// How the loop ended; `None` where nothing had to be run.
+    pub end: Option<RunEnd>,
+    /// The state afterwards; `None` where there is no plan.
+    pub summary: Option<Summary>,
+    /// What to say where there is no plan.
+    pub remark: String,
+}
+
+/// What the plan to be run is called and where it stands.
+struct Job {
+    directory: InstanceDir,
+    plan: Plan,
+    mode: &'static str,
+    /// What this boot found out and no journal that lasts should repeat at every boot.
+    notices: Vec<(Option<Weight>, String)>,
+}
+
+/// Does what is asked.
+///
+/// # Errors
+/// [`Kind::Lock`] where another run holds the lock and this is not a unit; [`Kind::Input`] for user-data that cannot be read at
+/// all; whatever keeps the state from being read or written.
+pub fn run(host: &Host, request: &Request) -> Result<Report, Failure> {
+    let ids = view::run_ids(host)?;
+    if let (Request::Boot(stage), Some(off)) = (request, off_switch(host)) {
+        view::publish_disabled(host, &ids, *stage, &off)?;
+        return Ok(Report { end: None, summary: None, remark: format!("switched off: {off}") });
+    }
+    let _lock = take_lock(host, request)?;
+    let stage = match request {
+        Request::Boot(stage) => *stage,
+        _ => Stage::Final,
+    };
+    let job = match request {
+        Request::Boot(stage) => boot_job(host, *stage)?,
+        Request::Apply(source) => apply_job(host, source)?,
+        Request::Resume | Request::Rerun(_) => recorded_job(host, Vec::new())?,
+    };
+    let Some(job) = job else {
+        let remark = view::publish_nothing(host, &ids, stage)?;
+        return Ok(Report { end: None, summary: None, remark });
+    };
+    execute(host, &ids, stage, request, &job)
+}
+
+/// Units of one boot wait for each other; whoever sits at a terminal is told.
+fn take_lock(host: &Host, request: &Request) -> Result<crate::host::runlock::RunLock, Failure> {
+    let failed = |error: std::io::Error| Failure::io("the run lock", &error);
+    let taken = match request {
+        Request::Boot(stage) => {
+            let command = format!("landfall run --stage {}", stage.name());
+            host.wait_take_run_lock(&command, None, &|owner| {
+                crate::telemetry::say(tracing::Level::INFO, crate::telemetry::Place::default(), &format!("waiting for {} (pid {})", owner.command, owner.pid));
+            })
+        }
+        Request::Apply(_) => host.try_take_run_lock("landfall apply"),
+        Request::Resume => host.try_take_run_lock("landfall resume"),
+        Request::Rerun(_) => host.try_take_run_lock("landfall rerun"),
+    };
+    match taken.map_err(failed)? {
+        Take::Taken(lock) => Ok(lock),
+        Take::Held(owner) => {
+            let who = owner.map_or_else(|| "its owner is not known yet".to_owned(), |owner| format!("{} (pid {})", owner.command, owner.pid));
+            Err(Failure::new(Kind::Lock, format!("another run holds the lock: {who}"))
+                .hint("wait for it (`landfall status --wait`), or see `landfall unlock`"))
+        }
+        Take::Stopped => Err(Failure::new(Kind::Interrupted, "stopped while waiting for the run lock")),
+    }
+}
+
+/// What a boot has to run, if anything.
+fn boot_job(host: &Host, stage: Stage) -> Result<Option<Job>, Failure> {
+    let recorded = Recorded::load(host)?;
+    let looked = look(host, recorded.as_ref(), stage)?;
+    let here = Here::read(host);
+    let decision = match &looked {
+        Looked::Later => return Ok(None),
+        Looked::Answer { fetched, .. } => identity::decide(recorded.as_ref(), &here, fetched.clone()),
+    };
+    let Looked::Answer { mode, source, explain, .. } = looked else { return Ok(None) };
+    match decision {
+        Decision::NewInstance(id) => {
+            let Some(source) = source else { return Ok(None) };
+            new_instance(host, &here, &id, mode, &source).map(Some)
+        }
+        Decision::SameInstance(id) => same_instance(host, recorded, &here, &id, mode, source),
+        Decision::Adopt(id) => {
+            let mut recorded = recorded.unwrap_or_default();
+            recorded.instance_id = Some(id);
+            recorded.source = source.map(|source| source.datasource().to_owned());
+            recorded.store(host)?;
+            recorded_job(host, Vec::new())
+        }
+        Decision::Outage { same_machine: true } => {
+            let told = format!("the datasource of this instance gives no answer ({explain}); nothing was changed because of that");
+            recorded_job(host, vec![(Some(Weight::Degraded), told)])
+        }
+        Decision::Outage { same_machine: false } => {
+            let told = format!("the datasource gives no answer ({explain}) and this is another machine than before; nothing was touched");
+            view::publish_outage(host, &told)?;
+            Ok(None)
+        }
+        Decision::Manual => recorded_job(host, Vec::new()),
+        Decision::Unanswered | Decision::NothingToDo => Ok(None),
+    }
+}
+
+fn new_instance(host: &Host, here: &Here, id: &str, mode: &'static str, source: &Source) -> Result<Job, Failure> {
+    let directory = InstanceDir::new(&identity::directory_of(id));
+    let prepared = prepare::prepare(host, id, source)?;
+    directory.store(host, &prepared)?;
+    let recorded = Recorded {
+        instance_id: Some(id.to_owned()),
+        directory: Some(directory.name().to_owned()),
+        source: Some(source.datasource().to_owned()),
+        ..Recorded::of(here)
+    };
+    recorded.store(host)?;
+    Ok(Job { directory, plan: prepared.plan, mode, notices: Vec::new() })
+}
+
+/// The recorded instance: its stored plan counts, whatever the datasource says now.
+fn same_instance(
+    host: &Host,
+    recorded: Option<Recorded>,
+    here: &Here,
+    id: &str,
+    mode: &'static str,
+    source: Option<Source>,
+) -> Result<Option<Job>, Failure> {
+    let directory = InstanceDir::new(recorded.and_then(|recorded| recorded.directory).as_deref().unwrap_or(&identity::directory_of(id)));
+    let Some(plan) = directory.load_plan(host)? else {
+        return match source {
+            Some(source) => new_instance(host, here, id, mode, &source).map(Some),
+            None => Ok(None),
+        };
+    };
+    let mut notices = Vec::new();
+    if let Some(source) = source.filter(|source| !directory.holds(host, source)) {
+        let told = format!(
+            "the user-data from {} has changed since this instance was provisioned; it is not applied again (`landfall apply` does)",
+            source.datasource()
+        );
+        notices.push((None, told));
+    }
+    Ok(Some(Job { directory, plan, mode, notices }))
+}
+
+/// The run that is on record.
+fn recorded_job(host: &Host, notices: Vec<(Option<Weight>, String)>) -> Result<Option<Job>, Failure> {
+    let Some(name) = Recorded::load(host)?.and_then(|recorded| recorded.directory) else { return Ok(None) };
+    let directory = InstanceDir::new(&name);
+    let mode = if name == InstanceDir::MANUAL { "manual" } else { lookup::mode(host) };
+    Ok(directory.load_plan(host)?.map(|plan| Job { directory, plan, mode, notices }))
+}
+
+fn apply_job(host: &Host, source: &Source) -> Result<Option<Job>, Failure> {
+    let here = Here::read(host);
+    let mut recorded = Recorded::load(host)?.unwrap_or_else(|| Recorded::of(&here));
+    let name = recorded.directory.clone().unwrap_or_else(|| InstanceDir::MANUAL.to_owned());
+    let id = recorded.instance_id.clone().unwrap_or_else(|| InstanceDir::MANUAL.to_owned());
+    let directory = InstanceDir::new(&name);
+    let prepared = prepare::prepare(host, &id, source)?;
+    directory.store(host, &prepared)?;
+    recorded.directory = Some(name);
+    recorded.store(host)?;
+    Ok(Some(Job { directory, plan: prepared.plan, mode: "manual", notices: Vec::new() }))
+}
+
+fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job) -> Result<Report, Failure> {
+    let again = steps_to_run_again(request, job)?;
+    let ledger = job.directory.ledger(host, stage, false)?;
+    let reporter = Reporter::new(host, &job.plan, job.mode, ids, stage);
+    let mut engine = Engine::new(host, &job.plan, ledger, job.directory.places(), ids.clone(), &reporter);
+    for (weight, message) in &job.notices {
+        engine.notice(Frequency::Boot, *weight, message)?;
+    }
+    match (request, again) {
+        (Request::Rerun(_), Some(step)) => engine.again(&[step])?,
+        (Request::Resume, _) => {
+            let failed = engine.failed_steps();
+            engine.again(&failed)?;
+        }
+        _ => {}
+    }
+    let end = engine.run(stage);
+    let summary = reporter.finish(engine.ledger(), end.as_ref().ok().copied());
+    let end = end?;
+    reporter.publish_result(&summary, end)?;
+    Ok(Report { end: Some(end), summary: Some(summary), remark: String::new() })
+}
+
+fn steps_to_run_again(request: &Request, job: &Job) -> Result<Option<String>, Failure> {
+    let Request::Rerun(wanted) = request else { return Ok(None) };
+    if job.plan.steps.iter().any(|step| step.id == *wanted) {
+        return Ok(Some(wanted.clone()));
+    }
+    let known: Vec<&str> = job.plan.steps.iter().map(|step| step.id.as_str()).collect();
+    let mut failure = Failure::new(Kind::NotFound, format!("the recorded plan has no step `{wanted}`"));
+    failure.hint = Some(match crate::config::typed::reader::nearest(wanted, &known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`landfall status --long` lists the steps".into(),
+    });
+    Err(failure)
+}
+
+/// How long units wait for a volume that is still to appear, while the instance is unknown.
+const VOLUME_WAIT: Duration = Duration::from_secs(2);
+/// How long the network stage looks for a datasource, while the instance is unknown.
+const SETTLE_WAIT: Duration = Duration::from_secs(30);
+
+/// The exit code of a report: a run that failed never ends with 0.
+pub fn exit_code(report: &Report) -> u8 {
+    use crate::error::exit;
+    use nix::sys::signal::Signal;
+    match (&report.end, &report.summary) {
+        (Some(RunEnd::Stopped(Some(Signal::SIGINT))), _) => exit::SIGINT,
+        (Some(RunEnd::Stopped(Some(_))), _) => exit::SIGTERM,
+        (Some(RunEnd::Stopped(None) | RunEnd::Rebooting), _) => exit::OK,
+        (_, Some(summary)) if summary.state == State::Failed => exit::FAILED,
+        _ => exit::OK,
+    }
+}

@@ -1,0 +1,114 @@
+//! Says what goes on: console, log, journald and the status file, all from the journals.
+
+use std::cell::RefCell;
+use std::time::Instant;
+
+use tracing::Level;
+
+use super::view;
+use crate::engine::journal::{Outcome, Verdict};
+use crate::engine::ledger::Ledger;
+use crate::engine::summary::{Circumstances, State, Summary};
+use crate::engine::{Progress, RunEnd, RunIds};
+use crate::error::Failure;
+use crate::host::Host;
+use crate::plan::{Plan, Stage, Step, Weight};
+use crate::redact::Redactor;
+use crate::telemetry::{self, Place};
+
+/// Tells everybody who listens.
+pub struct Reporter<'r> {
+    host: &'r Host,
+    plan: &'r Plan,
+    mode: &'static str,
+    ids: &'r RunIds,
+    stage: Stage,
+    spoke: RefCell<bool>,
+    start: Instant,
+}
+
+impl<'r> Reporter<'r> {
+    /// A reporter for a run of `plan` up to `stage`.
+    pub fn new(host: &'r Host, plan: &'r Plan, mode: &'static str, ids: &'r RunIds, stage: Stage) -> Self {
+        telemetry::redact(Redactor::new(plan.secrets.iter().map(|secret| secret.expose().clone())));
+        Self { host, plan, mode, ids, stage, spoke: RefCell::new(false), start: Instant::now() }
+    }
+
+    fn place<'p>(&'p self, step: Option<&'p Step>, error: Option<&'p str>) -> Place<'p> {
+        Place { run: Some(&self.ids.run), phase: step.map(|step| step.phase.as_str()), step: step.map(|step| step.id.as_str()), error }
+    }
+
+    fn summary(&self, ledger: &Ledger, running: bool, rebooting: bool) -> Summary {
+        let at = Circumstances {
+            mode: self.mode,
+            run: &self.ids.run,
+            boot: &self.ids.boot,
+            running,
+            rebooting,
+            stage: Some(self.stage),
+            expected: Stage::Final,
+        };
+        Summary::of(self.plan, ledger, &at)
+    }
+
+    /// The state now that the loop has ended; `end` is absent where the journal failed.
+    pub fn finish(&self, ledger: &Ledger, end: Option<RunEnd>) -> Summary {
+        let summary = self.summary(ledger, false, end == Some(RunEnd::Rebooting));
+        if *self.spoke.borrow() {
+            let level = if summary.state == State::Failed { Level::ERROR } else { Level::INFO };
+            let mut text = format!("stage {}: {} after {}", self.stage.name(), summary.state.name(), crate::clock::span(self.start.elapsed().as_secs_f64()));
+            if summary.state == State::Failed || summary.state == State::Degraded {
+                text.push_str("; `landfall why` says more");
+            }
+            telemetry::say(level, self.place(None, None), &text);
+        }
+        summary
+    }
+
+    /// Writes the status and, when everything is settled, the result.
+    pub fn publish_result(&self, summary: &Summary, end: RunEnd) -> Result<(), Failure> {
+        view::publish(self.host, summary)?;
+        if self.stage == Stage::Final && matches!(end, RunEnd::Settled | RunEnd::Halted) {
+            view::publish_result(self.host, summary)?;
+        }
+        Ok(())
+    }
+}
+
+impl Progress for Reporter<'_> {
+    fn started(&self, step: &Step, at: usize, of: usize) {
+        *self.spoke.borrow_mut() = true;
+        let text = format!("[{at}/{of}] {}", step.operation.describe());
+        telemetry::say(Level::INFO, self.place(Some(step), None), &text);
+    }
+
+    fn ended(&self, step: &Step, outcome: &Outcome) {
+        for warning in &outcome.effect.warnings {
+            telemetry::say(Level::WARN, self.place(Some(step), None), &format!("  warning: {warning}"));
+        }
+        let Some(failure) = &outcome.failure else {
+            if outcome.verdict == Verdict::Skipped || outcome.verdict == Verdict::NotRun {
+                let why = outcome.effect.detail.as_deref().unwrap_or("skipped");
+                telemetry::say(Level::WARN, self.place(Some(step), None), &format!("  not done: {why}"));
+            }
+            return;
+        };
+        let level = if outcome.weight == Some(Weight::Degraded) { Level::WARN } else { Level::ERROR };
+        let place = self.place(Some(step), Some(failure.kind.code()));
+        telemetry::say(level, place, &format!("  failed: {failure}"));
+        for line in &failure.output {
+            telemetry::say(level, place, &format!("    | {line}"));
+        }
+        telemetry::say(level, place, &format!("  what to do: {}", failure.next_action()));
+    }
+
+    fn say(&self, text: &str) {
+        *self.spoke.borrow_mut() = true;
+        telemetry::say(Level::INFO, self.place(None, None), text);
+    }
+
+    fn changed(&self, ledger: &Ledger) {
+        // The state is shown from the journals again at the next change; a full /run must not stop the run.
+        let _ = view::publish(self.host, &self.summary(ledger, true, false));
+    }
+}

@@ -1,0 +1,137 @@
+//! What others can read of a run: `/run/landfall/{status,result}.json`, and the state derived anew from the journals.
+
+use serde::{Deserialize, Serialize};
+
+use super::instance_dir::InstanceDir;
+use super::lookup::{self, off_switch, OffSwitch};
+use crate::engine::summary::{Circumstances, State, Summary, Told};
+use crate::engine::RunIds;
+use crate::error::Failure;
+use crate::host::files::Attributes;
+use crate::host::Host;
+use crate::identity::Recorded;
+use crate::plan::{Stage, Weight};
+
+/// The runtime directory.
+pub const RUNTIME: &str = "/run/landfall";
+/// The state of the current or last run.
+pub const STATUS_FILE: &str = "/run/landfall/status.json";
+/// What came of it, once it has ended.
+pub const RESULT_FILE: &str = "/run/landfall/result.json";
+const RUN_FILE: &str = "/run/landfall/run.json";
+
+const DIRECTORY: Attributes = Attributes { mode: 0o755, uid: 0, gid: 0 };
+const PUBLIC_FILE: Attributes = Attributes { mode: 0o644, uid: 0, gid: 0 };
+
+/// A short status where there is no plan, or a summary where there is one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StatusFile {
+    /// A run.
+    Run(Box<Summary>),
+    /// None.
+    Nothing {
+        /// The state.
+        state: State,
+        /// Run id of the boot.
+        run: String,
+        /// Stage that came to this.
+        stage: Stage,
+        /// Why.
+        told: Vec<Told>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunFile {
+    run: String,
+    boot: String,
+}
+
+/// The ids of this boot's run: the first process of the boot makes the run id, the others share it.
+pub fn run_ids(host: &Host) -> Result<RunIds, Failure> {
+    let boot = host.boot_id();
+    let stored = host.read(RUN_FILE).ok().flatten().and_then(|bytes| serde_json::from_slice::<RunFile>(&bytes).ok());
+    if let Some(stored) = stored.filter(|stored| stored.boot == boot) {
+        return Ok(RunIds { run: stored.run, boot });
+    }
+    let run = crate::plan::digest_of(&(host.now().to_bits(), &boot, std::process::id()))[..12].to_owned();
+    host.make_directories(RUNTIME, DIRECTORY).map_err(|error| Failure::io(RUNTIME, &error))?;
+    write_json(host, RUN_FILE, &RunFile { run: run.clone(), boot: boot.clone() })?;
+    Ok(RunIds { run, boot })
+}
+
+fn write_json(host: &Host, path: &str, value: &impl Serialize) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::io(path, &error);
+    let mut text = serde_json::to_vec_pretty(value).map_err(|error| failed(error.into()))?;
+    text.push(b'\n');
+    host.write(path, &text, PUBLIC_FILE).map_err(failed)
+}
+
+/// Shows a run's state.
+pub fn publish(host: &Host, summary: &Summary) -> Result<(), Failure> {
+    write_json(host, STATUS_FILE, summary)
+}
+
+/// Shows what came of a run.
+pub fn publish_result(host: &Host, summary: &Summary) -> Result<(), Failure> {
+    write_json(host, RESULT_FILE, summary)
+}
+
+fn publish_state(host: &Host, run: &str, stage: Stage, state: State, told: Vec<Told>) -> Result<(), Failure> {
+    write_json(host, STATUS_FILE, &StatusFile::Nothing { state, run: run.to_owned(), stage, told })
+}
+
+/// Shows that landfall is switched off.
+pub fn publish_disabled(host: &Host, ids: &RunIds, stage: Stage, off: &OffSwitch) -> Result<(), Failure> {
+    publish_state(host, &ids.run, stage, State::Disabled, vec![Told { weight: None, message: off.to_string() }])
+}
+
+/// Shows that there is nothing to do, unless something was shown already in this boot. Returns why.
+pub fn publish_nothing(host: &Host, ids: &RunIds, stage: Stage) -> Result<String, Failure> {
+    if let Some(StatusFile::Nothing { told, run, .. }) = read_status(host) {
+        if run == ids.run && told.iter().any(|told| told.weight.is_some()) {
+            return Ok(told.iter().map(|told| told.message.clone()).collect::<Vec<_>>().join("; "));
+        }
+    }
+    let remark = "no datasource and no recorded run: nothing to do".to_owned();
+    publish_state(host, &ids.run, stage, State::NotStarted, vec![Told { weight: None, message: remark.clone() }])?;
+    Ok(remark)
+}
+
+/// Shows that the datasource of a known instance is out, and that nothing was touched.
+pub fn publish_outage(host: &Host, told: &str) -> Result<(), Failure> {
+    let ids = run_ids(host)?;
+    let told = vec![Told { weight: Some(Weight::Degraded), message: told.to_owned() }];
+    publish_state(host, &ids.run, Stage::Final, State::Degraded, told)
+}
+
+/// What the status file says.
+pub fn read_status(host: &Host) -> Option<StatusFile> {
+    serde_json::from_slice(&host.read(STATUS_FILE).ok().flatten()?).ok()
+}
+
+/// The state derived from the journals now, with the directory it stands in; `None` where there is no recorded run.
+pub fn view(host: &Host) -> Result<Option<(Summary, InstanceDir)>, Failure> {
+    let Some(name) = Recorded::load(host)?.and_then(|recorded| recorded.directory) else { return Ok(None) };
+    let directory = InstanceDir::new(&name);
+    let Some(plan) = directory.load_plan(host)? else { return Ok(None) };
+    let ledger = directory.ledger(host, Stage::Final, true)?;
+    let shown = match read_status(host) {
+        Some(StatusFile::Run(summary)) => Some(*summary),
+        _ => None,
+    };
+    let boot = host.boot_id();
+    let owner = host.run_lock_owner().ok().flatten();
+    let this_boot = shown.as_ref().filter(|shown| shown.boot == boot);
+    let at = Circumstances {
+        mode: this_boot.map_or_else(|| if name == InstanceDir::MANUAL { "manual" } else { lookup::mode(host) }, |shown| shown.mode.as_str()),
+        run: this_boot.map_or("", |shown| shown.run.as_str()),
+        boot: &boot,
+        running: owner.is_some(),
+        rebooting: owner.is_none() && this_boot.is_some_and(|shown| shown.state == State::WaitingForReboot),
+        stage: this_boot.and_then(|shown| shown.stage).or(Some(Stage::Final)),
+        expected: if host.runs_systemd() && off_switch(host).is_none() { Stage::Final } else { Stage::Local },
+    };
+    Ok(Some((Summary::of(&plan, &ledger, &at), directory)))
+}
