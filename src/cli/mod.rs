@@ -1,6 +1,7 @@
 //! The command line: one file per command. Commands answer with an exit code or a [`Refusal`]; this file maps both.
 
 mod identity;
+mod input;
 mod out;
 mod refusal;
 mod run;

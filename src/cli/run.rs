@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::error::exit;
-use crate::host::Host;
+use crate::error::Failure;
+use crate::host::{signals, Host};
 use crate::plan::Stage;
+use crate::run::{Request, Source};
 
 use super::refusal::require_root;
 use super::{Answer, Refusal};
@@ -64,29 +65,38 @@ pub struct RerunArgs {
 }
 
 /// Runs.
-pub fn run(args: &RunArgs, _host: &Host) -> Answer {
+pub fn run(args: &RunArgs, host: &Host) -> Answer {
     require_root("run")?;
-    Err(unwired(&format!("run {:?}", args.stage.map(Stage::from))))
+    execute(host, &Request::Boot(args.stage.map_or(Stage::Final, Stage::from)))
 }
 
 /// Applies.
-pub fn apply(args: &ApplyArgs, _host: &Host) -> Answer {
+pub fn apply(args: &ApplyArgs, host: &Host) -> Answer {
     require_root("apply")?;
-    Err(unwired(&format!("apply {}", args.file)))
+    let source = Source::File { name: args.file.clone(), bytes: super::input::read(&args.file)? };
+    match &args.root {
+        Some(root) => execute(&Host::rooted(root), &Request::Apply(source)),
+        None => execute(host, &Request::Apply(source)),
+    }
 }
 
 /// Resumes.
-pub fn resume(_args: &ResumeArgs, _host: &Host) -> Answer {
+pub fn resume(_args: &ResumeArgs, host: &Host) -> Answer {
     require_root("resume")?;
-    Err(unwired("resume"))
+    execute(host, &Request::Resume)
 }
 
 /// Reruns.
-pub fn rerun(args: &RerunArgs, _host: &Host) -> Answer {
+pub fn rerun(args: &RerunArgs, host: &Host) -> Answer {
     require_root("rerun")?;
-    Err(unwired(&format!("rerun {}", args.step)))
+    execute(host, &Request::Rerun(args.step.clone()))
 }
 
-fn unwired(what: &str) -> Refusal {
-    Refusal::new(exit::FAILED, format!("{what}: the engine is not connected in this build"))
+fn execute(host: &Host, request: &Request) -> Answer {
+    signals::install().map_err(|error| Refusal::from(Failure::io("signals", &error)))?;
+    let report = crate::run::run(host, request)?;
+    if !report.remark.is_empty() {
+        tracing::info!("{}", report.remark);
+    }
+    Ok(crate::run::exit_code(&report))
 }

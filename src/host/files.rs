@@ -362,6 +362,13 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
+/// The first `most` bytes of a file a person named, wherever that is.
+pub fn read_input(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Makes the entries of a directory durable.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()

@@ -1,0 +1,24 @@
+//! User-data named on the command line: a path, or `-` for stdin.
+
+use std::io::Read as _;
+
+use super::Refusal;
+use crate::error::exit;
+
+/// More than any user-data: a disk image by mistake is refused, not read.
+const MOST: u64 = 64 << 20;
+
+/// Reads it.
+pub(super) fn read(name: &str) -> Result<Vec<u8>, Refusal> {
+    let refused = |why: String| Refusal::new(exit::USAGE, format!("{name}: {why}"));
+    let mut bytes = Vec::new();
+    if name == "-" {
+        std::io::stdin().lock().take(MOST + 1).read_to_end(&mut bytes).map_err(|error| refused(error.to_string()))?;
+    } else {
+        bytes = crate::host::files::read_input(std::path::Path::new(name), MOST + 1).map_err(|error| refused(error.to_string()))?;
+    }
+    if bytes.len() as u64 > MOST {
+        return Err(refused(format!("more than {} MiB; is this user-data?", MOST >> 20)));
+    }
+    Ok(bytes)
+}
