@@ -12,6 +12,7 @@ use super::ledger::{Interrupted, Ledger, StepState};
 use super::retry::{again_at_next_boot, Policy};
 use super::script::OpenScript;
 use crate::error::{Failure, Kind};
+use crate::host::files::Attributes;
 use crate::host::{fault, signals, Host};
 use crate::plan::operation::{Operation, OnInterrupt};
 use crate::plan::{Frequency, OnError, Plan, Stage, Step, Weight};
@@ -25,22 +26,31 @@ const GIVE_UP_AFTER_BOOTS: usize = 3;
 pub struct Places {
     /// The instance's directory.
     pub instance: String,
-    /// Private directory for the shell of a script; emptied by a boot.
-    pub shell: String,
+    /// Private directory (0700) that a boot empties.
+    pub boot: String,
 }
 
 impl Places {
-    fn output(&self, file: &str) -> String {
-        format!("{}/output/{file}", self.instance)
+    /// Output of steps of every boot stays in the runtime directory: such a boot writes nothing to the disk.
+    fn output(&self, frequency: Frequency, file: &str) -> String {
+        if frequency == Frequency::Boot {
+            format!("{}/{file}", self.boot)
+        } else {
+            format!("{}/output/{file}", self.instance)
+        }
     }
 
     fn backups(&self) -> String {
         format!("{}/backups", self.instance)
     }
 
-    /// Directory of the shell states of finished items; they last.
-    pub fn shell_states(&self) -> String {
-        format!("{}/shell", self.instance)
+    /// Directory of the shell states of finished items: it lasts as long as their outcomes do.
+    pub fn shell_states(&self, frequency: Frequency) -> String {
+        if frequency == Frequency::Boot {
+            format!("{}/shell", self.boot)
+        } else {
+            format!("{}/shell", self.instance)
+        }
     }
 }
 
@@ -203,6 +213,9 @@ impl<'e> Engine<'e> {
     pub fn run(&mut self, until: Stage) -> Result<RunEnd, Failure> {
         let plan = self.plan;
         let total = plan.steps.len();
+        let private = Attributes { mode: 0o700, uid: 0, gid: 0 };
+        let boot = self.places.boot.clone();
+        self.host.make_directories(&boot, private).map_err(|error| Failure::io(&boot, &error))?;
         for (at, step) in plan.steps.iter().enumerate() {
             if step.stage > until {
                 break;
@@ -453,6 +466,7 @@ impl<'e> Engine<'e> {
             Attempted::Done(effect) => Settlement { effect, attempts, elapsed, output, ..Settlement::of(Verdict::Done) },
             Attempted::Failed(failure) => {
                 if failure.kind == Kind::Interrupted {
+                    self.record_stop(step, signals::stop_requested().map_or("stop", Signal::as_str).to_owned())?;
                     return Ok(Next::Stop(signals::stop_requested()));
                 }
                 Settlement { attempts, elapsed, output, ..Settlement::failed(self.weight(step), failure) }
@@ -534,7 +548,7 @@ impl<'e> Engine<'e> {
     fn context<'s>(&'s self, step: &Step, file: &str, say: &'s dyn Fn(&str)) -> Context<'s> {
         Context {
             host: self.host,
-            output: self.host.real_path(&self.places.output(file)),
+            output: self.host.real_path(file),
             env: self.environment(step),
             deadline: step.limits.timeout_seconds.map(Duration::from_secs),
             backups: self.places.backups(),
@@ -557,18 +571,15 @@ impl<'e> Engine<'e> {
 
     /// The output file of a step (that of its phase or script), and its length now.
     pub(super) fn output_start(&self, step: &Step) -> (String, u64) {
-        let name: String = step.id.split('/').next().unwrap_or("step").chars().map(|c| if c == '.' || c.is_alphanumeric() { c } else { '_' }).collect();
-        let file = format!("{name}.log");
+        let prefix = step.id.split('/').next().unwrap_or("step");
+        let name: String = prefix.chars().map(|c| if c == '.' || c.is_alphanumeric() { c } else { '_' }).collect();
+        let file = self.places.output(step.frequency, &format!("{name}.log"));
         let length = self.output_length(&file);
         (file, length)
     }
 
     pub(super) fn output_length(&self, file: &str) -> u64 {
-        self.host.status(&self.places.output(file)).ok().flatten().map_or(0, |status| status.size)
-    }
-
-    pub(super) fn output_path(&self, file: &str) -> String {
-        self.places.output(file)
+        self.host.status(file).ok().flatten().map_or(0, |status| status.size)
     }
 
     pub(super) fn output_end(&self, file: String, from: u64) -> Option<OutputRange> {

@@ -34,7 +34,7 @@ pub enum Verdict {
 /// Where a step's output stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputRange {
-    /// File below the instance's `output/`.
+    /// File, a path of the host.
     pub file: String,
     /// First byte.
     pub from: u64,

@@ -76,7 +76,7 @@ impl Engine<'_> {
             Condition::Argv(argv) => argv.clone(),
         };
         let (file, _) = self.output_start(step);
-        let mut spec = Spec::new(argv).output(self.host.real_path(&self.output_path(&file)));
+        let mut spec = Spec::new(argv).output(self.host.real_path(&file));
         spec.env = self.environment(step);
         match self.host.run(&spec) {
             Ok(ended) if ended.code == 0 => Ok(true),

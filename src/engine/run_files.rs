@@ -35,7 +35,7 @@ impl Engine<'_> {
     }
 
     fn run_executable(&self, step: &Step, path: &str, env: &BTreeMap<String, String>, file: &str) -> Result<Ended, Failure> {
-        let mut spec = Spec::new([path]).output(self.host.real_path(&self.output_path(file)));
+        let mut spec = Spec::new([path]).output(self.host.real_path(file));
         spec.env = self.environment(step);
         spec.env.extend(env.clone());
         spec.deadline = step.limits.timeout_seconds.map(std::time::Duration::from_secs);

@@ -10,7 +10,7 @@ use super::shell_state::ShellState;
 use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
 use crate::host::process::{last_lines, read_tail};
-use crate::host::shell::{ItemEnd, Shell, Start};
+use crate::host::shell::{ItemEnd, Shell, Sign, Start};
 use crate::plan::operation::{Operation, ScriptItem};
 use crate::plan::{OnError, Step, Weight};
 
@@ -83,9 +83,13 @@ impl Engine<'_> {
             return Ok(Err(Failure::new(Kind::Unknown, "the script's shell is not open")));
         };
         let deadline = step.limits.timeout_seconds.map(std::time::Duration::from_secs);
+        let progress = self.progress;
         let mut recorded = Ok(());
-        let ended = open.shell.run(item.text.expose(), &step.id, deadline, &mut |signal| {
-            recorded = self.record_stop(step, signal.as_str().to_owned());
+        let ended = open.shell.run(item.text.expose(), &step.id, deadline, &mut |sign| match sign {
+            Sign::Stop(signal) => recorded = self.record_stop(step, signal.as_str().to_owned()),
+            Sign::Silent(time) => {
+                progress.say(&format!("{} item {} has said nothing for {} min; it goes on", item.script, item.range(), time.as_secs() / 60));
+            }
         });
         if matches!(ended, Ok(ItemEnd::Status(_))) {
             self.script = Some(open);
@@ -96,7 +100,7 @@ impl Engine<'_> {
 
     fn judge_item(&mut self, step: &Step, item: &ScriptItem, end: ItemEnd, file: &str, from: u64) -> Result<Settlement, Failure> {
         let what = format!("{} item {}", item.script, item.range());
-        let tail = last_lines(&read_tail(&self.host.real_path(&self.output_path(file)), from));
+        let tail = last_lines(&read_tail(&self.host.real_path(file), from));
         let failed = |weight: Weight, kind: Kind, message: String, code: i32| {
             let mut failure = Failure::new(kind, message);
             failure.exit = Some(code);
@@ -105,7 +109,7 @@ impl Engine<'_> {
         };
         Ok(match end {
             ItemEnd::Status(code) => {
-                let shell_state = Some(self.keep_shell_state(item)?);
+                let shell_state = Some(self.keep_shell_state(step, item)?);
                 let kind = if code == 127 { Kind::NotFound } else { Kind::Exec };
                 let settlement = if code == 0 {
                     Settlement::of(Verdict::Done)
@@ -155,17 +159,18 @@ impl Engine<'_> {
         if self.script.is_some() {
             return Ok(());
         }
-        for directory in [&self.places.shell, &self.places.shell_states()] {
+        let private = format!("{}/sh", self.places.boot);
+        for directory in [&private, &self.places.shell_states(step.frequency)] {
             self.host.make_directories(directory, PRIVATE).map_err(|error| Failure::io(directory, &error))?;
         }
-        let (state, definitions) = self.left_by_earlier_items(item)?;
+        let (state, definitions) = self.left_by_earlier_items(step, item)?;
         let definitions: Vec<&str> = definitions.iter().map(String::as_str).collect();
         let mut env = self.environment(step);
         env.extend(item.env.clone());
         let start = Start {
             env,
-            log: self.output_path(file),
-            directory: self.places.shell.clone(),
+            log: file.to_owned(),
+            directory: private,
             restore: state.as_ref().map_or_else(|| definitions.join("\n"), |state| state.restore(&definitions)),
         };
         let mut shell = Shell::start(self.host, &start)?;
@@ -179,7 +184,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn left_by_earlier_items(&self, item: &ScriptItem) -> Result<(Option<ShellState>, Vec<String>), Failure> {
+    fn left_by_earlier_items(&self, step: &Step, item: &ScriptItem) -> Result<(Option<ShellState>, Vec<String>), Failure> {
         let mut file = None;
         let mut definitions = Vec::new();
         for (earlier, state) in self.items_before(item) {
@@ -192,7 +197,7 @@ impl Engine<'_> {
             }
         }
         let Some(file) = file else { return Ok((None, definitions)) };
-        let path = format!("{}/{file}", self.places.shell_states());
+        let path = format!("{}/{file}", self.places.shell_states(step.frequency));
         let text = self.host.read_text(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
         let state = ShellState::parse(&text)
             .ok_or_else(|| Failure::new(Kind::Unknown, "the shell's state before the interruption cannot be read"))?;
@@ -200,12 +205,12 @@ impl Engine<'_> {
     }
 
     /// Keeps the state after an item under a name of its own; the outcome names it. Older ones go.
-    fn keep_shell_state(&mut self, item: &ScriptItem) -> Result<String, Failure> {
+    fn keep_shell_state(&mut self, step: &Step, item: &ScriptItem) -> Result<String, Failure> {
         let Some(open) = &self.script else { return Ok(String::new()) };
         let bytes = open.shell.state()?;
         let prefix = format!("{}.{}.", item.script, &item.script_digest[..item.script_digest.len().min(8)]);
         let name = format!("{prefix}{}", item.last);
-        let directory = self.places.shell_states();
+        let directory = self.places.shell_states(step.frequency);
         let failed = |error: std::io::Error| Failure::io("the shell's state", &error);
         self.host.write(&format!("{directory}/{name}"), &bytes, Attributes { mode: 0o600, ..PRIVATE }).map_err(failed)?;
         let before: Vec<u32> = self.items_before(item).map(|(earlier, _)| earlier.last).collect();

@@ -87,7 +87,7 @@ fn run(dir: &Path, plan: &Plan, boot: &str) -> (RunEnd, Summary) {
     let host = Host::default();
     let dir_text = dir.to_string_lossy().into_owned();
     std::fs::create_dir_all(dir.join("output")).expect("dir");
-    let places = Places { instance: dir_text.clone(), shell: format!("{dir_text}/sh") };
+    let places = Places { instance: dir_text.clone(), boot: format!("{dir_text}/boot.d") };
     let ids = RunIds { run: format!("run-{boot}"), boot: boot.into() };
     let heard = Heard::default();
     let mut engine = Engine::new(&host, plan, ledger(dir), places, ids, &heard);

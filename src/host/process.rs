@@ -282,17 +282,18 @@ fn wait(child: &mut Child, spec: &Spec, start: Instant, log: Option<&(PathBuf, u
     }
 }
 
-struct Silence {
+/// How long a file has not grown.
+pub(super) struct Silence {
     size: u64,
     since: Instant,
 }
 
 impl Silence {
-    fn new(size: u64) -> Self {
+    pub(super) fn new(size: u64) -> Self {
         Self { size, since: Instant::now() }
     }
 
-    fn lasts(&mut self, path: &std::path::Path) -> Duration {
+    pub(super) fn lasts(&mut self, path: &std::path::Path) -> Duration {
         let size = fs_err::metadata(path).map_or(self.size, |metadata| metadata.len());
         if size != self.size {
             self.size = size;
@@ -316,6 +317,11 @@ pub fn end_group(child: &mut Child) -> Result<ExitStatus, Failure> {
     }
     let _ = killpg(group, Signal::SIGKILL);
     child.wait().map_err(failed)
+}
+
+/// Bytes in a file; 0 where there is none.
+pub(super) fn length_of(path: &std::path::Path) -> u64 {
+    fs_err::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// What stands in an output file from `from` on, the last 16 KiB at most.

@@ -16,7 +16,7 @@ use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 
-use super::process::{end_group, exit_code, Spec};
+use super::process::{end_group, exit_code, Silence, Spec};
 use super::{signals, Host};
 use crate::error::Failure;
 
@@ -45,10 +45,23 @@ pub enum ItemEnd {
     Deadline(Duration),
 }
 
+/// What is told while an item runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A stop was asked for; the item is ended after this.
+    Stop(Signal),
+    /// It has said nothing for so long; told once for each silence.
+    Silent(Duration),
+}
+
+/// A silence that is worth telling.
+const SILENCE: Duration = Duration::from_secs(5 * 60);
+
 /// A running shell.
 pub struct Shell {
     host: Host,
     directory: String,
+    log: PathBuf,
     child: Child,
     control: Option<ChildStdin>,
     results: ChildStdout,
@@ -83,7 +96,14 @@ impl Shell {
         fcntl(results.as_fd(), FcntlArg::F_SETFL(flags)).map_err(|error| failed(error.into()))?;
         signals::set_running_group(i32::try_from(child.id()).unwrap_or(0));
         let mut shell =
-            Self { host: host.clone(), directory: start.directory.clone(), child, control: Some(control), results, read: Vec::new() };
+            Self {
+            host: host.clone(),
+            directory: start.directory.clone(),
+            log: host.real_path(&start.log),
+            child, control: Some(control),
+            results,
+            read: Vec::new(),
+        };
         shell.put("restore", &start.restore)?;
         shell.say(&format!(
             "exec 8>&1 >>{log} 2>&1\n{PRELUDE}_landfall_dir={dir}\n_landfall_item=$(cat \"$_landfall_dir/restore\")\neval \"$_landfall_item\" </dev/null 8>&- 2>/dev/null\n",
@@ -93,12 +113,14 @@ impl Shell {
         Ok(shell)
     }
 
-    /// Runs one item. `on_stop` is called when a stop is asked for, before the item is ended.
-    pub fn run(&mut self, text: &str, step: &str, deadline: Option<Duration>, on_stop: &mut dyn FnMut(Signal)) -> Result<ItemEnd, Failure> {
+    /// Runs one item. `tell` hears of a stop before the item is ended, and of long silences.
+    pub fn run(&mut self, text: &str, step: &str, deadline: Option<Duration>, tell: &mut dyn FnMut(Sign)) -> Result<ItemEnd, Failure> {
         self.put("item", text)?;
         let step = crate::config::typed::scripts::quote(step);
         self.say(&format!("export LANDFALL_STEP={step}\n{BEFORE}"));
         let start = Instant::now();
+        let mut silence = Silence::new(super::process::length_of(&self.log));
+        let mut told = false;
         loop {
             if let Some(code) = self.result()? {
                 return Ok(ItemEnd::Status(code));
@@ -109,7 +131,7 @@ impl Shell {
                 return Ok(self.result()?.map_or_else(|| ItemEnd::Exited(exit_code(status)), ItemEnd::Status));
             }
             if let Some(signal) = signals::stop_requested() {
-                on_stop(signal);
+                tell(Sign::Stop(signal));
                 end_group(&mut self.child)?;
                 return Ok(ItemEnd::Stopped(signal));
             }
@@ -117,6 +139,11 @@ impl Shell {
                 end_group(&mut self.child)?;
                 return Ok(ItemEnd::Deadline(limit));
             }
+            let silent = silence.lasts(&self.log);
+            if silent >= SILENCE && !told {
+                tell(Sign::Silent(silent));
+            }
+            told = silent >= SILENCE;
             let mut fds = [PollFd::new(self.results.as_fd(), PollFlags::POLLIN)];
             let _ = poll(&mut fds, PollTimeout::from(200_u8));
             if fds[0].revents().is_some_and(|events| events == PollFlags::POLLHUP) {

@@ -40,7 +40,7 @@ impl InstanceDir {
 
     /// Where the engine's files stand.
     pub fn places(&self) -> Places {
-        Places { instance: format!("{STATE}/instances/{}", self.name), shell: format!("{}/shell", super::RUNTIME) }
+        Places { instance: format!("{STATE}/instances/{}", self.name), boot: format!("{}/private", super::RUNTIME) }
     }
 
     /// Stores what was prepared; the plan last, because it is what counts.
@@ -78,11 +78,6 @@ impl InstanceDir {
     /// The stored user-data, for messages that quote it.
     pub fn user_data(&self, host: &Host) -> Option<Vec<u8>> {
         host.read(&self.path("user-data")).ok().flatten()
-    }
-
-    /// A file of the steps' output.
-    pub fn output(&self, host: &Host, file: &str) -> Option<Vec<u8>> {
-        host.read(&self.path(&format!("output/{file}"))).ok().flatten()
     }
 
     /// The journals. With `view`, nothing is mended and nothing can be appended.
