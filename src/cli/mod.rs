@@ -1,14 +1,21 @@
 //! The command line: one file per command. Commands answer with an exit code or a [`Refusal`]; this file maps both.
 
+mod clean;
 mod identity;
 mod input;
+mod logs;
 mod out;
+mod recorded;
 mod refusal;
 mod run;
+mod status;
+mod unlock;
+mod why;
 
 use std::ffi::OsString;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::exit;
 use crate::host::Host;
@@ -18,6 +25,27 @@ pub use refusal::Refusal;
 
 /// What a command ends with: its exit code, or why it did not do what was asked.
 pub type Answer = Result<u8, Refusal>;
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TextOrJson {
+    Text,
+    Json,
+}
+
+/// Reads `90`, `90s`, `10m`, `1h`, `1d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("a duration is a number with s, m, h or d".into()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a duration begins with a number".to_owned())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "that is too long".to_owned())
+}
 
 /// Provisions this host from cloud-config, survives having the plug pulled, and can say what it did.
 #[derive(Debug, Parser)]
@@ -50,6 +78,16 @@ enum Command {
     Resume(run::ResumeArgs),
     /// Run one step of the recorded run again
     Rerun(run::RerunArgs),
+    /// Show the state of the current or last run
+    Status(status::StatusArgs),
+    /// Say why the run failed or waits, and what to do
+    Why(why::WhyArgs),
+    /// Show landfall's log, or what one step said
+    Logs(logs::LogsArgs),
+    /// Show who holds the run lock, or end that run
+    Unlock(unlock::UnlockArgs),
+    /// Forget the run, so that the next boot provisions this host anew
+    Clean(clean::CleanArgs),
     /// Remember this machine at installation
     #[command(hide = true)]
     Identity(identity::IdentityArgs),
@@ -63,7 +101,7 @@ impl Command {
             Self::Run(_) => (true, Lines::Console),
             Self::Apply(args) => (args.root.is_none(), Lines::Stderr),
             Self::Resume(_) | Self::Rerun(_) => (true, Lines::Stderr),
-            Self::Identity(_) => (false, Lines::Nowhere),
+            Self::Status(_) | Self::Why(_) | Self::Logs(_) | Self::Unlock(_) | Self::Clean(_) | Self::Identity(_) => (false, Lines::Nowhere),
         };
         let lines = if global.quiet && lines == Lines::Stderr { Lines::Nowhere } else { lines };
         Setup { verbosity, records, lines }
@@ -75,6 +113,11 @@ impl Command {
             Self::Apply(args) => run::apply(args, host),
             Self::Resume(args) => run::resume(args, host),
             Self::Rerun(args) => run::rerun(args, host),
+            Self::Status(args) => status::status(args, host),
+            Self::Why(args) => why::why(args, host),
+            Self::Logs(args) => logs::logs(args, host),
+            Self::Unlock(args) => unlock::unlock(args, host),
+            Self::Clean(args) => clean::clean(args, host),
             Self::Identity(args) => identity::identity(args, host),
         }
     }
@@ -105,5 +148,15 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read() {
+        for (text, seconds) in [("90", Some(90)), ("90s", Some(90)), ("10m", Some(600)), ("1h", Some(3_600)), ("0", Some(0))] {
+            assert_eq!(super::duration(text).ok().map(|duration| duration.as_secs()), seconds, "{text}");
+        }
+        for bad in ["", "s", "-1", "1.5h", "1w", "99999999999999999999"] {
+            assert!(super::duration(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -8,8 +8,13 @@ use super::{Answer, Refusal};
 
 /// Writes to stdout.
 pub fn print(text: &str) {
+    print_or_gone(text);
+}
+
+/// Writes to stdout; says whether somebody still reads.
+pub fn print_or_gone(text: &str) -> bool {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
 }
 
 /// Writes to stderr.

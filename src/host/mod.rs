@@ -20,6 +20,7 @@ pub mod shell;
 pub mod signals;
 pub mod sync;
 pub mod systemd;
+pub mod trees;
 pub mod volumes;
 
 use std::path::{Path, PathBuf};

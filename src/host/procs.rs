@@ -62,6 +62,14 @@ impl Host {
         Some(Process { pid, started: start_time(&stat)?, command, unit })
     }
 
+    /// Asks a process to stop (SIGTERM), unless it is gone: another one with its id is left alone.
+    pub fn end_process(&self, pid: i32, started: u64) -> std::io::Result<()> {
+        if !self.is_running(pid, started) {
+            return Ok(());
+        }
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).map_err(std::io::Error::from)
+    }
+
     /// Whether the process with this id is still the one that started then.
     pub fn is_running(&self, pid: i32, started: u64) -> bool {
         read(pid, "stat").and_then(|stat| start_time(&stat)) == Some(started)

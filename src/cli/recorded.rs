@@ -1,0 +1,200 @@
+//! What is known of this host's run: from the journals for root, from the status file for everybody else.
+
+use serde::Serialize;
+
+use crate::engine::summary::{State, StepSummary, Summary, Told};
+use crate::host::process::Spec;
+use crate::host::runlock::Owner;
+use crate::host::Host;
+use crate::plan::{Stage, Weight};
+use crate::redact::Redactor;
+use crate::run::{self, InstanceDir, StatusFile};
+
+use super::Refusal;
+
+/// The recorded run, if there is one, and what keeps another from starting.
+#[derive(Debug, Serialize)]
+pub struct Recorded {
+    /// Its state; without steps where there is no run.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// The off switch that is set.
+    #[serde(rename = "off_switch")]
+    pub off: Option<String>,
+    /// Who holds the run lock.
+    pub lock: Option<Owner>,
+    /// Where the run's files are; root only.
+    #[serde(skip)]
+    pub directory: Option<InstanceDir>,
+}
+
+impl Recorded {
+    /// What a step's children said, secrets masked; root only.
+    pub fn output(&self, step: &StepSummary, host: &Host) -> Option<String> {
+        let (directory, range) = (self.directory.as_ref()?, step.output.as_ref()?);
+        let bytes = host.read(&range.file).ok().flatten()?;
+        let (from, to) = (usize::try_from(range.from).ok()?, usize::try_from(range.to).ok()?);
+        let text = String::from_utf8_lossy(bytes.get(from..to.min(bytes.len()))?).into_owned();
+        let secrets = directory.load_plan(host).ok().flatten().map(|plan| plan.secrets).unwrap_or_default();
+        Some(Redactor::new(secrets.iter().map(|secret| secret.expose().clone())).apply(&text))
+    }
+
+    /// The text of a part of the user-data, by its name; root only.
+    pub fn source_text(&self, part: &str, host: &Host) -> Option<String> {
+        if part.starts_with('/') {
+            return host.read_text(part).ok().flatten();
+        }
+        let bytes = self.directory.as_ref()?.user_data(host)?;
+        String::from_utf8(bytes).ok().filter(|_| part == "user-data")
+    }
+}
+
+/// Reads what is known.
+pub fn load(host: &Host) -> Result<Recorded, Refusal> {
+    let off = run::off_switch(host).map(|off| off.to_string());
+    let lock = host.run_lock_owner().ok().flatten();
+    let status = run::read_status(host);
+    let seen = if nix::unistd::geteuid().is_root() { run::view(host)? } else { None };
+    let (summary, directory) = match (seen, status) {
+        (Some((mut summary, directory)), Some(StatusFile::Nothing { told, .. })) => {
+            add_told(&mut summary, told);
+            (summary, Some(directory))
+        }
+        (Some((summary, directory)), _) => (summary, Some(directory)),
+        (None, Some(StatusFile::Run(summary))) => (*summary, None),
+        (None, Some(StatusFile::Nothing { state, run, stage, told })) => (nothing(state, run, Some(stage), told), None),
+        (None, None) => (nothing_known(off.as_deref()), None),
+    };
+    Ok(Recorded { summary, off, lock, directory })
+}
+
+/// What this boot found out about a run of an earlier one: that its datasource is away.
+fn add_told(summary: &mut Summary, told: Vec<Told>) {
+    let weighty = told.into_iter().filter(|told| told.weight.is_some());
+    for told in weighty {
+        summary.state = match (summary.state, told.weight) {
+            (State::Done, Some(Weight::Degraded)) => State::Degraded,
+            (State::Done | State::Degraded, Some(Weight::Failed)) => State::Failed,
+            (state, _) => state,
+        };
+        if !summary.told.contains(&told) {
+            summary.told.push(told);
+        }
+    }
+}
+
+fn nothing_known(off: Option<&str>) -> Summary {
+    let (state, message) = match off {
+        Some(off) => (State::Disabled, off.to_owned()),
+        None if nix::unistd::geteuid().is_root() => (State::NotStarted, "landfall has not run on this host".to_owned()),
+        None => (State::NotStarted, "landfall has not run in this boot; what earlier boots recorded, root can see".to_owned()),
+    };
+    nothing(state, String::new(), None, vec![Told { weight: None, message }])
+}
+
+fn nothing(state: State, run: String, stage: Option<Stage>, told: Vec<Told>) -> Summary {
+    Summary {
+        state,
+        mode: String::new(),
+        run,
+        boot: String::new(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        instance: String::new(),
+        datasource: String::new(),
+        stage,
+        started: None,
+        finished: None,
+        boots: 0,
+        current: None,
+        steps: Vec::new(),
+        told,
+    }
+}
+
+/// Whether one of landfall's units runs or is still to run in this boot.
+pub fn units_to_come(host: &Host) -> bool {
+    if !host.runs_systemd() {
+        return false;
+    }
+    let mut spec = Spec::new(["systemctl", "show", "--property=ActiveState,Job", "--"]);
+    spec.argv.extend(["landfall-local.service", "landfall-network.service", "landfall.service"].map(str::to_owned));
+    let spec = spec.deadline(std::time::Duration::from_secs(30));
+    host.run(&spec).is_ok_and(|ended| ended.success() && ended.stdout.lines().any(is_to_come))
+}
+
+/// A line of `systemctl show`: a job is queued, or the unit is starting.
+fn is_to_come(line: &str) -> bool {
+    matches!(line.split_once('='), Some(("Job", number)) if !matches!(number, "" | "0")) || line == "ActiveState=activating"
+}
+
+/// A run for tests: one step done, one failed, one not run.
+#[cfg(test)]
+pub fn example(state: State) -> Summary {
+    use crate::engine::summary::{StepResult, StepSummary};
+    use crate::error::{Failure, Kind};
+    let step = |id: &str, description: &str, result| StepSummary {
+        id: id.into(),
+        phase: id.split('/').next().unwrap_or_default().into(),
+        stage: Stage::Final,
+        frequency: crate::plan::Frequency::Instance,
+        description: description.into(),
+        result,
+        weight: None,
+        failure: None,
+        detail: None,
+        warnings: Vec::new(),
+        unchanged: false,
+        attempts: 1,
+        elapsed_ms: 300,
+        output: None,
+        origin: Some("user-data:4:5".into()),
+    };
+    let mut failed = step("runcmd/1", "runcmd item 1 of 2: make install", StepResult::Failed);
+    let mut failure = Failure::new(Kind::Exec, "runcmd item 1 failed with exit 3");
+    failure.exit = Some(3);
+    failure.output = vec!["make: *** No rule to make target".into()];
+    failed.weight = Some(Weight::Failed);
+    failed.failure = Some(failure);
+    let mut summary = nothing(state, "run-1".into(), Some(Stage::Final), Vec::new());
+    summary.instance = "i-1".into();
+    summary.datasource = "nocloud".into();
+    summary.mode = "standalone".into();
+    summary.started = Some(1_785_587_445.0);
+    summary.finished = Some(1_785_587_630.0);
+    summary.boots = 2;
+    summary.told = vec![Told { weight: Some(Weight::Degraded), message: "unknown key `hostnam`".into() }];
+    summary.steps = vec![
+        step("users_groups/alice", "create user alice", StepResult::Done),
+        failed,
+        step("runcmd/2", "runcmd item 2 of 2: true", StepResult::NotRun),
+    ];
+    summary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queued_or_starting_unit_is_to_come() {
+        for (line, expected) in [
+            ("Job=51", true),
+            ("Job=0", false),
+            ("Job=", false),
+            ("ActiveState=activating", true),
+            ("ActiveState=active", false),
+            ("ActiveState=inactive", false),
+            ("", false),
+        ] {
+            assert_eq!(is_to_come(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_outage_of_this_boot_is_told_of_a_run_that_was_done() {
+        let mut summary = example(State::Done);
+        let told = Told { weight: Some(Weight::Degraded), message: "no answer".into() };
+        add_told(&mut summary, vec![told.clone(), told, Told { weight: None, message: "note".into() }]);
+        assert_eq!((summary.state, summary.told.len()), (State::Degraded, 2));
+    }
+}
