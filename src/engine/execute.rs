@@ -267,6 +267,7 @@ impl<'e> Engine<'e> {
     }
 
     fn end(&mut self, end: RunEnd) -> Result<RunEnd, Failure> {
+        fault::step("end");
         self.leave_script(None)?;
         if self.ledger.wrote() {
             self.record(Frequency::Instance, Event::End, true)?;
@@ -307,6 +308,7 @@ impl<'e> Engine<'e> {
         fault::point("step.after-effect");
         if sync && step.frequency != Frequency::Boot && step.operation.uses_child() {
             self.host.sync_filesystems()?;
+            fault::point("step.after-syncfs");
         }
         let outcome = self.outcome(&step.id, step.digest(), settlement);
         self.record(step.frequency, Event::Outcome(Box::new(outcome.clone())), sync)?;
@@ -343,6 +345,7 @@ impl<'e> Engine<'e> {
     }
 
     fn settle_step(&mut self, step: &Step) -> Result<Next, Failure> {
+        fault::step(&step.id);
         if let Some(why) = self.missing_need(step) {
             return self.settle(step, Settlement::skipped(Some(self.weight(step)), why), false);
         }
@@ -534,6 +537,7 @@ impl<'e> Engine<'e> {
             let outcome = self.outcome(&step.id, step.digest(), Settlement::of(Verdict::Done));
             self.record(step.frequency, Event::Outcome(Box::new(outcome)), true)?;
         }
+        fault::point("step.before-effect");
         let context = self.context(step, file, &say);
         let applied = match intents.first() {
             Some(first) => apply::apply_again(&step.operation, &first.prior, &context),

@@ -205,6 +205,7 @@ impl Host {
             let _ = fs::remove_file(&temporary);
             return Err(error);
         }
+        fault::point("file.after-rename");
         sync_directory(directory)
     }
 
