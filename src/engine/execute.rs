@@ -99,6 +99,8 @@ pub struct Engine<'e> {
     pub(super) redactor: Redactor,
     pub(super) script: Option<OpenScript>,
     pub(super) attempt: Cell<u32>,
+    /// Number of the current step and of all, until it was announced.
+    position: Option<(usize, usize)>,
 }
 
 /// What comes after a step.
@@ -165,7 +167,7 @@ impl<'e> Engine<'e> {
     /// An engine for `plan`.
     pub fn new(host: &'e Host, plan: &'e Plan, ledger: Ledger, places: Places, ids: RunIds, progress: &'e dyn Progress) -> Self {
         let redactor = Redactor::new(plan.secrets.iter().map(|secret| secret.expose().clone()));
-        Self { host, plan, ledger, places, ids, progress, redactor, script: None, attempt: Cell::new(1) }
+        Self { host, plan, ledger, places, ids, progress, redactor, script: None, attempt: Cell::new(1), position: None }
     }
 
     /// What the journals know now.
@@ -227,7 +229,7 @@ impl<'e> Engine<'e> {
                 Some(next) => next,
                 None => {
                     self.leave_script(Some(step))?;
-                    self.progress.started(step, at + 1, total);
+                    self.position = Some((at + 1, total));
                     self.settle_step(step)?
                 }
             };
@@ -244,17 +246,17 @@ impl<'e> Engine<'e> {
     /// What follows from an outcome that stands in the journal, or `None` if the step is still to be settled.
     fn settled_before(&self, step: &Step) -> Option<Next> {
         let StepState::Ended(outcome, boot) = self.ledger.state(step) else { return None };
-        if boot != self.ids.boot && self.may_succeed_now(&outcome) {
+        if boot != self.ids.boot && self.may_succeed_now(step, &outcome) {
             return None;
         }
         Some(self.after(step, &outcome))
     }
 
     /// A failure whose cause may have gone by itself, or what was skipped because of one.
-    fn may_succeed_now(&self, outcome: &Outcome) -> bool {
+    fn may_succeed_now(&self, step: &Step, outcome: &Outcome) -> bool {
         match outcome.verdict {
             Verdict::Failed => outcome.failure.as_ref().is_some_and(again_at_next_boot),
-            Verdict::Skipped => true,
+            Verdict::Skipped => self.missing_need(step).is_none(),
             Verdict::Done | Verdict::NotRun => false,
         }
     }
@@ -294,7 +296,15 @@ impl<'e> Engine<'e> {
         self.ledger.record(&stamp, scope, event, sync)
     }
 
+    /// Says that a step begins, once; one that has nothing to do is not worth a line.
+    pub(super) fn announce(&mut self, step: &Step) {
+        if let Some((at, of)) = self.position.take() {
+            self.progress.started(step, at, of);
+        }
+    }
+
     pub(super) fn intend(&mut self, step: &Step, prior: Prior) -> Result<(), Failure> {
+        self.announce(step);
         let event = Event::Intent { step: step.id.clone(), digest: step.digest(), prior };
         self.record(step.frequency, event, true)?;
         self.progress.changed(&self.ledger);
@@ -312,6 +322,9 @@ impl<'e> Engine<'e> {
         }
         let outcome = self.outcome(&step.id, step.digest(), settlement);
         self.record(step.frequency, Event::Outcome(Box::new(outcome.clone())), sync)?;
+        if outcome.verdict != Verdict::Done || !outcome.effect.warnings.is_empty() {
+            self.announce(step);
+        }
         self.progress.ended(step, &outcome);
         Ok(self.after(step, &outcome))
     }

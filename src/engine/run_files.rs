@@ -110,6 +110,7 @@ impl Engine<'_> {
             }
             _ => {}
         }
+        self.announce(step);
         self.record(step.frequency, Event::Intent { step: id.clone(), digest: digest.clone(), prior: Prior::None }, true)?;
         let ended = self.run_executable(step, script, &BTreeMap::new(), file);
         if matches!(&ended, Ok(ended) if ended.cut == Some(Cut::Stop)) {
