@@ -1,0 +1,27 @@
+# On a Debian 12 or 13 machine with root and Rust. What else is needed is installed by tests/setup.sh; caches are kept in
+# ${LANDFALL_CACHE:-$HOME/.cache/landfall} and target/, nothing else of the machine is touched.
+
+.PHONY: build deb deb-clean-root check check-long clean
+
+# The binary, for this machine: target/*/release/landfall
+build:
+	cargo build --release --locked
+
+# target/debian/landfall_*.deb, built by this machine's own cargo
+deb:
+	packaging/make-deb.sh
+
+# The same in a clean Debian 13 with that release's own cargo, from vendored crates, without a network: target/clean-root/landfall_*.deb
+deb-clean-root:
+	packaging/make-deb-clean-root.sh
+
+# What CI runs. Its last line is "N passed, N failed" over all suites.
+check:
+	@tests/check.sh
+
+# The same at full size
+check-long:
+	@LANDFALL_LONG=1 tests/check.sh
+
+clean:
+	cargo clean
