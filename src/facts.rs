@@ -34,9 +34,11 @@ pub struct Facts {
     pub hostname: String,
     /// The name in `/etc/hostname`.
     pub etc_hostname: Option<String>,
-    /// The hostname landfall or the peer set last; differs from `etc_hostname` when an administrator changed it.
+    /// The name landfall or the peer set last; differs from `etc_hostname` when an administrator changed it since.
+    /// Gathered: `/var/lib/cloud/data/previous-hostname`, which the hostname module writes as the peer does.
     pub previous_hostname: Option<String>,
-    /// Domain of the host's FQDN, where known.
+    /// Domain of the host's FQDN, where known. Gathered: what follows the first dot of the canonical name of the `/etc/hosts` line
+    /// that names the runtime hostname.
     pub domain: Option<String>,
     /// Accounts by name.
     pub users: BTreeMap<String, Account>,
@@ -48,11 +50,15 @@ pub struct Facts {
     pub sudoers_includes_dropins: bool,
     /// `/etc/apt/sources.list` exists.
     pub has_sources_list: bool,
+    /// Files that exist, of those modules ask for ([`FILES`]).
+    #[serde(default)]
+    pub files: BTreeSet<String>,
     /// Programs found on the usual path, of those modules ask for ([`PROGRAMS`]).
     pub programs: BTreeSet<String>,
     /// Time zone `/etc/localtime` points to.
     pub timezone: Option<String>,
     /// The zone files that exist are not listed; this says whether the configured one does (`None`: no zone database).
+    /// Gathered: whether `/usr/share/zoneinfo/NAME` is a regular file (links followed), NAME from `modules::questions`.
     pub zone_exists: Option<bool>,
     /// `LANG` of `/etc/default/locale` (or locale.conf).
     pub lang: Option<String>,
@@ -67,6 +73,8 @@ pub struct Facts {
     /// SSH keys of the metadata.
     pub metadata_keys: Vec<String>,
     /// For each script (`runcmd`, `bootcmd`, `PHASE.runcmd`): ranges of items that only parse jointly, as (first, last) from 0.
+    /// Gathered: `script::joint_ranges` with `sh -n`, for each script of `modules::questions`. A script that is missing here has
+    /// every item stand alone.
     pub joint_items: BTreeMap<String, Vec<(usize, usize)>>,
 }
 
@@ -84,22 +92,25 @@ pub const PROGRAMS: [&str; 10] = [
     "debconf-set-selections",
 ];
 
+/// Files whose presence modules ask for.
+pub const FILES: [&str; 2] = ["/etc/apt/apt.conf.d/90cloud-init-aptproxy", "/etc/apt/apt.conf.d/94cloud-init-config"];
+
 impl Facts {
     /// Whether `program` is on the usual path.
     pub fn has(&self, program: &str) -> bool {
         self.programs.contains(program)
     }
 
-    /// The distribution's customary first user and its groups, as Debian's and Ubuntu's own images have them.
+    /// The distribution's customary first user: name, groups, comment, as the `cloud.cfg` of its own cloud-init package has them.
+    /// Debian 13 no longer puts the user into `netdev`.
     pub fn default_user(&self) -> (&'static str, &'static [&'static str], &'static str) {
-        if self.distro == "ubuntu" {
-            ("ubuntu", &["adm", "cdrom", "dip", "lxd", "sudo"], "Ubuntu")
-        } else {
-            (
-                "debian",
-                &["adm", "audio", "cdrom", "dialout", "dip", "floppy", "netdev", "plugdev", "sudo", "video"],
-                "Debian",
-            )
+        const DEBIAN: &[&str] = &["adm", "audio", "cdrom", "dialout", "dip", "floppy", "plugdev", "sudo", "video"];
+        const DEBIAN_12: &[&str] = &["adm", "audio", "cdrom", "dialout", "dip", "floppy", "netdev", "plugdev", "sudo", "video"];
+        let old = ["11", "12"].contains(&self.version_id.as_str());
+        match self.distro.as_str() {
+            "ubuntu" => ("ubuntu", &["adm", "cdrom", "dip", "lxd", "sudo"], "Ubuntu"),
+            _ if old => ("debian", DEBIAN_12, "Debian"),
+            _ => ("debian", DEBIAN, "Debian"),
         }
     }
 }

@@ -1,17 +1,25 @@
 //! Collects the steps of one plan, giving each its id, phase, stage and frequency.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::node::Origin;
+use crate::config::problem::Report;
+use crate::config::typed::landfall::{Phase, Timeouts};
+use crate::config::typed::packages::PackageEntry;
+use crate::config::typed::Defaults;
 use crate::plan::operation::{OnInterrupt, Operation};
-use crate::plan::{Frequency, Limits, OnError, Problem, Stage, Step, Weight};
+use crate::plan::{Frequency, Limits, OnError, Stage, Step, Weight};
 
 /// The steps so far. A step is never due in an earlier stage than the one before it: the order is the peer's, whatever has
 /// to wait makes what follows wait too.
 pub struct Steps {
+    /// What of the user-data cannot be done, or is odd.
+    pub report: Report,
     steps: Vec<Step>,
-    problems: Vec<Problem>,
     ids: BTreeSet<String>,
+    providers: BTreeMap<String, String>,
+    wanted: Vec<PackageEntry>,
+    lists_are_fresh: bool,
     context: Context,
 }
 
@@ -23,22 +31,33 @@ struct Context {
     stage: Stage,
     frequency: Frequency,
     on_error: OnError,
-    limits: Limits,
+    on_interrupt: OnInterrupt,
+    attempts: Option<u32>,
+    timeout: Option<u64>,
+    timeouts: Timeouts,
+    needs: Vec<String>,
 }
 
 impl Default for Steps {
     fn default() -> Self {
         Self {
+            report: Report::new(),
             steps: Vec::new(),
-            problems: Vec::new(),
             ids: BTreeSet::new(),
+            providers: BTreeMap::new(),
+            wanted: Vec::new(),
+            lists_are_fresh: false,
             context: Context {
                 prefix: String::new(),
                 phase: String::new(),
                 stage: Stage::Local,
                 frequency: Frequency::Instance,
                 on_error: OnError::Continue,
-                limits: Limits::default(),
+                on_interrupt: OnInterrupt::Rerun,
+                attempts: None,
+                timeout: None,
+                timeouts: Timeouts::default(),
+                needs: Vec::new(),
             },
         }
     }
@@ -46,19 +65,32 @@ impl Default for Steps {
 
 impl Steps {
     /// From here on steps belong to this module, as part of the default order.
-    pub fn module(&mut self, name: &str, stage: Stage, frequency: Frequency) {
-        self.context.prefix = name.to_owned();
-        self.context.phase = name.to_owned();
-        self.context.stage = stage;
-        self.context.frequency = frequency;
-        self.context.on_error = OnError::Continue;
-        self.context.limits = Limits::default();
+    pub fn module(&mut self, name: &str, stage: Stage, frequency: Frequency, defaults: &Defaults) {
+        self.context = Context {
+            prefix: name.to_owned(),
+            phase: name.to_owned(),
+            stage,
+            frequency,
+            on_error: defaults.on_error.unwrap_or_default(),
+            on_interrupt: defaults.on_interrupt.unwrap_or_default(),
+            attempts: defaults.retry.map(|retry| retry.attempts),
+            timeout: None,
+            timeouts: defaults.timeouts,
+            needs: Vec::new(),
+        };
     }
 
-    /// From here on steps belong to a user's phase; its modules are named in the ids.
-    pub fn phase(&mut self, phase: &str, module: &str, frequency: Frequency, on_error: OnError, limits: Limits) {
-        self.context =
-            Context { prefix: format!("{phase}.{module}"), phase: phase.to_owned(), stage: Stage::Final, frequency, on_error, limits };
+    /// From here on steps belong to a module of a user's phase; `needs` are the steps that every one of them needs.
+    pub fn phase(&mut self, phase: &Phase, module: &str, frequency: Frequency, needs: &[String], defaults: &Defaults) {
+        let name = &phase.head.name.0;
+        self.module(name, Stage::Final, frequency, defaults);
+        let context = &mut self.context;
+        context.prefix = format!("{name}.{module}");
+        context.needs = needs.to_vec();
+        context.on_error = phase.head.on_error.unwrap_or(context.on_error);
+        context.on_interrupt = phase.head.on_interrupt.unwrap_or(context.on_interrupt);
+        context.attempts = phase.head.retry.map(|retry| retry.attempts).or(context.attempts);
+        context.timeout = phase.head.timeout.map(|timeout| timeout.seconds);
     }
 
     /// The module or phase prefix of ids: `runcmd`, `base.runcmd`.
@@ -66,8 +98,14 @@ impl Steps {
         &self.context.prefix
     }
 
+    /// What a failure of the steps being added does.
+    pub const fn on_error(&self) -> OnError {
+        self.context.on_error
+    }
+
     /// Adds a step. `name` tells it apart inside the module; a number is added where it does not.
     pub fn add(&mut self, name: &str, operation: Operation) -> StepBuilder<'_> {
+        let name = name.trim_start_matches('/');
         let base = if name.is_empty() { self.context.prefix.clone() } else { format!("{}/{name}", self.context.prefix) };
         let mut id = base.clone();
         let mut number = 2;
@@ -76,50 +114,116 @@ impl Steps {
             number += 1;
         }
         let floor = self.steps.last().map_or(Stage::Local, |step| step.stage);
+        let limits = Limits {
+            attempts: self.context.attempts,
+            timeout_seconds: self.context.timeout.or_else(|| self.context.timeouts.limit_for(&operation)),
+        };
         self.steps.push(Step {
             id,
             phase: self.context.phase.clone(),
             stage: self.context.stage.max(floor),
             frequency: self.context.frequency,
             operation,
-            needs: Vec::new(),
+            needs: self.context.needs.clone(),
             on_error: self.context.on_error,
             weight: Weight::default(),
-            on_interrupt: OnInterrupt::default(),
-            limits: self.context.limits.clone(),
+            on_interrupt: self.context.on_interrupt,
+            limits,
             origin: None,
             notices: Vec::new(),
         });
         let at = self.steps.len() - 1;
-        StepBuilder { step: &mut self.steps[at] }
+        StepBuilder { step: &mut self.steps[at], providers: &mut self.providers }
     }
 
-    /// Records that something of the user-data cannot be done.
-    pub fn problem(&mut self, weight: Option<Weight>, message: impl Into<String>) {
-        self.problems.push(Problem { weight, message: message.into() });
+    /// The step that provides a thing (`user:alice`), if this plan has one.
+    pub fn provider(&self, thing: &str) -> Option<&str> {
+        self.providers.get(thing).map(String::as_str)
+    }
+
+    /// Adds `apt-get update`, unless the lists are already fresh by an earlier step.
+    pub fn update_lists(&mut self) {
+        if !self.lists_are_fresh {
+            self.add("update", Operation::AptUpdate);
+            self.lists_are_fresh = true;
+        }
+    }
+
+    /// What apt knows has changed: the lists have to be fetched before the next installation.
+    pub fn sources_changed(&mut self) {
+        self.lists_are_fresh = false;
+    }
+
+    /// A package that a setting needs, installed with the user's own.
+    pub fn want_package(&mut self, spec: &str, origin: &Origin) {
+        if !self.wanted.iter().any(|known| known.spec == spec) {
+            self.wanted.push(PackageEntry { spec: spec.to_owned(), origin: origin.clone() });
+        }
+    }
+
+    /// Whether a package is wanted that no step installs yet.
+    pub fn wants_packages(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
+    /// The packages wanted so far, once.
+    pub fn take_wanted(&mut self) -> Vec<PackageEntry> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// How many steps there are.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Ids, from the step at `from` on, of the steps whose failure means more than a degraded run.
+    pub fn ids_that_matter(&self, from: usize) -> Vec<String> {
+        self.steps[from..].iter().filter(|step| step.weight == Weight::Failed).map(|step| step.id.clone()).collect()
     }
 
     /// The steps and problems collected.
-    pub fn finish(self) -> (Vec<Step>, Vec<Problem>) {
-        (self.steps, self.problems)
+    pub fn finish(self) -> (Vec<Step>, Report) {
+        (self.steps, self.report)
     }
 }
 
 /// Details of the step just added.
 pub struct StepBuilder<'s> {
     step: &'s mut Step,
+    providers: &'s mut BTreeMap<String, String>,
 }
 
 impl StepBuilder<'_> {
-    /// Where the user wrote it.
+    /// Where the user wrote it; what comes from no text has no place.
     pub fn at(self, origin: &Origin) -> Self {
-        self.step.origin = Some(origin.to_string());
+        if origin.line > 0 {
+            self.step.origin = Some(origin.to_string());
+        }
         self
     }
 
     /// A step that must have succeeded.
     pub fn needs(self, id: impl Into<String>) -> Self {
         self.step.needs.push(id.into());
+        self
+    }
+
+    /// The step that provides `thing`, if this plan has one, must have succeeded.
+    pub fn needs_thing(self, thing: &str) -> Self {
+        match self.providers.get(thing).filter(|id| **id != self.step.id).cloned() {
+            Some(id) if !self.step.needs.contains(&id) => self.needs(id),
+            _ => self,
+        }
+    }
+
+    /// Later steps that need `thing` need this one.
+    pub fn provides(self, thing: &str) -> Self {
+        self.providers.insert(thing.to_owned(), self.step.id.clone());
         self
     }
 
@@ -138,12 +242,6 @@ impl StepBuilder<'_> {
     /// A failure only degrades.
     pub fn degrades(self) -> Self {
         self.step.weight = Weight::Degraded;
-        self
-    }
-
-    /// What an interruption means.
-    pub fn on_interrupt(self, choice: OnInterrupt) -> Self {
-        self.step.on_interrupt = choice;
         self
     }
 

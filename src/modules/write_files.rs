@@ -1,10 +1,9 @@
 //! `write_files`: files before users and packages, or, with `defer`, after them.
 
-use super::{Module, Steps};
-use crate::config::typed::{CloudConfig, FileEntry};
-use crate::facts::Facts;
+use super::{Module, Scope, Steps};
+use crate::config::typed::FileEntry;
 use crate::plan::operation::{content, Operation, Owner, WriteFile};
-use crate::plan::{Frequency, Stage, Weight};
+use crate::plan::{Frequency, Stage};
 
 /// Largest content after unpacking.
 const CONTENT_LIMIT: u64 = 64 << 20;
@@ -15,39 +14,69 @@ pub const EARLY: Module = Module {
     stage: Stage::Local,
     frequency: Frequency::Instance,
     keys: &["write_files"],
-    plan: |config, facts, steps| plan(config, facts, steps, false),
+    implied: false,
+    plan: |scope, steps| plan(scope, steps, false),
 };
 
-/// Entries with `defer`.
+/// Entries with `defer`, and those that have to wait for their owner.
 pub const DEFERRED: Module = Module {
     name: "write_files_deferred",
     stage: Stage::Final,
     frequency: Frequency::Instance,
     keys: &["write_files"],
-    plan: |config, facts, steps| plan(config, facts, steps, true),
+    implied: false,
+    plan: |scope, steps| plan(scope, steps, true),
 };
 
-fn plan(config: &CloudConfig, _facts: &Facts, steps: &mut Steps, deferred: bool) {
-    for entry in config.write_files.iter().filter(|entry| entry.defer == deferred) {
-        add(entry, steps);
+fn plan(scope: &Scope<'_>, steps: &mut Steps, deferred: bool) {
+    for entry in &scope.keys.write_files {
+        let reason = if entry.defer { None } else { has_to_wait(entry, scope) };
+        if (entry.defer || reason.is_some()) == deferred {
+            add(entry, reason, scope, steps);
+        }
     }
 }
 
-fn add(entry: &FileEntry, steps: &mut Steps) {
-    let path = if entry.path.starts_with('/') { entry.path.clone() } else { format!("/{}", entry.path) };
+/// Why an entry cannot be written before users and packages: with the peer it fails, or makes a home that `useradd` then leaves
+/// without its skeleton.
+fn has_to_wait(entry: &FileEntry, scope: &Scope<'_>) -> Option<String> {
+    if let Some(user) = scope.accounts.owner_of_home(&absolute(&entry.path), scope.facts) {
+        return Some(format!("written after the users: it lies in the home of {user}"));
+    }
+    let owner = owner(entry.owner.as_deref());
+    let missing = |name: &&String, known: bool| !known && name.as_str() != "root";
+    let user = owner.user.as_ref().filter(|name| missing(name, scope.facts.users.contains_key(*name)));
+    let group = owner.group.as_ref().filter(|name| missing(name, scope.facts.groups.contains(*name)));
+    let name = user.or(group)?;
+    Some(format!("written after users and packages: {name} does not exist before"))
+}
+
+fn absolute(path: &str) -> String {
+    if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    }
+}
+
+fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut Steps) {
+    let path = absolute(&entry.path);
     let raw = entry.content.as_ref().map_or(&[][..], |content| content.0.expose());
     let bytes = match entry.encoding.decode(raw, CONTENT_LIMIT) {
         Ok(bytes) => bytes,
         Err(why) => {
-            steps.problem(Some(Weight::Failed), format!("{}: content of {path} is {why}; the file is not written", entry.origin));
+            let message = format!("the content of {path} is {why}: the file is not written");
+            steps.report.error("encoding", message).at(&entry.origin).help("correct `encoding` or `content`");
             return;
         }
     };
+    let owner = owner(entry.owner.as_deref());
+    let owner_name = owner.user.clone();
     let file = WriteFile {
         path: path.clone(),
         content: content(bytes),
         mode: Some(entry.permissions.map_or(0o644, |mode| mode.0)),
-        owner: Some(owner(entry.owner.as_deref())),
+        owner: Some(owner),
         own_parents: true,
     };
     let operation = match &entry.source {
@@ -61,9 +90,15 @@ fn add(entry: &FileEntry, steps: &mut Steps) {
         None => Operation::WriteFile(file),
     };
     let needs_network = entry.source.as_ref().is_some_and(|source| source.uri.contains("://") && !source.uri.starts_with("file:"));
-    let step = steps.add(&path, operation).at(&entry.origin);
+    let mut step = steps.add(&path, operation).at(&entry.origin);
     if needs_network {
-        step.not_before(Stage::Network);
+        step = step.not_before(Stage::Network);
+    }
+    for user in owner_name.as_deref().into_iter().chain(scope.accounts.owner_of_home(&path, scope.facts)) {
+        step = step.needs_thing(&super::users::thing(user));
+    }
+    if let Some(reason) = reason {
+        let _ = step.notice(reason);
     }
 }
 

@@ -49,7 +49,12 @@ impl FromNode for Headers {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         let mut headers = BTreeMap::new();
         for entry in entries {
-            headers.insert(entry.key.source_text(), Secret::new(entry.value.source_text()));
+            let value = entry.value.source_text();
+            // "Bearer TOKEN": the token is the secret, wherever it shows up without its scheme.
+            if let Some((_scheme, token)) = value.trim().rsplit_once(' ') {
+                let _ = reader.secret(token.to_owned());
+            }
+            headers.insert(entry.key.source_text(), reader.secret(value));
         }
         Some(Self(headers))
     }
@@ -63,7 +68,13 @@ impl FromNode for RawContent {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Bytes(bytes) => Some(Self(Secret::new(bytes.clone()))),
-            _ => String::from_node(node, reader).map(|text| Self(Secret::new(text.into_bytes()))),
+            Value::Str(text) => Some(Self(Secret::new(text.clone().into_bytes()))),
+            Value::Int(_) | Value::BigInt(_) | Value::Float(_) | Value::Bool(_) | Value::Timestamp(_) => {
+                let message = format!("{} is {} here; taken as it is written", reader.path(), node.kind());
+                reader.report.warning("quote", message).at(&node.origin).help("write it in quotes");
+                Some(Self(Secret::new(node.source_text().into_bytes())))
+            }
+            _ => reader.mismatch(node, "a string"),
         }
     }
 }

@@ -1,31 +1,186 @@
 //! The typed configuration: one struct a key family, read from the merged document.
+//!
+//! [`CloudConfig::read`] also deals out the top-level keys: what a phase of the `landfall` section takes over is in that phase
+//! and nowhere else.
 
+pub mod apt;
 pub mod files;
+pub mod keys;
+pub mod landfall;
+pub mod packages;
+pub mod passwords;
 pub mod reader;
+mod record;
+pub mod scalars;
 pub mod scripts;
+pub mod ssh;
+pub mod system;
+pub mod users;
+
+use std::collections::BTreeSet;
 
 pub use files::FileEntry;
+pub use keys::Keys;
+pub use landfall::Phase;
+pub use scalars::{Located, Text};
 pub use scripts::ScriptItems;
+pub use users::UserEntry;
 
-use crate::config::node::Node;
+use crate::config::node::{Entry, Node, Value};
 use crate::config::problem::Report;
-use reader::{FromNode as _, Reader};
+use crate::plan::digest_of;
+use crate::plan::operation::OnInterrupt;
+use crate::plan::OnError;
+use crate::secret::Secret;
+use landfall::{RawPhase, Retry, Section, Timeouts};
+use reader::{nearest, FromNode as _, Reader};
 
-crate::record! {
-    /// Every top-level key landfall knows. What is not here is reported as unknown.
-    pub struct CloudConfig {
-        /// Files to write.
-        default write_files: Vec<FileEntry>,
-        /// Commands of every boot, before anything else.
-        default bootcmd: ScriptItems,
-        /// Commands of the first boot.
-        default runcmd: ScriptItems,
-    }
+/// A whole configuration.
+#[derive(Clone, Debug)]
+pub struct CloudConfig {
+    /// Keys run in the default order.
+    pub keys: Keys,
+    /// Top-level keys that phases have taken over.
+    pub moved: BTreeSet<String>,
+    /// Phases in the order they are run.
+    pub phases: Vec<Phase>,
+    /// What holds for every step that says nothing else.
+    pub defaults: Defaults,
+    /// Passwords, keys, tokens and credentials, for the redactor; not the contents of files and scripts.
+    pub secrets: Vec<Secret<String>>,
+    /// Digest of the document.
+    pub digest: String,
+}
+
+/// What the `landfall` section says of every step.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Defaults {
+    /// What a failure does.
+    pub on_error: Option<OnError>,
+    /// What an interruption means.
+    pub on_interrupt: Option<OnInterrupt>,
+    /// How often a transient failure is tried again.
+    pub retry: Option<Retry>,
+    /// Limits of time.
+    pub timeouts: Timeouts,
+    /// Remove the stored user-data when the run has ended well.
+    pub wipe_user_data: bool,
 }
 
 impl CloudConfig {
-    /// Reads the merged document; what does not fit is reported and left out.
+    /// Reads the merged document; what does not fit is reported and left out. `None` where it is no mapping.
     pub fn read(document: &Node, report: &mut Report) -> Option<Self> {
-        Self::from_node(document, &mut Reader::new(report))
+        Self::deal(document, false, report)
+    }
+
+    /// Reads only the `landfall` section: the peer does the top-level keys itself, also those a phase names.
+    pub fn read_section(document: &Node, report: &mut Report) -> Option<Self> {
+        Self::deal(document, true, report)
+    }
+
+    fn deal(document: &Node, hosted: bool, report: &mut Report) -> Option<Self> {
+        let mut reader = Reader::new(report);
+        let empty = Node::new(Value::Map(Vec::new()), document.origin.clone());
+        let document = if document.is_null() { &empty } else { document };
+        let Some(entries) = document.as_map() else { return reader.mismatch(document, "a mapping") };
+        let mut top: Vec<Entry> = entries.to_vec();
+        top.retain(|entry| !entry.key.as_str().is_some_and(|key| keys::CONSUMED.contains(&key) || key == "landfall"));
+        let section = document.get("landfall").filter(|node| !node.is_null());
+        let section = section.and_then(|node| reader.within("landfall", |reader| Section::from_node(node, reader)));
+        let (raw, defaults) = match section {
+            Some(section) => (reader.within("landfall.phases", |reader| runnable(&section, reader)), Defaults::of(&section)),
+            None => (Vec::new(), Defaults::default()),
+        };
+        let mut moved = BTreeSet::new();
+        let phases: Vec<Phase> = raw
+            .into_iter()
+            .filter_map(|phase| {
+                let documents = take_over(&phase, &mut top, &mut moved, hosted, &mut reader);
+                let keys = reader.within(&format!("phase {}", phase.head.name.0), |reader| Keys::from_node(&documents, reader))?;
+                Some(Phase { head: phase.head, keys: Box::new(keys) })
+            })
+            .collect();
+        if hosted {
+            top.clear();
+        }
+        let keys = Keys::from_node(&Node::new(Value::Map(top), document.origin.clone()), &mut reader)?;
+        let digest = digest_of(&document.to_json());
+        Some(Self { keys, moved, phases, defaults, secrets: reader.secrets, digest })
+    }
+
+    /// The keys of the default order, then those of every phase.
+    pub fn all_keys(&self) -> impl Iterator<Item = &Keys> {
+        std::iter::once(&self.keys).chain(self.phases.iter().map(|phase| &*phase.keys))
     }
 }
+
+impl Defaults {
+    const fn of(section: &Section) -> Self {
+        Self {
+            on_error: section.on_error,
+            on_interrupt: section.on_interrupt,
+            retry: section.retry,
+            timeouts: section.timeouts,
+            wipe_user_data: section.wipe_user_data,
+        }
+    }
+}
+
+/// The phases that can be run, in order.
+fn runnable(section: &Section, reader: &mut Reader<'_>) -> Vec<RawPhase> {
+    let mut phases = landfall::read_phases(&section.phases, reader);
+    phases.retain(|phase| match &phase.head.when {
+        None => true,
+        Some(when) => {
+            let message = format!("`when` is not supported yet: phase `{}` is not run", phase.head.name.0);
+            reader.report.error("unsupported", message).at(&when.origin).help("let a command of the phase decide");
+            false
+        }
+    });
+    landfall::order_phases(phases, reader)
+}
+
+/// The cloud-config of a phase: its own keys, and those it takes from the top level.
+fn take_over(phase: &RawPhase, top: &mut Vec<Entry>, moved: &mut BTreeSet<String>, hosted: bool, reader: &mut Reader<'_>) -> Node {
+    let mut entries = phase.inline.entries().to_vec();
+    let canonical = |text: &str| text.replace('-', "_");
+    for wanted in &phase.head.run.0 {
+        let key = canonical(&wanted.value);
+        let at = top.iter().position(|entry| canonical(&entry.key.source_text()) == key);
+        let own = entries.iter().any(|entry| canonical(&entry.key.source_text()) == key);
+        match at {
+            Some(_) if hosted => {
+                let message = format!("cloud-init does `{}` itself; phase `{}` does not repeat it", wanted.value, phase.head.name.0);
+                reader.report.note("hosted", message).at(&wanted.origin).help("write the key inside the phase");
+            }
+            Some(_) if own => {
+                let message = format!("phase `{}` has its own `{key}`: the top-level one is run in the default order", phase.head.name.0);
+                reader.report.error("run", message).at(&wanted.origin).help("put both into one place");
+            }
+            Some(at) => {
+                entries.push(top.remove(at));
+                moved.insert(key);
+            }
+            None => report_missing(wanted, &key, moved, reader),
+        }
+    }
+    Node::new(Value::Map(entries), phase.inline.origin.clone())
+}
+
+fn report_missing(wanted: &Located<String>, key: &str, moved: &BTreeSet<String>, reader: &mut Reader<'_>) {
+    let (message, help) = if moved.contains(key) {
+        (format!("`{key}` is run by an earlier phase"), None)
+    } else if Keys::KEYS.contains(&key) || Keys::LATER.contains(&key) {
+        (format!("there is no top-level key `{key}` to run"), None)
+    } else {
+        let near = nearest(key, Keys::KEYS).map(|near| format!("did you mean `{near}`?"));
+        (format!("`{key}` is no cloud-config key"), near)
+    };
+    let problem = reader.report.error("run", message).at(&wanted.origin);
+    if let Some(help) = help {
+        problem.help(help);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Turns nodes into typed values and reports what does not fit, with its place.
 //!
 //! [`record!`](crate::record) declares a struct and how it is read in one place: the known keys come from there and nowhere else.
-//! What cannot be read is reported and left out; its neighbours are kept.
+//! What cannot be read is reported and left out; its neighbours are kept. Secrets are collected on the way, for the redactor.
 
 use crate::config::node::{Node, Origin, Value};
 use crate::config::problem::Report;
@@ -11,13 +11,15 @@ use crate::secret::Secret;
 pub struct Reader<'r> {
     /// Where problems go.
     pub report: &'r mut Report,
+    /// Every password, key, token and credential met so far.
+    pub secrets: Vec<Secret<String>>,
     path: Vec<String>,
 }
 
 impl<'r> Reader<'r> {
     /// A reader at the top of the document.
     pub fn new(report: &'r mut Report) -> Self {
-        Self { report, path: Vec::new() }
+        Self { report, secrets: Vec::new(), path: Vec::new() }
     }
 
     /// Runs `read` one level down.
@@ -43,6 +45,15 @@ impl<'r> Reader<'r> {
         out
     }
 
+    /// Remembers a secret and wraps it.
+    pub fn secret(&mut self, value: String) -> Secret<String> {
+        let secret = Secret::new(value);
+        if !secret.expose().is_empty() && !self.secrets.contains(&secret) {
+            self.secrets.push(secret.clone());
+        }
+        secret
+    }
+
     /// Reports a value of the wrong type.
     pub fn mismatch<T>(&mut self, node: &Node, expected: &str) -> Option<T> {
         let message = format!("{} must be {expected}, not {}", self.path(), node.kind());
@@ -65,12 +76,18 @@ impl<'r> Reader<'r> {
 pub trait FromNode: Sized {
     /// Reads it, or reports why not.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self>;
+
+    /// What a null means; for most keys the same as leaving the key out.
+    fn from_null(_origin: &Origin) -> Option<Self> {
+        None
+    }
 }
 
 /// The fields of one mapping while a record is being read.
 pub struct Fields<'n> {
     node: &'n Node,
     known: Vec<&'static str>,
+    given: Vec<&'static str>,
     used: Vec<bool>,
 }
 
@@ -78,13 +95,13 @@ impl<'n> Fields<'n> {
     /// Opens a mapping; anything else is reported.
     pub fn open(node: &'n Node, reader: &mut Reader<'_>) -> Option<Self> {
         match node.as_map() {
-            Some(entries) => Some(Self { node, known: Vec::new(), used: vec![false; entries.len()] }),
+            Some(entries) => Some(Self { node, known: Vec::new(), given: Vec::new(), used: vec![false; entries.len()] }),
             None => reader.mismatch(node, "a mapping"),
         }
     }
 
-    /// The value of `key`, or of an old spelling (reported). Hyphens count as underscores.
-    pub fn take(&mut self, key: &'static str, old: &[&'static str], reader: &mut Reader<'_>) -> Option<&'n Node> {
+    /// The value of `key`, or of an old spelling (reported). Hyphens count as underscores. The current spelling wins.
+    fn take(&mut self, key: &'static str, old: &[&'static str], reader: &mut Reader<'_>) -> Option<&'n Node> {
         self.known.push(key);
         let mut found: Option<&'n Node> = None;
         for (at, entry) in self.node.entries().iter().enumerate() {
@@ -102,18 +119,24 @@ impl<'n> Fields<'n> {
                 found = Some(&entry.value);
             }
         }
-        found.filter(|node| !node.is_null())
+        if found.is_some_and(|node| !node.is_null()) {
+            self.given.push(key);
+        }
+        found
     }
 
     /// Reads an optional field.
     pub fn optional<T: FromNode>(&mut self, key: &'static str, old: &[&'static str], reader: &mut Reader<'_>) -> Option<T> {
         let node = self.take(key, old, reader)?;
+        if node.is_null() {
+            return T::from_null(&node.origin);
+        }
         reader.within(key, |reader| T::from_node(node, reader))
     }
 
     /// Reads a field that must be there.
     pub fn required<T: FromNode>(&mut self, key: &'static str, old: &[&'static str], reader: &mut Reader<'_>) -> Option<T> {
-        match self.take(key, old, reader) {
+        match self.take(key, old, reader).filter(|node| !node.is_null()) {
             Some(node) => reader.within(key, |reader| T::from_node(node, reader)),
             None => {
                 let message = format!("{} has no `{key}`", reader.path());
@@ -123,24 +146,28 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// Reports every key that no field took.
-    pub fn finish(self, reader: &mut Reader<'_>) {
+    /// Reports every key that no field took; `later` are those that landfall knows and does not do yet. Returns the keys that
+    /// had a value.
+    pub fn finish(self, later: &[&'static str], reader: &mut Reader<'_>) -> Vec<&'static str> {
         for (entry, used) in self.node.entries().iter().zip(&self.used) {
             if *used {
                 continue;
             }
             let spelled = entry.key.source_text();
-            let message = if reader.path.is_empty() {
-                format!("unknown key `{spelled}`: it is ignored")
-            } else {
-                format!("unknown key `{spelled}` in {}: it is ignored", reader.path())
-            };
-            let near = nearest(&spelled, &self.known);
+            let place = if reader.path.is_empty() { String::new() } else { format!(" in {}", reader.path()) };
+            if later.contains(&spelled.replace('-', "_").as_str()) {
+                let message = format!("`{spelled}`{place} is not supported yet: it is ignored");
+                reader.report.warning("unsupported", message).at(&entry.key.origin);
+                continue;
+            }
+            let message = format!("unknown key `{spelled}`{place}: it is ignored");
             let problem = reader.report.warning("unknown-key", message).at(&entry.key.origin);
-            if let Some(near) = near {
+            let candidates: Vec<&str> = self.known.iter().chain(later).copied().collect();
+            if let Some(near) = nearest(&spelled, &candidates) {
                 problem.help(format!("did you mean `{near}`?"));
             }
         }
+        self.given
     }
 }
 
@@ -168,174 +195,4 @@ fn edit_distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-/// Declares a struct together with how it is read from a mapping.
-///
-/// ```ignore
-/// record! {
-///     /// One entry of `write_files`.
-///     pub struct FileEntry {
-///         /// Where it goes.
-///         required path: String,
-///         /// Permission bits.
-///         optional permissions ["mode"]: FileMode,   // "mode" is an old spelling
-///         /// Headers.
-///         default tags: Vec<String>,                 // missing: Default::default()
-///     }
-/// }
-/// ```
-/// Every record also has `origin`, the place of its mapping.
-#[macro_export]
-macro_rules! record {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$fmeta:meta])* $need:ident $field:ident $([$($old:literal),+])? : $ty:ty),* $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug)]
-        pub struct $name {
-            /// Where its mapping begins.
-            pub origin: $crate::config::node::Origin,
-            $($(#[$fmeta])* pub $field: $crate::record!(@type $need $ty)),*
-        }
-
-        impl $name {
-            /// The keys it knows, as the user writes them.
-            pub const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
-        }
-
-        impl $crate::config::typed::reader::FromNode for $name {
-            fn from_node(node: &$crate::config::node::Node, reader: &mut $crate::config::typed::reader::Reader<'_>) -> Option<Self> {
-                let mut fields = $crate::config::typed::reader::Fields::open(node, reader)?;
-                $(let $field = $crate::record!(@read $need fields reader $field [$($($old),+)?] $ty);)*
-                fields.finish(reader);
-                Some(Self { origin: node.origin.clone(), $($field: $crate::record!(@keep $need $field)),* })
-            }
-        }
-    };
-    (@type required $ty:ty) => { $ty };
-    (@type optional $ty:ty) => { Option<$ty> };
-    (@type default $ty:ty) => { $ty };
-    (@read required $fields:ident $reader:ident $field:ident [$($old:literal),*] $ty:ty) => {
-        $fields.required::<$ty>(stringify!($field), &[$($old),*], $reader)
-    };
-    (@read $need:ident $fields:ident $reader:ident $field:ident [$($old:literal),*] $ty:ty) => {
-        $fields.optional::<$ty>(stringify!($field), &[$($old),*], $reader)
-    };
-    (@keep required $field:ident) => { $field? };
-    (@keep optional $field:ident) => { $field };
-    (@keep default $field:ident) => { $field.unwrap_or_default() };
-}
-
-impl FromNode for String {
-    /// Text. A plain number, truth value or date is taken as it is written, with a warning.
-    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match &node.value {
-            Value::Str(text) => Some(text.clone()),
-            Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Timestamp(_) => {
-                let text = node.source_text();
-                let message = format!("{} is {} here; taken as the text `{text}`", reader.path(), node.kind());
-                reader.report.warning("quote", message).at(&node.origin).help("write it in quotes");
-                Some(text)
-            }
-            _ => reader.mismatch(node, "a string"),
-        }
-    }
-}
-
-impl<T: FromNode> FromNode for Secret<T> {
-    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        T::from_node(node, reader).map(Self::new)
-    }
-}
-
-impl FromNode for bool {
-    /// A truth value, or a string that the peer takes for one.
-    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let told = match &node.value {
-            Value::Bool(value) => return Some(*value),
-            Value::Int(0) => false,
-            Value::Int(1) => true,
-            Value::Str(text) => match text.trim().to_ascii_lowercase().as_str() {
-                "true" | "yes" | "on" | "1" => true,
-                "false" | "no" | "off" | "0" => false,
-                _ => return reader.mismatch(node, "true or false"),
-            },
-            _ => return reader.mismatch(node, "true or false"),
-        };
-        let message = format!("{} is {} here; taken as {told}", reader.path(), node.kind());
-        reader.report.note("bool", message).at(&node.origin).help(format!("write `{told}`"));
-        Some(told)
-    }
-}
-
-impl FromNode for i64 {
-    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let number = match &node.value {
-            Value::Int(number) => i64::try_from(*number).ok(),
-            Value::Str(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        number.or_else(|| reader.mismatch(node, "a whole number"))
-    }
-}
-
-impl FromNode for u32 {
-    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let number = i64::from_node(node, reader)?;
-        Self::try_from(number).ok().or_else(|| reader.invalid(&node.origin, "out of range", "use a number from 0 to 4294967295"))
-    }
-}
-
-impl<T: FromNode> FromNode for Vec<T> {
-    /// A list; entries that cannot be read are reported and left out.
-    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let Some(items) = node.as_seq() else { return reader.mismatch(node, "a list") };
-        Some(
-            items
-                .iter()
-                .enumerate()
-                .filter_map(|(at, item)| reader.within(&format!("[{at}]"), |reader| T::from_node(item, reader)))
-                .collect(),
-        )
-    }
-}
-
-/// A list, or one value that stands for a list of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OneOrMany<T>(pub Vec<T>);
-
-impl<T> Default for OneOrMany<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T: FromNode> FromNode for OneOrMany<T> {
-    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match node.as_seq() {
-            Some(_) => Vec::from_node(node, reader).map(Self),
-            None => T::from_node(node, reader).map(|one| Self(vec![one])),
-        }
-    }
-}
-
-/// A value that keeps its place.
-#[derive(Clone, Debug)]
-pub struct Located<T> {
-    /// The value.
-    pub value: T,
-    /// Its place.
-    pub origin: Origin,
-}
-
-impl<T: FromNode> FromNode for Located<T> {
-    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        T::from_node(node, reader).map(|value| Self { value, origin: node.origin.clone() })
-    }
-}
-
-impl FromNode for Node {
-    /// The node as it is, for what is read later.
-    fn from_node(node: &Node, _reader: &mut Reader<'_>) -> Option<Self> {
-        Some(node.clone())
-    }
 }

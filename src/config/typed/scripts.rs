@@ -22,6 +22,8 @@ pub struct ScriptItems {
     pub items: Vec<ScriptLine>,
     /// Numbers of items that cannot: reported, counted as failed.
     pub bad: Vec<(u32, Origin)>,
+    /// How many items the user counts, those left out included.
+    pub total: u32,
 }
 
 impl FromNode for ScriptItems {
@@ -29,7 +31,7 @@ impl FromNode for ScriptItems {
     /// and a number or truth value is run as written.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(items) = node.as_seq() else { return reader.mismatch(node, "a list of commands") };
-        let mut script = Self::default();
+        let mut script = Self { total: items.len() as u32, ..Self::default() };
         for (at, item) in items.iter().enumerate() {
             let number = at as u32 + 1;
             if item.is_null() {

@@ -1,0 +1,101 @@
+//! `packages`.
+
+use super::reader::{FromNode, Reader};
+use crate::config::node::{Node, Origin, Value};
+
+/// One package as apt is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageEntry {
+    /// `nginx`, `name=1.2`, `name/suite`, `name-`, `task^`.
+    pub spec: String,
+    /// Its place.
+    pub origin: Origin,
+}
+
+/// `packages`: names, `[name, version]` pairs, `{apt: [...]}`.
+#[derive(Clone, Debug, Default)]
+pub struct PackageList(pub Vec<PackageEntry>);
+
+impl FromNode for PackageList {
+    /// An entry that cannot be read is reported and left out. Order is the user's; repeats are dropped.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let mut list = Self::default();
+        match &node.value {
+            Value::Seq(_) => list.read_items(node, reader),
+            Value::Str(names) => {
+                let message = format!("{} is a string: taken as a list", reader.path());
+                reader.report.warning("type", message).at(&node.origin).help("write a list");
+                for name in names.split([',', ' ', '\n']).filter(|name| !name.is_empty()) {
+                    list.add(name, &node.origin, reader);
+                }
+            }
+            _ => return reader.mismatch(node, "a list"),
+        }
+        Some(list)
+    }
+}
+
+impl PackageList {
+    fn read_items(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        for (at, item) in node.as_seq().unwrap_or_default().iter().enumerate() {
+            reader.within(&format!("[{at}]"), |reader| self.read_item(item, reader));
+        }
+    }
+
+    fn read_item(&mut self, item: &Node, reader: &mut Reader<'_>) {
+        match &item.value {
+            Value::Seq(words) => self.read_pair(item, words, reader),
+            Value::Map(entries) => {
+                for entry in entries {
+                    match entry.key.source_text().as_str() {
+                        "apt" => reader.within("apt", |reader| match entry.value.as_seq() {
+                            Some(_) => self.read_items(&entry.value, reader),
+                            None => self.read_item(&entry.value, reader),
+                        }),
+                        "snap" => {
+                            let message = format!("snap packages ({}) are not supported yet: they are not installed", reader.path());
+                            reader.report.error("unsupported", message).at(&entry.key.origin);
+                        }
+                        other => {
+                            let message = format!("`{other}` is no package manager of this system");
+                            let _: Option<()> = reader.invalid(&entry.key.origin, message, "use apt");
+                        }
+                    }
+                }
+            }
+            Value::Null => {}
+            _ => {
+                if let Some(name) = String::from_node(item, reader) {
+                    self.add(name.trim(), &item.origin, reader);
+                }
+            }
+        }
+    }
+
+    fn read_pair(&mut self, item: &Node, words: &[Node], reader: &mut Reader<'_>) {
+        let parts: Vec<String> = words.iter().filter(|word| word.is_scalar()).map(Node::source_text).collect();
+        match parts.as_slice() {
+            [name] if words.len() == 1 => self.add(name, &item.origin, reader),
+            [name, version] if words.len() == 2 => self.add(&format!("{name}={version}"), &item.origin, reader),
+            _ => {
+                let _: Option<()> = reader.mismatch(item, "[NAME, VERSION]");
+            }
+        }
+    }
+
+    fn add(&mut self, spec: &str, origin: &Origin, reader: &mut Reader<'_>) {
+        if !names_a_package(spec) {
+            let message = format!("`{spec}` cannot be a package's name: it is not installed");
+            let _: Option<()> = reader.invalid(origin, message, "one name an entry, as in `- nginx`");
+            return;
+        }
+        if !self.0.iter().any(|known| known.spec == spec) {
+            self.0.push(PackageEntry { spec: spec.to_owned(), origin: origin.clone() });
+        }
+    }
+}
+
+/// What apt-get(8) takes for a package and could not take for an option: name, architecture, version or suite, `-`, `+`, `^`.
+fn names_a_package(spec: &str) -> bool {
+    spec.starts_with(|c: char| c.is_ascii_alphanumeric()) && spec.chars().all(|c| c.is_ascii_alphanumeric() || "+-.:=/~^_*?".contains(c))
+}

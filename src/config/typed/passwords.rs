@@ -1,0 +1,186 @@
+//! `password`, `chpasswd`, `ssh_pwauth`.
+
+use super::reader::{FromNode, Reader};
+use super::users::account_name;
+use crate::config::node::{Node, Origin, Value};
+use crate::plan::operation::NewPassword;
+use crate::secret::Secret;
+
+crate::record! {
+    /// `chpasswd`.
+    pub struct Chpasswd {
+        /// Passwords must be changed at first login (the default).
+        optional expire: bool,
+        /// Users and passwords.
+        default users: Vec<PasswordEntry>,
+        /// The same as `user:password` lines.
+        default list: PasswordLines,
+    }
+}
+
+crate::record! {
+    /// One entry of `chpasswd.users`.
+    pub struct PasswordEntry {
+        /// Login name.
+        required name: String,
+        /// Password or hash.
+        optional password: Secret<String>,
+        /// What `password` is.
+        default kind as "type": PasswordKind,
+    }
+}
+
+/// What a password is given as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum PasswordKind {
+    /// A crypt(5) hash.
+    #[default]
+    Hash,
+    /// In clear.
+    Text,
+    /// To be made up.
+    Random,
+}
+
+impl FromNode for PasswordKind {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match String::from_node(node, reader)?.as_str() {
+            "hash" => Some(Self::Hash),
+            "text" => Some(Self::Text),
+            "RANDOM" | "random" | "R" => Some(Self::Random),
+            other => reader.invalid(&node.origin, format!("`{other}` is no type of password"), "use hash, text or RANDOM"),
+        }
+    }
+}
+
+impl PasswordEntry {
+    /// What to set; `None` where nothing is given to set.
+    pub fn new_password(&self) -> Option<NewPassword> {
+        match (self.kind, &self.password) {
+            (PasswordKind::Random, _) => Some(NewPassword::Random),
+            (PasswordKind::Hash, Some(hash)) => Some(NewPassword::Hash(hash.clone())),
+            (PasswordKind::Text, Some(text)) => Some(NewPassword::Plain(text.clone())),
+            (_, None) => None,
+        }
+    }
+}
+
+/// One `user:password` line.
+#[derive(Clone, Debug)]
+pub struct PasswordLine {
+    /// Login name.
+    pub user: String,
+    /// The password.
+    pub password: NewPassword,
+    /// Its place.
+    pub origin: Origin,
+}
+
+/// `chpasswd.list`: `user:password` lines, as a list or as one string.
+#[derive(Clone, Debug, Default)]
+pub struct PasswordLines(pub Vec<PasswordLine>);
+
+impl FromNode for PasswordLines {
+    /// A line that cannot be read is reported without its text; the peer loses every password over it.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.report.note("deprecated", "`chpasswd.list` is an old form").at(&node.origin).help("use `chpasswd.users`");
+        let mut lines = Self::default();
+        match &node.value {
+            Value::Seq(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    reader.within(&format!("[{at}]"), |reader| match item.as_str() {
+                        Some(line) => lines.read(line.trim_end_matches(['\r', '\n']), "the entry", &item.origin, reader),
+                        None => {
+                            let _: Option<()> = reader.mismatch(item, "a string USER:PASSWORD");
+                        }
+                    });
+                }
+            }
+            Value::Str(text) => {
+                for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+                    lines.read(line, &format!("line {} of the text", at + 1), &node.origin, reader);
+                }
+            }
+            _ => return reader.mismatch(node, "a list of USER:PASSWORD"),
+        }
+        Some(lines)
+    }
+}
+
+impl PasswordLines {
+    fn read(&mut self, line: &str, which: &str, origin: &Origin, reader: &mut Reader<'_>) {
+        let Some((user, password)) = line.split_once(':') else {
+            let _: Option<()> = reader.invalid(origin, format!("{which} has no colon"), "write USER:PASSWORD");
+            return;
+        };
+        let user = user.trim();
+        if let Err(why) = account_name(user) {
+            let _: Option<()> = reader.invalid(origin, format!("the user's name in {which} {why}"), "write USER:PASSWORD");
+            return;
+        }
+        let password = told_by_looks(password, reader);
+        self.0.push(PasswordLine { user: user.to_owned(), password, origin: origin.clone() });
+    }
+}
+
+/// What a password without a stated type is: `R` and `RANDOM` are made up, what looks like a crypt(5) hash is one.
+pub fn told_by_looks(password: &str, reader: &mut Reader<'_>) -> NewPassword {
+    match password {
+        "R" | "RANDOM" => NewPassword::Random,
+        _ => {
+            let secret = reader.secret(password.to_owned());
+            if is_hash(password) {
+                NewPassword::Hash(secret)
+            } else {
+                NewPassword::Plain(secret)
+            }
+        }
+    }
+}
+
+/// Prefixes of crypt(5) that Debian's libcrypt knows. The peer does not know yescrypt (`y`), Debian's own default, nor `2b`, and
+/// sets such a hash as the password itself.
+const HASH_KINDS: [&str; 9] = ["1", "2a", "2b", "2y", "5", "6", "7", "gy", "y"];
+
+/// `$KIND$salt$hash` in one of crypt(5)'s forms.
+pub fn is_hash(password: &str) -> bool {
+    let Some((kind, rest)) = password.strip_prefix('$').and_then(|rest| rest.split_once('$')) else { return false };
+    let Some((first, second)) = rest.split_once('$') else { return false };
+    HASH_KINDS.contains(&kind) && !first.is_empty() && !second.is_empty() && !password.contains(':')
+}
+
+/// `password`, told by its looks.
+#[derive(Clone, Debug)]
+pub struct DefaultPassword {
+    /// What to set.
+    pub password: NewPassword,
+    /// Its place.
+    pub origin: Origin,
+}
+
+impl FromNode for DefaultPassword {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = Secret::<String>::from_node(node, reader)?;
+        Some(Self { password: told_by_looks(text.expose(), reader), origin: node.origin.clone() })
+    }
+}
+
+/// `ssh_pwauth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordLogin {
+    /// sshd takes passwords.
+    Yes,
+    /// sshd takes none.
+    No,
+    /// As it is.
+    Unchanged,
+}
+
+impl FromNode for PasswordLogin {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if node.as_str().is_some_and(|text| text.trim().eq_ignore_ascii_case("unchanged")) {
+            return Some(Self::Unchanged);
+        }
+        bool::from_node(node, reader).map(|yes| if yes { Self::Yes } else { Self::No })
+    }
+}

@@ -1,0 +1,67 @@
+//! [`record!`](crate::record): a struct together with how it is read from a mapping.
+
+/// Declares a struct together with how it is read from a mapping.
+///
+/// ```ignore
+/// record! {
+///     /// One entry of `write_files`.
+///     pub struct FileEntry {
+///         /// Where it goes.
+///         required path: String,
+///         /// Permission bits.
+///         optional permissions ["mode"]: FileMode,   // "mode" is an old spelling
+///         /// Headers.
+///         default tags: Vec<String>,                 // missing: Default::default()
+///         /// How it is meant.
+///         optional kind as "type": Kind,             // a key that is no identifier of ours
+///     }
+///     later ["checksum"]                             // known, and not supported yet
+/// }
+/// ```
+/// Every record also has `origin`, the place of its mapping, and `given`, the keys that had a value.
+#[macro_export]
+macro_rules! record {
+    ($(#[$meta:meta])* pub struct $name:ident {
+        $($(#[$fmeta:meta])* $need:ident $field:ident $(as $key:literal)? $([$($old:literal),+])? : $ty:ty),* $(,)?
+    } $(later [$($later:literal),* $(,)?])?) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            /// Where its mapping begins.
+            pub origin: $crate::config::node::Origin,
+            /// The keys that had a value, in current spelling.
+            pub given: Vec<&'static str>,
+            $($(#[$fmeta])* pub $field: $crate::record!(@type $need $ty)),*
+        }
+
+        impl $name {
+            /// The keys it knows, old spellings included.
+            pub const KEYS: &'static [&'static str] = &[$($crate::record!(@key $field $($key)?), $($($old,)+)?)*];
+            /// The keys it knows and does not use yet.
+            pub const LATER: &'static [&'static str] = &[$($($later),*)?];
+        }
+
+        impl $crate::config::typed::reader::FromNode for $name {
+            fn from_node(node: &$crate::config::node::Node, reader: &mut $crate::config::typed::reader::Reader<'_>) -> Option<Self> {
+                let mut fields = $crate::config::typed::reader::Fields::open(node, reader)?;
+                $(let $field = $crate::record!(@read $need fields reader ($crate::record!(@key $field $($key)?)) [$($($old),+)?] $ty);)*
+                let given = fields.finish(Self::LATER, reader);
+                Some(Self { origin: node.origin.clone(), given, $($field: $crate::record!(@keep $need $field)),* })
+            }
+        }
+    };
+    (@key $field:ident $key:literal) => { $key };
+    (@key $field:ident) => { stringify!($field) };
+    (@type required $ty:ty) => { $ty };
+    (@type optional $ty:ty) => { Option<$ty> };
+    (@type default $ty:ty) => { $ty };
+    (@read required $fields:ident $reader:ident ($key:expr) [$($old:literal),*] $ty:ty) => {
+        $fields.required::<$ty>($key, &[$($old),*], $reader)
+    };
+    (@read $need:ident $fields:ident $reader:ident ($key:expr) [$($old:literal),*] $ty:ty) => {
+        $fields.optional::<$ty>($key, &[$($old),*], $reader)
+    };
+    (@keep required $field:ident) => { $field? };
+    (@keep optional $field:ident) => { $field };
+    (@keep default $field:ident) => { $field.unwrap_or_default() };
+}

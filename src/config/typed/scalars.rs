@@ -1,0 +1,143 @@
+//! How the plain types are read: text, truth values, numbers, lists, and values that keep their place.
+
+use super::reader::{FromNode, Reader};
+use crate::config::node::{Node, Origin, Value};
+use crate::secret::Secret;
+
+impl FromNode for String {
+    /// Text. A plain number, truth value or date is taken as it is written, with a warning.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Str(text) => Some(text.clone()),
+            Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Timestamp(_) => {
+                let text = node.source_text();
+                let message = format!("{} is {} here; taken as the text `{text}`", reader.path(), node.kind());
+                reader.report.warning("quote", message).at(&node.origin).help("write it in quotes");
+                Some(text)
+            }
+            _ => reader.mismatch(node, "a string"),
+        }
+    }
+}
+
+/// Text where a plain number or date is as good as a string: `expiredate: 2032-09-01`, `inactive: 30`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text(pub String);
+
+impl FromNode for Text {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Str(text) => Some(Self(text.clone())),
+            Value::Int(_) | Value::BigInt(_) | Value::Float(_) | Value::Timestamp(_) => Some(Self(node.source_text())),
+            _ => reader.mismatch(node, "a string"),
+        }
+    }
+}
+
+impl FromNode for Secret<String> {
+    /// As a string, but no message quotes it.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Str(text) => Some(reader.secret(text.clone())),
+            Value::Int(_) | Value::BigInt(_) | Value::Float(_) | Value::Bool(_) | Value::Timestamp(_) => {
+                let message = format!("{} is {} here; taken as it is written", reader.path(), node.kind());
+                reader.report.warning("quote", message).at(&node.origin).help("write it in quotes");
+                Some(reader.secret(node.source_text()))
+            }
+            _ => reader.mismatch(node, "a string"),
+        }
+    }
+}
+
+impl FromNode for bool {
+    /// A truth value, or a string that the peer takes for one.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let told = match &node.value {
+            Value::Bool(value) => return Some(*value),
+            Value::Int(0) => false,
+            Value::Int(1) => true,
+            Value::Str(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" | "1" => true,
+                "false" | "no" | "off" | "0" => false,
+                _ => return reader.mismatch(node, "true or false"),
+            },
+            _ => return reader.mismatch(node, "true or false"),
+        };
+        let message = format!("{} is {} here; taken as {told}", reader.path(), node.kind());
+        reader.report.note("bool", message).at(&node.origin).help(format!("write `{told}`"));
+        Some(told)
+    }
+}
+
+impl FromNode for i64 {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let number = match &node.value {
+            Value::Int(number) => i64::try_from(*number).ok(),
+            Value::Str(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        number.or_else(|| reader.mismatch(node, "a whole number"))
+    }
+}
+
+impl FromNode for u32 {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let number = i64::from_node(node, reader)?;
+        Self::try_from(number).ok().or_else(|| reader.invalid(&node.origin, "out of range", "use a number from 0 to 4294967295"))
+    }
+}
+
+impl<T: FromNode> FromNode for Vec<T> {
+    /// A list; entries that cannot be read are reported and left out.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(items) = node.as_seq() else { return reader.mismatch(node, "a list") };
+        Some(
+            items
+                .iter()
+                .enumerate()
+                .filter_map(|(at, item)| reader.within(&format!("[{at}]"), |reader| T::from_node(item, reader)))
+                .collect(),
+        )
+    }
+}
+
+/// A list, or one value that stands for a list of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneOrMany<T>(pub Vec<T>);
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: FromNode> FromNode for OneOrMany<T> {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match node.as_seq() {
+            Some(_) => Vec::from_node(node, reader).map(Self),
+            None => T::from_node(node, reader).map(|one| Self(vec![one])),
+        }
+    }
+}
+
+/// A value that keeps its place.
+#[derive(Clone, Debug)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Its place.
+    pub origin: Origin,
+}
+
+impl<T: FromNode> FromNode for Located<T> {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        T::from_node(node, reader).map(|value| Self { value, origin: node.origin.clone() })
+    }
+}
+
+impl FromNode for Node {
+    /// The node as it is, for what is read later.
+    fn from_node(node: &Node, _reader: &mut Reader<'_>) -> Option<Self> {
+        Some(node.clone())
+    }
+}

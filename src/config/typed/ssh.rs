@@ -1,0 +1,185 @@
+//! `ssh_authorized_keys`, `ssh_keys`, `ssh_genkeytypes`, `ssh`.
+
+use super::reader::{FromNode, Reader};
+use crate::config::node::{Node, Origin, Value};
+use crate::secret::Secret;
+
+/// Public keys as authorized_keys(5) writes them: a list, one string, or the values of a mapping.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicKeys(pub Vec<String>);
+
+impl FromNode for PublicKeys {
+    /// A line that is no key is reported and left out; the peer drops it without a word.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let mut keys = Vec::new();
+        let mut read = |node: &Node, reader: &mut Reader<'_>| {
+            let Some(text) = String::from_node(node, reader) else { return };
+            for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+                match looks_like_key(line) {
+                    true if keys.iter().any(|known| known == line) => {}
+                    true => keys.push(line.to_owned()),
+                    false => {
+                        let message = "this is not an SSH public key: it is left out";
+                        let help = "a key line is [options] TYPE BASE64 [comment], as in ~/.ssh/id_ed25519.pub";
+                        let _: Option<()> = reader.invalid(&node.origin, message, help);
+                    }
+                }
+            }
+        };
+        match &node.value {
+            Value::Seq(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    reader.within(&format!("[{at}]"), |reader| read(item, reader));
+                }
+            }
+            Value::Map(entries) => entries.iter().for_each(|entry| read(&entry.value, reader)),
+            _ => read(node, reader),
+        }
+        Some(Self(keys))
+    }
+
+    fn from_null(_origin: &Origin) -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+/// Key types of OpenSSH (`ssh -Q key`); the short names are the peer's.
+const KEY_TYPES: [&str; 19] = [
+    "ssh-ed25519",
+    "ssh-rsa",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-ed25519-cert-v01@openssh.com",
+    "ssh-rsa-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+    "sk-ssh-ed25519-cert-v01@openssh.com",
+    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "ssh-xmss@openssh.com",
+    "ssh-xmss-cert-v01@openssh.com",
+    "rsa",
+    "ecdsa",
+    "ed25519",
+];
+
+/// `[options] type base64 [comment]`.
+pub fn looks_like_key(line: &str) -> bool {
+    is_key(line) || is_key(after_options(line))
+}
+
+fn is_key(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    words.next().is_some_and(|kind| KEY_TYPES.contains(&kind)) && words.next().is_some()
+}
+
+/// What follows the options: they end at the first blank outside double quotes (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
+fn after_options(line: &str) -> &str {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, c) in line.char_indices() {
+        match c {
+            '"' if !escaped => quoted = !quoted,
+            ' ' | '\t' if !quoted => return line[at..].trim_start(),
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    ""
+}
+
+crate::record! {
+    /// `ssh_keys`: host keys and certificates.
+    pub struct HostKeys {
+        /// Private key.
+        optional rsa_private: Secret<String>,
+        /// Public key.
+        optional rsa_public: String,
+        /// Certificate.
+        optional rsa_certificate: String,
+        /// Private key.
+        optional ecdsa_private: Secret<String>,
+        /// Public key.
+        optional ecdsa_public: String,
+        /// Certificate.
+        optional ecdsa_certificate: String,
+        /// Private key.
+        optional ed25519_private: Secret<String>,
+        /// Public key.
+        optional ed25519_public: String,
+        /// Certificate.
+        optional ed25519_certificate: String,
+    }
+}
+
+/// What `ssh_keys` has for one type.
+pub struct HostKey<'k> {
+    /// `rsa`, `ecdsa`, `ed25519`.
+    pub kind: &'static str,
+    /// Private key.
+    pub private: Option<&'k Secret<String>>,
+    /// Public key.
+    pub public: Option<&'k String>,
+    /// Certificate.
+    pub certificate: Option<&'k String>,
+}
+
+impl HostKeys {
+    /// By type, in the order they are written.
+    pub fn by_kind(&self) -> [HostKey<'_>; 3] {
+        [
+            HostKey {
+                kind: "rsa",
+                private: self.rsa_private.as_ref(),
+                public: self.rsa_public.as_ref(),
+                certificate: self.rsa_certificate.as_ref(),
+            },
+            HostKey {
+                kind: "ecdsa",
+                private: self.ecdsa_private.as_ref(),
+                public: self.ecdsa_public.as_ref(),
+                certificate: self.ecdsa_certificate.as_ref(),
+            },
+            HostKey {
+                kind: "ed25519",
+                private: self.ed25519_private.as_ref(),
+                public: self.ed25519_public.as_ref(),
+                certificate: self.ed25519_certificate.as_ref(),
+            },
+        ]
+    }
+}
+
+/// Types of host keys to generate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyKinds(pub Vec<String>);
+
+impl FromNode for KeyKinds {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let names = match &node.value {
+            Value::Str(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
+            _ => Vec::<String>::from_node(node, reader)?,
+        };
+        let mut kinds: Vec<String> = Vec::new();
+        for name in names {
+            if !["rsa", "ecdsa", "ed25519"].contains(&name.as_str()) {
+                let message = format!("`{name}` is no type of host key that can be generated: it is left out");
+                reader.report.warning("value", message).at(&node.origin).help("use rsa, ecdsa, ed25519");
+            } else if !kinds.contains(&name) {
+                kinds.push(name);
+            }
+        }
+        Some(Self(kinds))
+    }
+}
+
+crate::record! {
+    /// `ssh`.
+    pub struct SshConsole {
+        /// Show host-key fingerprints on the console.
+        optional emit_keys_to_console: bool,
+    }
+}

@@ -1,0 +1,350 @@
+//! `users`, `groups`, `user`.
+
+use super::reader::{FromNode, Reader};
+use super::scalars::{Located, Text};
+use super::ssh::PublicKeys;
+use crate::config::node::{Entry, Node, Origin, Value};
+use crate::secret::Secret;
+
+crate::record! {
+    /// One user. A mapping without `name` speaks of the default user.
+    pub struct UserEntry {
+        /// Login name.
+        optional name: UserName,
+        /// Comment, usually the full name.
+        optional gecos: Text,
+        /// Home directory.
+        optional homedir: String,
+        /// Primary group.
+        optional primary_group: Text,
+        /// User id.
+        optional uid: u32,
+        /// Other groups.
+        optional groups: NameList,
+        /// Make the groups that do not exist.
+        optional create_groups: bool,
+        /// Password hash, for new users only.
+        optional passwd: Secret<String>,
+        /// Password hash.
+        optional hashed_passwd: Secret<String>,
+        /// Password in clear.
+        optional plain_text_passwd: Secret<String>,
+        /// No login by password.
+        optional lock_passwd: bool,
+        /// Login shell.
+        optional shell: String,
+        /// Date on which the account ends.
+        optional expiredate: Text,
+        /// Days after which an expired password disables the account.
+        optional inactive: Text,
+        /// SELinux user.
+        optional selinux_user: String,
+        /// No group of the user's name.
+        optional no_user_group: bool,
+        /// System account.
+        optional system: bool,
+        /// No lastlog entry.
+        optional no_log_init: bool,
+        /// No home directory.
+        optional no_create_home: bool,
+        /// sudo rules.
+        optional sudo: SudoRules,
+        /// doas rules.
+        optional doas: Vec<Located<String>>,
+        /// Keys for login by ssh.
+        optional ssh_authorized_keys: PublicKeys,
+        /// The instance's keys lead to a message that names the default user.
+        optional ssh_redirect_user: bool,
+    }
+    later ["ssh_import_id", "snapuser"]
+}
+
+macro_rules! first_of {
+    ($first:ident, $second:ident; $($field:ident),*) => {
+        Self {
+            origin: $first.origin,
+            given: $first.given.into_iter().chain($second.given).collect(),
+            $($field: $first.$field.or($second.$field)),*
+        }
+    };
+}
+
+impl UserEntry {
+    /// Both descriptions of one user; what the first says holds.
+    pub fn or(self, second: Self) -> Self {
+        first_of!(self, second; name, gecos, homedir, primary_group, uid, groups, create_groups, passwd, hashed_passwd,
+            plain_text_passwd, lock_passwd, shell, expiredate, inactive, selinux_user, no_user_group, system, no_log_init,
+            no_create_home, sudo, doas, ssh_authorized_keys, ssh_redirect_user)
+    }
+
+    /// A user of whom nothing but the name is known.
+    fn named(name: &str, origin: &Origin, reader: &mut Reader<'_>) -> Option<Self> {
+        let word = |text: &str| Node::new(Value::Str(text.to_owned()), origin.clone());
+        let entry = Entry { key: word("name"), value: word(name) };
+        Self::from_node(&Node::new(Value::Map(vec![entry]), origin.clone()), reader)
+    }
+}
+
+/// A login name that `useradd` takes. `default` stands for the distribution's first user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserName(pub String);
+
+impl FromNode for UserName {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let name = String::from_node(node, reader)?;
+        match account_name(&name) {
+            Ok(()) => Some(Self(name)),
+            Err(why) => reader.invalid(&node.origin, format!("`{name}` {why}"), "use lower-case letters, digits, `-` and `_`"),
+        }
+    }
+}
+
+/// Whether the account tools take this name of a user or group (useradd(8), Debian's `--badname` rules are stricter).
+pub fn account_name(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() {
+        return Err("is empty");
+    }
+    if name.len() > 32 {
+        return Err("is longer than 32 characters");
+    }
+    if name.starts_with(['-', '+', '~']) {
+        return Err("begins with a character no account may begin with");
+    }
+    if name.chars().any(|c| c.is_whitespace() || c.is_control() || ":,/\\\"'$!".contains(c)) {
+        return Err("has a character no account may have");
+    }
+    Ok(())
+}
+
+/// `users`: a list, a comma-separated string or a mapping.
+#[derive(Clone, Debug, Default)]
+pub struct Users(pub Vec<UserEntry>);
+
+impl FromNode for Users {
+    /// Never fails: what cannot be read is reported and means no users, rather than the default user.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let mut users = Self::default();
+        match &node.value {
+            Value::Seq(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    reader.within(&format!("[{at}]"), |reader| users.read_item(item, reader));
+                }
+            }
+            Value::Str(names) => {
+                reader.report.note("deprecated", "`users` as a string is an old form").at(&node.origin).help("write a list");
+                users.read_names(names, &node.origin, reader);
+            }
+            Value::Map(entries) => {
+                reader.report.note("deprecated", "`users` as a mapping is an old form").at(&node.origin).help("write a list");
+                for entry in entries {
+                    reader.within(&entry.key.source_text(), |reader| users.read_mapped(entry, reader));
+                }
+            }
+            _ => {
+                let _: Option<()> = reader.mismatch(node, "a list");
+            }
+        }
+        Some(users)
+    }
+}
+
+impl Users {
+    fn read_item(&mut self, item: &Node, reader: &mut Reader<'_>) {
+        match &item.value {
+            Value::Str(names) => self.read_names(names, &item.origin, reader),
+            Value::Seq(names) => {
+                for name in names {
+                    if let Some(text) = String::from_node(name, reader) {
+                        self.read_names(&text, &name.origin, reader);
+                    }
+                }
+            }
+            Value::Map(_) => self.0.extend(read_user(item, reader)),
+            _ => {
+                let _: Option<()> = reader.mismatch(item, "a user's name or a mapping");
+            }
+        }
+    }
+
+    fn read_names(&mut self, names: &str, origin: &Origin, reader: &mut Reader<'_>) {
+        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            self.0.extend(UserEntry::named(name, origin, reader));
+        }
+    }
+
+    fn read_mapped(&mut self, entry: &Entry, reader: &mut Reader<'_>) {
+        let name = entry.key.source_text();
+        match &entry.value.value {
+            Value::Map(inner) => {
+                let mut inner = inner.clone();
+                inner.retain(|known| known.key.as_str() != Some("name"));
+                inner.push(Entry { key: Node::new(Value::Str("name".into()), entry.key.origin.clone()), value: entry.key.clone() });
+                self.0.extend(read_user(&Node::new(Value::Map(inner), entry.key.origin.clone()), reader));
+            }
+            Value::Bool(false) | Value::Null => {}
+            Value::Bool(true) | Value::Int(1) => self.0.extend(UserEntry::named(&name, &entry.key.origin, reader)),
+            _ => {
+                let _: Option<()> = reader.mismatch(&entry.value, "a mapping, true or false");
+            }
+        }
+    }
+}
+
+/// A user's mapping. One whose name cannot be used is left out whole, so that it is not taken for the default user.
+fn read_user(node: &Node, reader: &mut Reader<'_>) -> Option<UserEntry> {
+    let entry = UserEntry::from_node(node, reader)?;
+    (entry.name.is_some() || !entry.given.contains(&"name")).then_some(entry)
+}
+
+/// `user`: what the default user is to be.
+#[derive(Clone, Debug)]
+pub struct DefaultUser(pub UserEntry);
+
+impl FromNode for DefaultUser {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Some(name) = node.as_str() {
+            reader.report.note("deprecated", "`user` as a string is an old form").at(&node.origin).help("use `users`");
+            return UserEntry::named(name, &node.origin, reader).map(Self);
+        }
+        read_user(node, reader).map(Self)
+    }
+}
+
+/// Names as a list, as "a, b", or (an old form) as the keys of a mapping. Repeats are dropped, order is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NameList(pub Vec<String>);
+
+impl FromNode for NameList {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let mut names = Vec::new();
+        match &node.value {
+            Value::Seq(items) => {
+                for item in items {
+                    names.extend(Text::from_node(item, reader).into_iter().flat_map(|text| split_names(&text.0)));
+                }
+            }
+            Value::Map(entries) => {
+                let message = format!("{} as a mapping is an old form", reader.path());
+                reader.report.note("deprecated", message).at(&node.origin).help("write a list");
+                names.extend(entries.iter().map(|entry| entry.key.source_text()));
+            }
+            _ => names.extend(split_names(&Text::from_node(node, reader)?.0)),
+        }
+        let mut kept = Vec::new();
+        for name in names {
+            match account_name(&name) {
+                Err(why) => {
+                    let _: Option<()> = reader.invalid(&node.origin, format!("`{name}` {why}"), "correct the name");
+                }
+                Ok(()) if !kept.contains(&name) => kept.push(name),
+                Ok(()) => {}
+            }
+        }
+        Some(Self(kept))
+    }
+}
+
+fn split_names(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// One group of `groups`.
+#[derive(Clone, Debug)]
+pub struct GroupEntry {
+    /// Its name.
+    pub name: String,
+    /// Users to be added.
+    pub members: Vec<String>,
+    /// Its place.
+    pub origin: Origin,
+}
+
+/// `groups`: a list of names and of `{name: members}`, a mapping, or a comma-separated string.
+#[derive(Clone, Debug, Default)]
+pub struct Groups(pub Vec<GroupEntry>);
+
+impl FromNode for Groups {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let mut groups = Self::default();
+        match &node.value {
+            Value::Seq(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    reader.within(&format!("[{at}]"), |reader| groups.read_item(item, reader));
+                }
+            }
+            _ => groups.read_item(node, reader),
+        }
+        Some(groups)
+    }
+}
+
+impl Groups {
+    fn read_item(&mut self, item: &Node, reader: &mut Reader<'_>) {
+        match &item.value {
+            Value::Map(entries) => {
+                for entry in entries {
+                    let name = entry.key.source_text();
+                    let members = match entry.value.is_null() {
+                        true => Some(NameList::default()),
+                        false => reader.within(&name, |reader| NameList::from_node(&entry.value, reader)),
+                    };
+                    self.add(&name, members.unwrap_or_default().0, &entry.key.origin, reader);
+                }
+            }
+            Value::Str(names) => {
+                for name in split_names(names) {
+                    self.add(&name, Vec::new(), &item.origin, reader);
+                }
+            }
+            _ => {
+                let _: Option<()> = reader.mismatch(item, "a group's name or a mapping of a group to its members");
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str, members: Vec<String>, origin: &Origin, reader: &mut Reader<'_>) {
+        if let Err(why) = account_name(name) {
+            let _: Option<()> = reader.invalid(origin, format!("`{name}` {why}"), "correct the name");
+            return;
+        }
+        match self.0.iter_mut().find(|group| group.name == name) {
+            Some(group) => group.members.extend(members),
+            None => self.0.push(GroupEntry { name: name.to_owned(), members, origin: origin.clone() }),
+        }
+    }
+}
+
+/// sudo rules of one user. One that sudo could not read would make it refuse all of them, so each is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SudoRules(pub Vec<String>);
+
+impl FromNode for SudoRules {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let rules = match &node.value {
+            Value::Bool(false) => {
+                reader.report.note("deprecated", "`sudo: false` is an old form").at(&node.origin).help("write `sudo: null`");
+                return Some(Self::default());
+            }
+            Value::Bool(true) => {
+                return reader.invalid(&node.origin, "`true` is no rule", "write `sudo: ALL=(ALL) NOPASSWD:ALL`");
+            }
+            Value::Seq(_) => Vec::<Located<String>>::from_node(node, reader)?,
+            _ => vec![Located::<String>::from_node(node, reader)?],
+        };
+        let mut kept = Vec::new();
+        for rule in rules {
+            let text = rule.value.trim();
+            if text.contains('\n') || !text.contains('=') {
+                let message = format!("`{}` is no sudo rule; sudo would refuse every rule of the file", text.replace('\n', " "));
+                let _: Option<()> = reader.invalid(&rule.origin, message, "write HOSTS=(RUNAS) COMMANDS, as in ALL=(ALL) NOPASSWD:ALL");
+            } else {
+                kept.push(text.to_owned());
+            }
+        }
+        Some(Self(kept))
+    }
+
+    fn from_null(_origin: &Origin) -> Option<Self> {
+        Some(Self::default())
+    }
+}

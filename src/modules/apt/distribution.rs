@@ -1,0 +1,247 @@
+//! The distribution's own sources: `preserve_sources_list: false`, `primary`, `security`, `sources_list`, `disable_suites`.
+
+use super::template::{Variables, HELP};
+use super::{plain_file, DEFAULT_KEYSERVER, SOURCES_DIR, TRUSTED_KEYS};
+use crate::config::typed::apt::{Apt, Mirror};
+use crate::modules::{Scope, Steps};
+use crate::openpgp;
+use crate::plan::operation::Operation;
+
+const SOURCES_LIST: &str = "/etc/apt/sources.list";
+
+/// Addresses of the distribution's archives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirrors {
+    /// The archive.
+    pub primary: String,
+    /// Its security updates.
+    pub security: String,
+}
+
+/// The mirrors for this host's architecture. `security` without `primary` counts for nothing, and `primary` alone is taken for
+/// both, as with the peer.
+pub fn mirrors(scope: &Scope<'_>, steps: &mut Steps) -> Mirrors {
+    let apt = scope.keys.apt.as_ref();
+    let chosen = |entries: &[Mirror], key: &str, steps: &mut Steps| -> Option<String> {
+        let mirror = for_architecture(entries, &scope.facts.arch)?;
+        if mirror.uri.is_none() && !mirror.search.is_empty() {
+            let message = format!("`apt.{key}.search` is not tried in turn yet: the first address is taken");
+            steps.report.warning("unsupported", message).at(&mirror.origin).help("give `uri`");
+        }
+        mirror.uri.clone().or_else(|| mirror.search.first().cloned())
+    };
+    let primary = apt.and_then(|apt| chosen(&apt.primary, "primary", steps));
+    let security = apt.and_then(|apt| chosen(&apt.security, "security", steps));
+    match (primary, security) {
+        (Some(primary), security) => Mirrors { security: security.unwrap_or_else(|| primary.clone()), primary },
+        (None, security) => {
+            if let (Some(_), Some(apt)) = (security, apt) {
+                let message = "`apt.security` without `apt.primary` is ignored";
+                steps.report.warning("apt", message).at(&apt.origin).help("give both");
+            }
+            stock(scope)
+        }
+    }
+}
+
+fn for_architecture<'m>(entries: &'m [Mirror], arch: &str) -> Option<&'m Mirror> {
+    let names = |mirror: &&Mirror, wanted: &str| mirror.arches.iter().any(|name| name == wanted);
+    entries.iter().find(|mirror| names(mirror, arch)).or_else(|| entries.iter().rfind(|mirror| names(mirror, "default")))
+}
+
+fn stock(scope: &Scope<'_>) -> Mirrors {
+    let (primary, security) = match (scope.facts.distro.as_str(), scope.facts.arch.as_str()) {
+        ("ubuntu", "amd64" | "i386") => ("http://archive.ubuntu.com/ubuntu/", "http://security.ubuntu.com/ubuntu/"),
+        ("ubuntu", _) => ("http://ports.ubuntu.com/ubuntu-ports", "http://ports.ubuntu.com/ubuntu-ports"),
+        _ => ("https://deb.debian.org/debian", "https://deb.debian.org/debian-security"),
+    };
+    Mirrors { primary: primary.into(), security: security.into() }
+}
+
+/// With the sources preserved, these keys do nothing: the commonest surprise of Debian's stock configuration.
+pub fn report_unused(apt: &Apt, scope: &Scope<'_>, steps: &mut Steps) {
+    let unused: Vec<&str> =
+        ["primary", "security", "sources_list", "disable_suites"].into_iter().filter(|key| apt.given.contains(key)).collect();
+    // `primary` still fills in $MIRROR of `sources`.
+    if unused.is_empty() || apt.sources.0.iter().any(|(_, source)| uses_mirror(source.source.as_ref().map(|text| text.0.expose()))) {
+        return;
+    }
+    let why = if apt.preserve_sources_list.is_some() { "is set" } else { "is the default here" };
+    let message = format!("`apt.{}` does nothing: `preserve_sources_list: true` {why}", unused.join("`, `apt."));
+    let _ = scope;
+    steps.report.warning("apt", message).at(&apt.origin).help("add `preserve_sources_list: false` under `apt`");
+}
+
+fn uses_mirror(text: Option<&String>) -> bool {
+    text.is_some_and(|text| ["$MIRROR", "$PRIMARY", "$SECURITY", "$mirror", "$primary", "$security"].iter().any(|name| text.contains(name)))
+}
+
+/// Writes the distribution's sources anew.
+pub fn plan_sources(mirrors: &Mirrors, scope: &Scope<'_>, steps: &mut Steps) {
+    let apt = scope.keys.apt.as_ref();
+    let keys = plan_mirror_keys(apt, scope, steps);
+    let (text, origin) = match apt.and_then(|apt| apt.sources_list.as_ref().map(|text| (text, &apt.origin))) {
+        Some((text, origin)) => (filled(text.0.expose(), mirrors, origin, scope, steps), Some(origin)),
+        None => (Some(built_in(mirrors, &keys, scope)), apt.map(|apt| &apt.origin)),
+    };
+    let Some(text) = text else { return };
+    let suites: Vec<String> =
+        apt.map(|apt| apt.disable_suites.iter().map(|suite| suite_name(suite, &scope.facts.codename)).collect()).unwrap_or_default();
+    let deb822 = is_deb822(&text);
+    let text = if deb822 { without_suites(&text, &suites) } else { without_suite_lines(&text, &suites) };
+    let path = if deb822 { format!("{SOURCES_DIR}/{}.sources", scope.facts.distro) } else { SOURCES_LIST.to_owned() };
+    let step = steps.add("sources", Operation::WriteFile(plain_file(&path, text)));
+    let written = match origin {
+        Some(origin) => step.at(origin).id(),
+        None => step.id(),
+    };
+    if deb822 && scope.facts.has_sources_list {
+        let operation = if scope.facts.distro == "ubuntu" {
+            let note = format!("# The sources of this system are in {path}; see sources.list(5).\n");
+            Operation::WriteFile(plain_file(SOURCES_LIST, note))
+        } else {
+            Operation::RemoveFiles { paths: vec![SOURCES_LIST.into()] }
+        };
+        steps.add("sources/old", operation).needs(written);
+    }
+}
+
+fn filled(text: &str, mirrors: &Mirrors, origin: &crate::config::node::Origin, scope: &Scope<'_>, steps: &mut Steps) -> Option<String> {
+    if text.replace(' ', "").starts_with("##template:jinja") {
+        let message = "`apt.sources_list` as a jinja template is not supported yet: the sources are left as they are";
+        steps.report.error("unsupported", message).at(origin).help("use $MIRROR, $SECURITY, $RELEASE");
+        return None;
+    }
+    match Variables::new(scope, mirrors).fill(text, None) {
+        Ok(text) => Some(text),
+        Err(unknown) => {
+            let message = format!("`apt.sources_list` uses ${unknown}, which is not known: the sources are left as they are");
+            steps.report.error("apt", message).at(origin).help(HELP);
+            None
+        }
+    }
+}
+
+/// Keyrings of `primary` and `security`, where they bring keys.
+struct Keyrings {
+    primary: Option<String>,
+    security: Option<String>,
+}
+
+fn plan_mirror_keys(apt: Option<&Apt>, scope: &Scope<'_>, steps: &mut Steps) -> Keyrings {
+    let mut one = |entries: &[Mirror], name: &str| -> Option<String> {
+        let mirror = for_architecture(entries, &scope.facts.arch)?;
+        let path = format!("{TRUSTED_KEYS}/{name}.gpg");
+        let operation = match (&mirror.key, &mirror.keyid) {
+            (Some(key), _) => match openpgp::dearmor(&key.0) {
+                Ok(bytes) => Operation::WriteFile(plain_file(&path, bytes)),
+                Err(why) => {
+                    let message = format!("the key of `apt.{name}` cannot be used: {why}");
+                    steps.report.error("apt-key", message).at(&mirror.origin);
+                    return None;
+                }
+            },
+            (None, Some(keyid)) => Operation::AptKey {
+                keyid: keyid.clone(),
+                keyserver: mirror.keyserver.clone().unwrap_or_else(|| DEFAULT_KEYSERVER.into()),
+                path: path.clone(),
+            },
+            (None, None) => return None,
+        };
+        steps.add(&format!("{name}/key"), operation).at(&mirror.origin);
+        Some(path)
+    };
+    match apt {
+        Some(apt) => Keyrings { primary: one(&apt.primary, "primary"), security: one(&apt.security, "security") },
+        None => Keyrings { primary: None, security: None },
+    }
+}
+
+/// The distribution's usual sources in deb822 form, as the peer's template has them.
+fn built_in(mirrors: &Mirrors, keys: &Keyrings, scope: &Scope<'_>) -> String {
+    let codename = &scope.facts.codename;
+    let ubuntu = scope.facts.distro == "ubuntu";
+    let (types, components, keyring) = if ubuntu {
+        ("deb", "main universe restricted multiverse", "/usr/share/keyrings/ubuntu-archive-keyring.gpg")
+    } else {
+        ("deb deb-src", "main", "/usr/share/keyrings/debian-archive-keyring.gpg")
+    };
+    let primary_key = keys.primary.as_deref().unwrap_or(keyring);
+    let security_key = keys.security.as_deref().or(keys.primary.as_deref()).unwrap_or(keyring);
+    let stanza = |address: &str, suites: &str, key: &str| {
+        format!("Types: {types}\nURIs: {address}\nSuites: {suites}\nComponents: {components}\nSigned-By: {key}\n")
+    };
+    format!(
+        "# Written by landfall at the first boot of this instance.\n\n{}\n{}",
+        stanza(&mirrors.primary, &format!("{codename} {codename}-updates {codename}-backports"), primary_key),
+        stanza(&mirrors.security, &format!("{codename}-security"), security_key),
+    )
+}
+
+/// Whether the text is deb822 rather than one-line sources (sources.list(5)).
+pub fn is_deb822(text: &str) -> bool {
+    let begins = |line: &str, words: &[&str]| words.iter().any(|word| line.starts_with(word));
+    let lines = || text.lines().map(str::trim_end);
+    !lines().any(|line| begins(line, &["deb ", "deb-src ", "deb\t", "deb-src\t"]))
+        && lines().any(|line| begins(line, &["Types:", "URIs:", "Suites:", "Components:"]))
+}
+
+/// `updates` and its like stand for suites of this release.
+fn suite_name(suite: &str, codename: &str) -> String {
+    match suite {
+        "updates" | "backports" | "security" | "proposed" => format!("{codename}-{suite}"),
+        "release" => codename.to_owned(),
+        other => other.replace("${RELEASE}", codename).replace("$RELEASE", codename),
+    }
+}
+
+/// One-line sources whose suite is among `suites`, commented out.
+fn without_suite_lines(text: &str, suites: &[String]) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let mut words = line.split_whitespace().skip(1).peekable();
+        if words.peek().is_some_and(|word| word.starts_with('[')) {
+            let _ = words.by_ref().find(|word| word.ends_with(']'));
+        }
+        let suite = words.nth(1);
+        if !line.starts_with('#') && suite.is_some_and(|suite| suites.iter().any(|disabled| disabled == suite)) {
+            out.push_str("# suite disabled by user-data: ");
+        }
+        out.push_str(line);
+    }
+    out
+}
+
+/// deb822 stanzas without these suites; a stanza with none left is commented out.
+fn without_suites(text: &str, suites: &[String]) -> String {
+    if suites.is_empty() {
+        return text.to_owned();
+    }
+    let stanzas: Vec<String> = text.split("\n\n").map(|stanza| stanza_without(stanza, suites)).collect();
+    let mut out = stanzas.join("\n\n");
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
+    out
+}
+
+fn stanza_without(stanza: &str, suites: &[String]) -> String {
+    let mut empty = false;
+    let lines: Vec<String> = stanza
+        .lines()
+        .map(|line| match line.strip_prefix("Suites:") {
+            Some(names) => {
+                let kept: Vec<&str> = names.split_whitespace().filter(|name| !suites.iter().any(|disabled| disabled == name)).collect();
+                empty = kept.is_empty();
+                format!("Suites: {}", kept.join(" "))
+            }
+            None => line.to_owned(),
+        })
+        .collect();
+    if !empty {
+        return lines.join("\n");
+    }
+    let commented = stanza.lines().map(|line| if line.starts_with('#') { line.to_owned() } else { format!("# {line}") });
+    let body: Vec<String> = commented.collect();
+    format!("# Disabled by user-data:\n{}", body.join("\n"))
+}

@@ -1,0 +1,223 @@
+//! `apt`: sources, keys, settings.
+//!
+//! Debian's stock configuration keeps the distribution's own sources (`preserve_sources_list: true`); Ubuntu's writes them
+//! anew at first boot.
+
+mod distribution;
+mod template;
+
+use super::{packages, Module, Scope, Steps};
+use crate::config::node::Origin;
+use crate::config::typed::apt::{safe_file_name, Apt, Source};
+use crate::config::typed::Located;
+use crate::openpgp;
+use crate::plan::operation::{content, Command, Edit, Operation, Owner, WriteFile};
+use crate::plan::{Frequency, Stage};
+use crate::secret::Secret;
+use template::Variables;
+
+/// Everything under `apt`.
+pub const APT_CONFIGURE: Module = Module {
+    name: "apt_configure",
+    stage: Stage::Final,
+    frequency: Frequency::Instance,
+    keys: &["apt"],
+    implied: true,
+    plan,
+};
+
+const PROXY_FILE: &str = "/etc/apt/apt.conf.d/90cloud-init-aptproxy";
+const CONF_FILE: &str = "/etc/apt/apt.conf.d/94cloud-init-config";
+const SOURCES_DIR: &str = "/etc/apt/sources.list.d";
+/// Keys here are trusted for every source.
+const TRUSTED_KEYS: &str = "/etc/apt/trusted.gpg.d";
+/// Keys here are trusted where a source names them by `$KEY_FILE`.
+const NAMED_KEYS: &str = "/etc/apt/cloud-init.gpg.d";
+const DEFAULT_KEYSERVER: &str = "keyserver.ubuntu.com";
+/// What the peer gives to `add-apt-repository`: `ppa:user/name`.
+const REPOSITORY_PATTERN: &str = r"^[\w-]+:\w";
+
+fn plan(scope: &Scope<'_>, steps: &mut Steps) {
+    let apt = scope.keys.apt.as_ref();
+    if let Some(apt) = apt {
+        plan_selections(apt, steps);
+    }
+    let preserve = apt.and_then(|apt| apt.preserve_sources_list).unwrap_or(scope.facts.distro != "ubuntu");
+    let mirrors = distribution::mirrors(scope, steps);
+    if !preserve {
+        distribution::plan_sources(&mirrors, scope, steps);
+        steps.sources_changed();
+    } else if let Some(apt) = apt {
+        distribution::report_unused(apt, scope, steps);
+    }
+    plan_settings(scope, steps);
+    let Some(apt) = apt else { return };
+    if !apt.sources.0.is_empty() {
+        let variables = Variables::new(scope, &mirrors);
+        for (name, source) in &apt.sources.0 {
+            plan_source(name, source, apt, &variables, scope, steps);
+        }
+        steps.sources_changed();
+        steps.update_lists();
+    }
+}
+
+fn plan_selections(apt: &Apt, steps: &mut Steps) {
+    if apt.debconf_selections.0.is_empty() {
+        return;
+    }
+    let mut selections = String::new();
+    for (_, text, _) in &apt.debconf_selections.0 {
+        selections.push_str(text.expose());
+        if !selections.ends_with('\n') {
+            selections.push('\n');
+        }
+    }
+    let operation = Operation::Debconf { selections: Secret::new(selections) };
+    steps.add("debconf", operation).at(&apt.debconf_selections.0[0].2);
+}
+
+/// Proxies and apt.conf; what an earlier instance of this disk left is removed, as with the peer.
+fn plan_settings(scope: &Scope<'_>, steps: &mut Steps) {
+    let apt = scope.keys.apt.as_ref();
+    let origin = apt.map_or_else(|| Origin::new("defaults", 0, 0), |apt| apt.origin.clone());
+    let mut proxies = String::new();
+    if let Some(apt) = apt {
+        let all = [("http", &apt.proxy), ("http", &apt.http_proxy), ("ftp", &apt.ftp_proxy), ("https", &apt.https_proxy)];
+        for (scheme, proxy) in all {
+            if let Some(proxy) = proxy.as_ref().filter(|proxy| !proxy.0.expose().is_empty()) {
+                proxies.push_str(&format!("Acquire::{scheme}::Proxy \"{}\";\n", proxy.0.expose()));
+            }
+        }
+    }
+    let conf = apt.and_then(|apt| apt.conf.as_ref()).map(|conf| conf.0.expose().as_str()).unwrap_or_default();
+    for (name, path, text) in [("proxy", PROXY_FILE, proxies.as_str()), ("conf", CONF_FILE, conf)] {
+        if !text.is_empty() {
+            steps.add(name, Operation::WriteFile(plain_file(path, text))).at(&origin);
+        } else if scope.facts.files.contains(path) {
+            steps.add(&format!("{name}/remove"), Operation::RemoveFiles { paths: vec![path.into()] });
+        }
+    }
+}
+
+fn plain_file(path: &str, bytes: impl Into<Vec<u8>>) -> WriteFile {
+    WriteFile { path: path.to_owned(), content: content(bytes), mode: Some(0o644), owner: Some(Owner::root()), own_parents: false }
+}
+
+/// One entry of `sources`. Where its key cannot be used, or its text not be filled in, it is left out whole: half of it would
+/// make every later `apt-get update` fail.
+fn plan_source(name: &Located<String>, source: &Source, apt: &Apt, variables: &Variables, scope: &Scope<'_>, steps: &mut Steps) {
+    let file_name = source.filename.as_deref().unwrap_or(&name.value);
+    if !safe_file_name(file_name) {
+        let message = format!("apt source `{}`: `{file_name}` is no file name: it is left out", name.value);
+        steps.report.error("apt-source", message).at(&name.origin).help("give it a plain `filename`");
+        return;
+    }
+    let text = source.source.as_ref().map(|text| text.0.expose().as_str());
+    let named_key = text.is_some_and(|text| text.contains("$KEY_FILE") || text.contains("${KEY_FILE}"));
+    let key_dir = if named_key { NAMED_KEYS } else { TRUSTED_KEYS };
+    let key_path = format!("{key_dir}/{}.gpg", stem(file_name));
+    let has_key = source.key.is_some() || source.keyid.is_some();
+    if named_key && !has_key {
+        let message = format!("apt source `{}` uses $KEY_FILE and has no key: it is left out", name.value);
+        steps.report.error("apt-source", message).at(&source.origin).help("add `key` or `keyid`");
+        return;
+    }
+    let filled = text.map(|text| variables.fill(text, has_key.then_some(&*key_path))).transpose();
+    let filled = match filled {
+        Ok(filled) => filled,
+        Err(unknown) => {
+            let message = format!("apt source `{}` uses ${unknown}, which is not known: it is left out", name.value);
+            steps.report.error("apt-source", message).at(&source.origin).help(template::HELP);
+            return;
+        }
+    };
+    if !plan_key(&name.value, source, &key_path, steps) {
+        return;
+    }
+    let Some(text) = filled else { return };
+    if is_repository(&text, apt, steps) {
+        plan_repository(&name.value, &text, source, scope, steps);
+    } else {
+        plan_source_file(name, file_name, &text, source, steps);
+    }
+}
+
+fn stem(file_name: &str) -> &str {
+    let base = file_name.rsplit('/').next().unwrap_or(file_name);
+    match base.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => base,
+    }
+}
+
+/// Whether the source can go on: a key that cannot be read is reported and its source left out.
+fn plan_key(name: &str, source: &Source, path: &str, steps: &mut Steps) -> bool {
+    if let Some(key) = &source.key {
+        match openpgp::dearmor(&key.0) {
+            Ok(bytes) => {
+                steps.add(&format!("{name}/key"), Operation::WriteFile(plain_file(path, bytes))).at(&source.origin);
+            }
+            Err(why) => {
+                let message = format!("the key of apt source `{name}` cannot be used: {why}; the source is left out");
+                steps.report.error("apt-key", message).at(&source.origin).help("paste the key as `gpg --armor --export` prints it");
+                return false;
+            }
+        }
+    } else if let Some(keyid) = &source.keyid {
+        let operation = Operation::AptKey {
+            keyid: keyid.clone(),
+            keyserver: source.keyserver.clone().unwrap_or_else(|| DEFAULT_KEYSERVER.into()),
+            path: path.to_owned(),
+        };
+        steps.add(&format!("{name}/key"), operation).at(&source.origin).provides(&format!("apt-key:{path}"));
+    }
+    true
+}
+
+fn is_repository(text: &str, apt: &Apt, steps: &mut Steps) -> bool {
+    if let Some(pattern) = apt.add_apt_repo_match.as_ref().filter(|pattern| pattern.value != REPOSITORY_PATTERN) {
+        let message = "`apt.add_apt_repo_match` is not supported yet: what looks like `ppa:user/name` is matched";
+        if !steps.report.problems.iter().any(|problem| problem.message == message) {
+            steps.report.warning("unsupported", message).at(&pattern.origin);
+        }
+    }
+    let name = text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte)).count();
+    let after = text[name..].strip_prefix(':');
+    name > 0 && after.is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+}
+
+fn plan_repository(name: &str, text: &str, source: &Source, scope: &Scope<'_>, steps: &mut Steps) {
+    if !scope.facts.has("add-apt-repository") {
+        packages::install_now("software-properties-common", steps);
+    }
+    let command = Command {
+        argv: ["add-apt-repository", "--yes", "--no-update", text.trim()].map(str::to_owned).to_vec(),
+        accept: vec![0],
+        idempotent: true,
+        purpose: "add the repository".into(),
+        ..Command::default()
+    };
+    let step = steps.add(name, Operation::Command(command)).at(&source.origin);
+    let _ = step.needs_thing("package:software-properties-common");
+}
+
+/// deb822 text goes to a `.sources` file; the peer writes it to a `.list` file, which apt then refuses.
+fn plan_source_file(name: &Located<String>, file_name: &str, text: &str, source: &Source, steps: &mut Steps) {
+    let suffix = if distribution::is_deb822(text) { ".sources" } else { ".list" };
+    let base = file_name.strip_suffix(".list").or_else(|| file_name.strip_suffix(".sources")).unwrap_or(file_name);
+    let base = if suffix == ".list" && file_name.ends_with(".sources") { file_name } else { base };
+    let path = if base.starts_with('/') { format!("{base}{suffix}") } else { format!("{SOURCES_DIR}/{base}{suffix}") };
+    let block = format!("{text}\n");
+    let operation = if source.append.unwrap_or(true) && suffix == ".list" {
+        let change = Edit::EnsureBlock { block: Secret::new(block), header: String::new() };
+        Operation::EditFile { path, change, mode: 0o644, force_mode: false }
+    } else {
+        Operation::WriteFile(plain_file(&path, block))
+    };
+    let key = format!("{}/{}.gpg", if text.contains(NAMED_KEYS) { NAMED_KEYS } else { TRUSTED_KEYS }, stem(file_name));
+    steps.add(&name.value, operation).at(&source.origin).needs_thing(&format!("apt-key:{key}"));
+}
+
+#[cfg(test)]
+mod tests;

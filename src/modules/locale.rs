@@ -1,0 +1,88 @@
+//! `locale`, `locale_configfile`.
+
+use super::{packages, Module, Scope, Steps};
+use crate::config::node::Origin;
+use crate::config::typed::system::LocaleSetting;
+use crate::plan::operation::{Command, Edit, Operation};
+use crate::plan::{Frequency, Stage};
+
+/// The system's locale.
+pub const LOCALE: Module = Module {
+    name: "locale",
+    stage: Stage::Final,
+    frequency: Frequency::Instance,
+    keys: &["locale", "locale_configfile"],
+    implied: true,
+    plan,
+};
+
+const CONFIG_FILE: &str = "/etc/default/locale";
+/// What a system without a locale of its own gets, as with the peer.
+const FALLBACK: &str = "C.UTF-8";
+
+fn plan(scope: &Scope<'_>, steps: &mut Steps) {
+    let keys = scope.keys;
+    let (wanted, origin) = match &keys.locale {
+        Some(setting) => match &setting.value {
+            LocaleSetting::Off => return,
+            LocaleSetting::Name(name) => (name.clone(), setting.origin.clone()),
+        },
+        None if scope.facts.lang.is_some() && keys.locale_configfile.is_none() => return,
+        None => (scope.facts.lang.clone().unwrap_or_else(|| FALLBACK.into()), Origin::new("defaults", 0, 0)),
+    };
+    let locale = with_charset(&wanted);
+    if locale != wanted {
+        let message = format!("locale `{wanted}` names no character set: {locale} is set");
+        steps.report.note("locale", message).at(&origin).help("write the character set");
+    }
+    if !exists(&locale, scope) {
+        generate(&locale, &origin, scope, steps);
+    }
+    let path = keys.locale_configfile.as_ref().map_or(CONFIG_FILE, |path| &path.0);
+    let change = Edit::SetKeyword { keyword: "LANG".into(), separator: "=".into(), value: locale.clone() };
+    let operation = Operation::EditFile { path: path.into(), change, mode: 0o644, force_mode: false };
+    steps.add("", operation).at(&origin).needs_thing(&format!("locale:{locale}"));
+}
+
+/// `de_DE` means ISO-8859-1 to glibc and UTF-8 to whoever writes it today; `utf8` is spelled as locale.gen does.
+fn with_charset(name: &str) -> String {
+    if matches!(name, "C" | "POSIX") {
+        return name.to_owned();
+    }
+    let (base, modifier) = match name.split_once('@') {
+        Some((base, modifier)) => (base, format!("@{modifier}")),
+        None => (name, String::new()),
+    };
+    match base.split_once('.') {
+        Some((language, charset)) if ["utf8", "utf-8"].contains(&charset.to_ascii_lowercase().as_str()) => {
+            format!("{language}.UTF-8{modifier}")
+        }
+        Some(_) => name.to_owned(),
+        None => format!("{base}.UTF-8{modifier}"),
+    }
+}
+
+/// Built into glibc, or generated before; compared as `locale -a` spells it, lower case, without `-`.
+fn exists(locale: &str, scope: &Scope<'_>) -> bool {
+    ["C", "POSIX", FALLBACK].contains(&locale) || scope.facts.locales.contains(&locale.to_ascii_lowercase().replace('-', ""))
+}
+
+fn generate(locale: &str, origin: &Origin, scope: &Scope<'_>, steps: &mut Steps) {
+    if !scope.facts.has("locale-gen") {
+        packages::install_now("locales", steps);
+    }
+    let charset = locale.split_once('.').map_or("UTF-8", |(_, rest)| rest.split('@').next().unwrap_or(rest));
+    // Debian's locale-gen reads this file and takes no names: the peer's `locale-gen NAME` makes nothing new there.
+    let change = Edit::Uncomment { line: format!("{locale} {charset}") };
+    let enable = Operation::EditFile { path: "/etc/locale.gen".into(), change, mode: 0o644, force_mode: false };
+    let enabled = steps.add("enable", enable).at(origin).needs_thing("package:locales").id();
+    let command = Command {
+        argv: vec!["locale-gen".into(), "--keep-existing".into()],
+        accept: vec![0],
+        idempotent: true,
+        purpose: "generate locales".into(),
+        ..Command::default()
+    };
+    let step = steps.add("generate", Operation::Command(command)).at(origin).needs(enabled);
+    let _ = step.provides(&format!("locale:{locale}"));
+}

@@ -1,0 +1,34 @@
+//! `power_state`.
+
+use super::{Module, Scope, Steps};
+use crate::plan::operation::{Condition, Operation};
+use crate::plan::{Frequency, Stage};
+
+/// Reboot, halt or power off when the run has ended.
+pub const POWER_STATE: Module = Module {
+    name: "power_state_change",
+    stage: Stage::Final,
+    frequency: Frequency::Instance,
+    keys: &["power_state"],
+    implied: false,
+    plan,
+};
+
+/// Seconds the peer waits for its own end.
+const TIMEOUT: u64 = 30;
+
+fn plan(scope: &Scope<'_>, steps: &mut Steps) {
+    let Some(state) = &scope.keys.power_state else { return };
+    let condition = state.condition.clone().unwrap_or(Condition::Constant(true));
+    if condition == Condition::Constant(false) {
+        return;
+    }
+    let operation = Operation::PowerState {
+        mode: state.mode,
+        delay_minutes: state.delay.0,
+        message: state.message.as_ref().map(|text| text.0.clone()).filter(|text| !text.is_empty()),
+        timeout_seconds: state.timeout.map_or(TIMEOUT, |timeout| timeout.0),
+        condition,
+    };
+    steps.add("", operation).at(&state.origin);
+}

@@ -1,0 +1,83 @@
+//! What a module sees: the keys it is to plan, and what surrounds them.
+
+use std::collections::BTreeSet;
+
+use super::{given, Accounts, UserScript};
+use crate::config::typed::{CloudConfig, Keys, Phase};
+use crate::facts::Facts;
+use crate::redact::Redactor;
+
+/// How the configuration came to this host; it decides what is done that nobody wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A first boot, or an image being built: the peer's defaults hold (a default user, new host keys, ...).
+    FirstBoot,
+    /// Given by hand on a running host: only what is written is done.
+    Applied,
+    /// The peer did its own keys; only the `landfall` section is done.
+    Hosted,
+}
+
+/// What a module sees.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// The keys to plan: of the default order, or of one phase.
+    pub keys: &'a Keys,
+    /// Keys of the default order that are planned in phases.
+    pub moved: &'a BTreeSet<String>,
+    /// The host.
+    pub facts: &'a Facts,
+    /// Users of the whole configuration.
+    pub accounts: &'a Accounts,
+    /// Scripts that came with the user-data.
+    pub scripts: &'a [UserScript],
+    /// How the configuration came here.
+    pub way: Way,
+    /// Masks known secrets in what is shown.
+    pub redactor: &'a Redactor,
+    /// The user's phase; `None` in the default order.
+    pub phase: Option<&'a Phase>,
+}
+
+impl Scope<'_> {
+    /// Whether any of these keys has a value here.
+    pub fn has_any(&self, keys: &[&str]) -> bool {
+        given(self.keys, keys)
+    }
+
+    /// Whether the peer's defaults hold for these keys: at first boot, in the default order, none of them moved to a phase.
+    pub fn implies(&self, keys: &[&str]) -> bool {
+        self.way == Way::FirstBoot && self.phase.is_none() && !keys.iter().any(|key| self.moved.contains(*key))
+    }
+}
+
+/// What the host has to be asked beyond the fixed facts, since it depends on the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Questions<'c> {
+    /// The zone that `zone_exists` is about.
+    pub timezone: Option<&'c str>,
+    /// For `joint_items`: each script's name and the texts of its items.
+    pub scripts: Vec<(String, Vec<&'c str>)>,
+}
+
+/// What gathering facts has to ask for this configuration.
+pub fn questions(config: &CloudConfig) -> Questions<'_> {
+    let mut asked = Questions::default();
+    for (prefix, keys) in prefixed(config) {
+        if let Some(zone) = &keys.timezone {
+            asked.timezone.get_or_insert(&zone.value.0);
+        }
+        for (name, script) in [("bootcmd", &keys.bootcmd), ("runcmd", &keys.runcmd)] {
+            if !script.items.is_empty() {
+                let texts = script.items.iter().map(|item| item.text.expose().as_str()).collect();
+                asked.scripts.push((format!("{prefix}{name}"), texts));
+            }
+        }
+    }
+    asked
+}
+
+fn prefixed(config: &CloudConfig) -> impl Iterator<Item = (String, &Keys)> {
+    let phases = config.phases.iter().map(|phase| (format!("{}.", phase.head.name.0), &*phase.keys));
+    std::iter::once((String::new(), &config.keys)).chain(phases)
+}

@@ -1,0 +1,84 @@
+//! What can be told of shell text without running it: which items of a script belong together, which only define things,
+//! which stop the machine, and what a resumed run could not bring back.
+//!
+//! The shell is dash. Text that is not understood for certain is never taken for a definition; a reboot is rather seen
+//! once too often than missed. Nothing here runs or reads anything.
+
+mod judge;
+mod lex;
+mod parse;
+mod stops;
+
+use crate::redact::Redactor;
+
+pub use judge::{is_definition, lost_state};
+pub use stops::stops_machine;
+
+/// Most calls of `parses` in one [`joint_ranges`]; items beyond stand alone.
+const MOST_PARSES: usize = 4096;
+
+/// Most items one range may have.
+const LONGEST_RANGE: usize = 256;
+
+/// Which adjacent items only parse jointly, as (first, last) from 0; every item is in one range. `parses` is `sh -n`.
+///
+/// An item is complete if it parses, if a closing parenthesis on a line after it does not (an open here-document would
+/// swallow it, which dash accepts without a word), and if it does not end in a line continuation.
+pub fn joint_ranges(items: &[&str], parses: &mut dyn FnMut(&str) -> bool) -> Vec<(usize, usize)> {
+    let mut left = MOST_PARSES;
+    let mut ranges = Vec::new();
+    let mut first = 0;
+    while first < items.len() {
+        let last = end_of_range(items, first, &mut left, parses).unwrap_or(first);
+        ranges.push((first, last));
+        first = last + 1;
+    }
+    ranges
+}
+
+fn end_of_range(items: &[&str], first: usize, left: &mut usize, parses: &mut dyn FnMut(&str) -> bool) -> Option<usize> {
+    let mut text = String::new();
+    for (at, item) in items.iter().enumerate().skip(first).take(LONGEST_RANGE) {
+        if at > first {
+            text.push('\n');
+        }
+        text.push_str(item);
+        if *left < 2 {
+            return None;
+        }
+        if continues(&text) {
+            continue;
+        }
+        *left -= 1;
+        if !parses(&text) {
+            continue;
+        }
+        *left -= 1;
+        if !parses(&format!("{text}\n)")) {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Whether the text ends in an odd number of backslashes.
+fn continues(text: &str) -> bool {
+    text.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
+}
+
+/// Characters of an item that are shown.
+const SHOWN: usize = 120;
+
+/// The item as one line for people: its first line, without known secrets and what looks like one.
+pub fn shown(text: &str, redactor: &Redactor) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = redactor.apply(lines.next().unwrap_or_default());
+    let mut out: String = first.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if lines.next().is_some() || first.chars().nth(SHOWN).is_some() {
+        out.push_str(" ...");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
