@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod compat;
 pub mod config;
 pub mod datasource;
 pub mod engine;

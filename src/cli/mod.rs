@@ -21,6 +21,8 @@ use crate::error::exit;
 use crate::host::Host;
 use crate::telemetry::{self, Lines, Setup};
 
+#[cfg(test)]
+pub(crate) use recorded::example;
 pub use refusal::Refusal;
 
 /// What a command ends with: its exit code, or why it did not do what was asked.

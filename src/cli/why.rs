@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::clock;
 use crate::config::node::Origin;
 use crate::config::problem::Report;
-use crate::engine::summary::{State, StepResult, StepSummary, Summary, Told};
+use crate::engine::summary::{State, StepResult, StepSummary, Told};
 use crate::error::exit;
 use crate::host::process::last_lines;
 use crate::host::Host;
@@ -218,6 +218,7 @@ pub(super) fn held_since(since: f64, now: f64) -> String {
 mod tests {
     use super::super::recorded::example;
     use super::*;
+    use crate::engine::summary::Summary;
 
     fn recorded(summary: Summary) -> Recorded {
         Recorded { summary, off: None, lock: None, directory: None }

@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod append_log;
 pub mod backups;
 pub mod boot;
+pub mod copies;
 pub mod facts;
 pub mod fault;
 pub mod files;

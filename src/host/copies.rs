@@ -1,0 +1,80 @@
+//! Files that repeat what is known elsewhere: written whole, only where they differ, and made durable by whoever syncs next.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::files::{Attributes, TEMPORARY_PREFIX};
+use super::Host;
+
+impl Host {
+    /// Writes a file unless it holds these bytes already. It appears whole, but after a power cut it may be lost or empty:
+    /// for what the next boot would write again. Says whether it wrote.
+    pub fn write_copy(&self, path: &str, bytes: &[u8], mode: u32) -> io::Result<bool> {
+        let is_file = self.link_target(path)?.is_none();
+        if is_file && self.read(path)?.as_deref() == Some(bytes) && self.has_mode(path, mode) {
+            return Ok(false);
+        }
+        let (directory, name) = self.copy_place(path)?;
+        let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));
+        fs::write(&temporary, bytes)?;
+        fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode))?;
+        fs::rename(&temporary, directory.join(name))?;
+        Ok(true)
+    }
+
+    /// Makes a link unless it is one to `target` already. What is no link is left alone and is an error. Says whether it
+    /// changed something.
+    pub fn link_copy(&self, path: &str, target: &str) -> io::Result<bool> {
+        match self.link_target(path)? {
+            Some(now) if now == target => return Ok(false),
+            None if self.status(path)?.is_some() => {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{path} is there and is no link")));
+            }
+            _ => {}
+        }
+        let (directory, name) = self.copy_place(path)?;
+        let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));
+        let _ = fs::remove_file(&temporary);
+        fs::os::unix::fs::symlink(target, &temporary)?;
+        fs::rename(&temporary, directory.join(name))?;
+        Ok(true)
+    }
+
+    fn has_mode(&self, path: &str, mode: u32) -> bool {
+        self.status(path).is_ok_and(|status| status.is_some_and(|status| status.attributes.mode == mode))
+    }
+
+    /// The real directory of a copy, which is made if it is missing, and the copy's name.
+    fn copy_place<'p>(&self, path: &'p str) -> io::Result<(std::path::PathBuf, &'p str)> {
+        let (Some(parent), Some(name)) = (Path::new(path).parent().and_then(Path::to_str), path.rsplit('/').next()) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{path} is no place for a file")));
+        };
+        if !self.exists(parent) {
+            self.make_directories(parent, Attributes::own(0o755))?;
+        }
+        Ok((self.inside(parent)?, name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_written_where_it_differs_and_only_there() {
+        let dir = tempfile::tempdir().expect("dir");
+        let host = Host::rooted(dir.path());
+        let written = |bytes: &[u8], mode| host.write_copy("/a/b", bytes, mode).expect("write");
+        assert!(written(b"1", 0o600) && !written(b"1", 0o600) && written(b"2", 0o600) && written(b"2", 0o644));
+        assert_eq!(host.read("/a/b").expect("read").as_deref(), Some(&b"2"[..]));
+        assert_eq!(host.list("/a").expect("list"), ["b"]);
+        let linked = |target| host.link_copy("/a/link", target).expect("link");
+        assert!(linked("b") && !linked("b") && linked("c"));
+        assert!(host.link_copy("/a/b", "c").is_err(), "a file is not replaced by a link");
+        host.write_copy("/a/link", b"now a file", 0o644).expect("write");
+        assert_eq!(host.link_target("/a/link").expect("target"), None);
+    }
+}
