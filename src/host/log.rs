@@ -38,6 +38,14 @@ impl Host {
         }
     }
 
+    /// Writes lines on the console as they are: for what must be seen there and nowhere else, such as a password made up for an
+    /// account. Says whether the console took them.
+    pub fn console_only(&self, lines: &str) -> bool {
+        let options = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+        let opened = fs::OpenOptions::new().write(true).custom_flags(options.bits()).open("/dev/console");
+        opened.and_then(|mut console| console.write_all(lines.replace('\n', "\r\n").as_bytes())).is_ok()
+    }
+
     /// Writes one line on the console, if there is one. A console that takes nothing (no reader, a stuck serial line) loses
     /// the line: it must never hold up the run.
     pub fn console_line(&self, text: &str) {

@@ -4,6 +4,7 @@
 //! journals or configuration.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod account_db;
 pub mod accounts;
 pub mod append_log;
 pub mod backups;
@@ -12,17 +13,21 @@ pub mod copies;
 pub mod facts;
 pub mod fault;
 pub mod files;
+pub mod hostname;
 pub mod identity;
 pub mod log;
 pub mod process;
 pub mod procs;
+pub mod random;
 pub mod runlock;
 pub mod shell;
 pub mod signals;
+pub mod sshd;
 pub mod sync;
 pub mod systemd;
 pub mod trees;
 pub mod volumes;
+mod walk;
 
 use std::path::{Path, PathBuf};
 

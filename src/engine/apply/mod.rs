@@ -9,8 +9,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod accounts;
 mod edit;
 mod files;
+mod keys;
+mod ssh;
+mod system;
 mod undo;
 mod units;
 
@@ -112,10 +116,8 @@ pub enum Prior {
     },
     /// The hostname before.
     Hostname {
-        /// Kernel's.
+        /// The kernel's.
         running: String,
-        /// `/etc/hostname`.
-        file: PriorFile,
     },
     /// An account that did not exist.
     NewUser {
@@ -160,7 +162,24 @@ pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Fa
         Operation::Directory { path, mode, owner } => files::check_directory(context, path, *mode, owner.as_ref()),
         Operation::Symlink { path, target } => files::check_link(context, path, target),
         Operation::Unit { unit, action, optional } => units::check(context, unit, *action, *optional),
+        Operation::Hostname { name } => Ok(system::check_hostname(context, name)),
+        Operation::Group { name, .. } => accounts::check_group(context, name),
+        Operation::GroupMembers { group, users } => accounts::check_members(context, group, users),
+        Operation::User(user) => accounts::check_user(context, user),
+        Operation::Password { user, password, expire } => accounts::check_password(context, user, password, *expire),
+        Operation::PasswordLock { user, lock } => accounts::check_lock(context, user, *lock),
+        Operation::AuthorizedKeys { user, keys, options } => ssh::check_keys(context, user, keys, options.as_deref()),
+        Operation::SshHostKey { kind } => ssh::check_host_key(context, kind),
         _ => Ok(Checked::Needed),
+    }
+}
+
+/// As [`check`], for a step whose intent stands in the journal without an outcome, with what the intent recorded: tells what
+/// the interrupted step had begun from what was there before it.
+pub fn check_again(operation: &Operation, prior: &Prior, context: &Context<'_>) -> Result<Checked, Failure> {
+    match (operation, prior) {
+        (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::check_own_user(context, user, *home_existed),
+        _ => check(operation, context),
     }
 }
 
@@ -172,6 +191,13 @@ pub fn prior(operation: &Operation, context: &Context<'_>) -> Result<Prior, Fail
         Operation::RemoveFiles { paths } => files::prior_remove(context, paths),
         Operation::Directory { path, .. } => files::prior_directory(context, path),
         Operation::Symlink { path, .. } => files::prior_link(context, path),
+        Operation::Hostname { .. } => Ok(system::prior_hostname(context)),
+        Operation::Group { name, .. } => accounts::prior_group(context, name),
+        Operation::GroupMembers { group, users } => accounts::prior_members(context, group, users),
+        Operation::User(user) => accounts::prior_user(context, user),
+        Operation::Password { user, .. } | Operation::PasswordLock { user, .. } => accounts::prior_shadow(context, user),
+        Operation::AuthorizedKeys { user, .. } => ssh::prior_keys(context, user),
+        Operation::SshHostKey { kind } => ssh::prior_host_key(context, kind),
         _ => Ok(Prior::None),
     }
 }
@@ -186,6 +212,17 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
         Operation::Directory { path, mode, owner } => files::directory(context, path, *mode, owner.as_ref()),
         Operation::Symlink { path, target } => files::link(context, path, target),
         Operation::Unit { unit, action, optional } => units::apply(context, unit, *action, *optional),
+        Operation::Hostname { name } => system::hostname(context, name),
+        Operation::Message { template } => Ok(system::message(context, template)),
+        Operation::Command(command) => system::command(context, command),
+        Operation::Group { name, system } => accounts::group(context, name, *system),
+        Operation::GroupMembers { group, users } => accounts::members(context, group, users),
+        Operation::User(user) => accounts::user(context, user, None),
+        Operation::Password { user, password, expire } => accounts::password(context, user, password, *expire),
+        Operation::PasswordLock { user, lock } => accounts::lock(context, user, *lock),
+        Operation::AuthorizedKeys { user, keys, options } => ssh::keys(context, user, keys, options.as_deref()),
+        Operation::SshHostKey { kind } => ssh::host_key(context, kind),
+        Operation::ShowHostKeys => ssh::show_host_keys(context),
         Operation::ScriptItem(_)
         | Operation::RunFile { .. }
         | Operation::RunDirectory { .. }
@@ -196,10 +233,11 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
 }
 
 /// Does it after an interruption, with what was recorded before the first try: for an intent without an outcome, where
-/// [`check`] says there is something to do. It differs from [`apply`] where doing it twice is not doing it once.
+/// [`check_again`] says there is something to do. It differs from [`apply`] where doing it twice is not doing it once.
 pub fn apply_again(operation: &Operation, prior: &Prior, context: &Context<'_>) -> Result<Effect, Failure> {
-    match operation {
-        Operation::AppendFile(file) => files::append_again(context, file, &file.content.expose().0, prior),
+    match (operation, prior) {
+        (Operation::AppendFile(file), _) => files::append_again(context, file, &file.content.expose().0, prior),
+        (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::user(context, user, Some(*home_existed)),
         _ => apply(operation, context),
     }
 }
@@ -209,11 +247,19 @@ pub fn verify(operation: &Operation, context: &Context<'_>) -> Result<(), Failur
     match operation {
         Operation::AppendFile(file) => files::verify_append(context, file, Some(&file.content.expose().0)),
         Operation::Unit { unit, action, optional } => units::verify(context, unit, *action, *optional),
+        Operation::GroupMembers { group, users } => accounts::verify_members(context, group, users),
+        Operation::Password { user, password, expire } => accounts::verify_password(context, user, password, *expire),
+        Operation::PasswordLock { user, lock } => accounts::verify_lock(context, user, *lock),
+        Operation::AuthorizedKeys { user, keys, options } => ssh::verify_keys(context, user, keys, options.as_deref()),
+        Operation::SshHostKey { kind } => ssh::verify_host_key(context, kind),
         Operation::WriteFile(_)
         | Operation::EditFile { .. }
         | Operation::RemoveFiles { .. }
         | Operation::Directory { .. }
-        | Operation::Symlink { .. } => match check(operation, context)? {
+        | Operation::Symlink { .. }
+        | Operation::Hostname { .. }
+        | Operation::Group { .. }
+        | Operation::User(_) => match check(operation, context)? {
             Checked::Satisfied => Ok(()),
             Checked::Needed => {
                 Err(Failure::new(Kind::Unknown, format!("it was done, but is not so: {}", operation.describe())))

@@ -1,7 +1,7 @@
 //! Puts back what was recorded before a change.
 
 use super::files::io_failure;
-use super::{Context, Effect, Prior, PriorFile};
+use super::{accounts, system, Context, Effect, Prior, PriorFile};
 use crate::error::Failure;
 
 /// Undoes one step. It may be called again after an interruption: each part is put back as it was, whatever it is now.
@@ -20,7 +20,10 @@ pub fn undo(prior: &Prior, context: &Context<'_>) -> Result<Effect, Failure> {
             }
             Ok(effect)
         }
-        _ => Ok(Effect::default()),
+        Prior::Hostname { running } => system::hostname(context, running),
+        Prior::NewUser { .. } | Prior::NewGroup { .. } | Prior::NewMembers { .. } | Prior::Shadow { .. } => {
+            accounts::undo(context, prior).map(|()| Effect::default())
+        }
     }
 }
 

@@ -1,0 +1,183 @@
+//! Users' keys and the host's own.
+
+use std::time::Duration;
+
+use super::accounts::existing_user;
+use super::files::{io_failure, prior_of};
+use super::keys::{merged, unusable};
+use super::{Checked, Context, Effect, Prior};
+use crate::error::{Failure, Kind};
+use crate::host::accounts::User;
+use crate::host::files::Attributes;
+use crate::host::process::Spec;
+
+/// RSA keys take their time on small machines.
+const KEYGEN_LIMIT: Duration = Duration::from_secs(300);
+const KEY_FILES: &str = "/etc/ssh/ssh_host_*_key.pub";
+
+// --- authorized keys ---
+
+struct KeyFile {
+    user: User,
+    path: String,
+    text: String,
+    attributes: Option<Attributes>,
+}
+
+fn key_file(context: &Context<'_>, name: &str) -> Result<KeyFile, Failure> {
+    let user = existing_user(context, name)?;
+    let path = context.host.authorized_keys_path(&user).map_err(io_failure("read", "/etc/ssh/sshd_config"))?;
+    let found = context.host.read_own_file(&path, user.uid).map_err(io_failure("read", &path))?;
+    let (text, attributes) = match found {
+        Some(file) => (String::from_utf8_lossy(&file.bytes).into_owned(), Some(file.attributes)),
+        None => (String::new(), None),
+    };
+    Ok(KeyFile { user, path, text, attributes })
+}
+
+fn wanted(user: &User, mode: u32) -> Attributes {
+    Attributes { mode, uid: user.uid, gid: user.gid }
+}
+
+fn stands(context: &Context<'_>, user: &str, keys: &[String], options: Option<&str>) -> Result<bool, Failure> {
+    let file = key_file(context, user)?;
+    Ok(file.attributes == Some(wanted(&file.user, 0o600)) && merged(&file.text, keys, options) == file.text)
+}
+
+/// A key that cannot be used has to be reported, so that there is something to do.
+pub(super) fn check_keys(context: &Context<'_>, user: &str, keys: &[String], options: Option<&str>) -> Result<Checked, Failure> {
+    if context.host.user(user).map_err(io_failure("read", "/etc/passwd"))?.is_none() {
+        return Ok(Checked::Needed);
+    }
+    Ok(Checked::satisfied_if(unusable(keys).is_empty() && stands(context, user, keys, options)?))
+}
+
+pub(super) fn prior_keys(context: &Context<'_>, user: &str) -> Result<Prior, Failure> {
+    let file = key_file(context, user)?;
+    let directory = file.path.rsplit_once('/').map_or("/", |(directory, _)| directory);
+    let new_directories = context.host.missing_directories(directory);
+    Ok(Prior::Files { files: vec![(file.path.clone(), prior_of(context, &file.path)?)], new_directories })
+}
+
+pub(super) fn keys(context: &Context<'_>, user: &str, keys: &[String], options: Option<&str>) -> Result<Effect, Failure> {
+    let host = context.host;
+    let file = key_file(context, user)?;
+    let home = &file.user.home;
+    let in_home = file.path.starts_with(&format!("{}/", home.trim_end_matches('/')));
+    let Some(home_status) = host.status(&host.follow_trusted(home).map_err(io_failure("look at", home))?).map_err(io_failure("look at", home))?
+    else {
+        return Err(Failure::new(Kind::NotFound, format!("{user} has no home {home} to keep SSH keys in"))
+            .hint("leave out no_create_home or system, or take the keys away; then `landfall resume`"));
+    };
+    let directory = file.path.rsplit_once('/').map_or("/", |(directory, _)| directory);
+    let private = if in_home { wanted(&file.user, 0o700) } else { Attributes::own(0o755) };
+    host.make_directories(directory, private).map_err(io_failure("make directory", directory))?;
+    if in_home && directory.ends_with("/.ssh") {
+        host.set_attributes(directory, private).map_err(io_failure("set mode and owner of", directory))?;
+    }
+    let text = merged(&file.text, keys, options);
+    host.write(&file.path, text.as_bytes(), wanted(&file.user, 0o600)).map_err(io_failure("write", &file.path))?;
+    let mut warnings: Vec<String> = unusable(keys).iter().map(|line| format!("not an SSH key, left out for {user}: {line}...")).collect();
+    let strict = host.sshd_setting("StrictModes").ok().flatten().is_none_or(|value| !value.eq_ignore_ascii_case("no"));
+    if in_home && strict && home_status.attributes.mode & 0o022 != 0 {
+        warnings.push(format!("{home} can be written by others, so sshd will not use the keys in it (StrictModes)"));
+    }
+    Ok(Effect { detail: None, warnings })
+}
+
+pub(super) fn verify_keys(context: &Context<'_>, user: &str, keys: &[String], options: Option<&str>) -> Result<(), Failure> {
+    if stands(context, user, keys, options)? {
+        Ok(())
+    } else {
+        Err(Failure::new(Kind::Unknown, format!("the SSH keys of {user} are not as they were written")))
+    }
+}
+
+// --- host keys ---
+
+fn key_paths(kind: &str) -> (String, String) {
+    let private = format!("/etc/ssh/ssh_host_{kind}_key");
+    let public = format!("{private}.pub");
+    (private, public)
+}
+
+/// The public half of a private key, if it is whole.
+fn public_half(context: &Context<'_>, private: &str) -> Result<Option<String>, Failure> {
+    if context.host.status(private).map_err(io_failure("look at", private))?.is_none_or(|status| status.size == 0) {
+        return Ok(None);
+    }
+    let ended = context.host.run(&Spec::new(["ssh-keygen", "-y", "-P", "", "-f", private]).deadline(KEYGEN_LIMIT))?;
+    Ok(ended.success().then(|| ended.stdout.trim().to_owned()))
+}
+
+fn same_key(one: &str, other: &str) -> bool {
+    one.split_whitespace().take(2).eq(other.split_whitespace().take(2))
+}
+
+fn text_of(context: &Context<'_>, path: &str) -> Result<String, Failure> {
+    Ok(context.host.read_text(path).map_err(io_failure("read", path))?.unwrap_or_default())
+}
+
+/// Both halves are there, whole, and belong together.
+pub(super) fn check_host_key(context: &Context<'_>, kind: &str) -> Result<Checked, Failure> {
+    let (private, public) = key_paths(kind);
+    let held = text_of(context, &public)?;
+    let half = public_half(context, &private)?;
+    Ok(Checked::satisfied_if(half.is_some_and(|half| same_key(&half, &held))))
+}
+
+pub(super) fn prior_host_key(context: &Context<'_>, kind: &str) -> Result<Prior, Failure> {
+    let (private, public) = key_paths(kind);
+    let files = [private, public].map(|path| prior_of(context, &path).map(|was| (path, was)));
+    Ok(Prior::Files { files: files.into_iter().collect::<Result<_, _>>()?, new_directories: Vec::new() })
+}
+
+/// Makes a host key. A private half that is whole keeps its place and gets its public half; anything less is made anew.
+pub(super) fn host_key(context: &Context<'_>, kind: &str) -> Result<Effect, Failure> {
+    let host = context.host;
+    let (private, public) = key_paths(kind);
+    if let Some(half) = public_half(context, &private)? {
+        host.write(&public, format!("{half}\n").as_bytes(), Attributes::own(0o644)).map_err(io_failure("write", &public))?;
+        return Ok(Effect { detail: Some("the public half was missing and is there again".into()), ..Effect::default() });
+    }
+    for path in [&private, &public] {
+        host.remove(path).map_err(io_failure("remove", path))?;
+    }
+    let argv = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", &private];
+    let ended = host.run(&Spec::new(argv).deadline(context.deadline.unwrap_or(KEYGEN_LIMIT)))?;
+    if !ended.success() {
+        return Err(ended.failure(&format!("making the {kind} host key: ssh-keygen")));
+    }
+    Ok(Effect::default())
+}
+
+pub(super) fn verify_host_key(context: &Context<'_>, kind: &str) -> Result<(), Failure> {
+    match check_host_key(context, kind)? {
+        Checked::Satisfied => Ok(()),
+        Checked::Needed => Err(Failure::new(Kind::Unknown, format!("the {kind} host key is not whole after it was made"))),
+    }
+}
+
+/// Shows fingerprints and keys on the console, between the marks that tools which read consoles look for.
+pub(super) fn show_host_keys(context: &Context<'_>) -> Result<Effect, Failure> {
+    let host = context.host;
+    let mut fingerprints = String::new();
+    let mut keys = String::new();
+    for path in host.matching(KEY_FILES).map_err(io_failure("look for", KEY_FILES))? {
+        let ended = host.run(&Spec::new(["ssh-keygen", "-l", "-f", path.as_str()]).deadline(KEYGEN_LIMIT))?;
+        if ended.success() {
+            fingerprints.push_str(ended.stdout.trim_end());
+            fingerprints.push('\n');
+            keys.push_str(text_of(context, &path)?.trim_end());
+            keys.push('\n');
+        }
+    }
+    if fingerprints.is_empty() {
+        return Ok(Effect { detail: Some("there are no host keys to show".into()), ..Effect::default() });
+    }
+    host.console_only(&format!(
+        "-----BEGIN SSH HOST KEY FINGERPRINTS-----\n{fingerprints}-----END SSH HOST KEY FINGERPRINTS-----\n\
+         -----BEGIN SSH HOST KEY KEYS-----\n{keys}-----END SSH HOST KEY KEYS-----\n"
+    ));
+    Ok(Effect { detail: Some(fingerprints.trim_end().replace('\n', "; ")), ..Effect::default() })
+}

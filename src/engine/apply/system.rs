@@ -1,0 +1,100 @@
+//! Hostname, commands and the final message.
+
+use std::collections::BTreeMap;
+
+use super::{Checked, Context, Effect, Prior};
+use crate::error::{Failure, Kind};
+use crate::host::process::Spec;
+use crate::plan::operation::Command;
+
+/// An image gets its name from `/etc/hostname` when it boots.
+pub(super) fn check_hostname(context: &Context<'_>, name: &str) -> Checked {
+    Checked::satisfied_if(context.host.running_hostname().is_none_or(|running| running == name))
+}
+
+pub(super) fn prior_hostname(context: &Context<'_>) -> Prior {
+    context.host.running_hostname().map_or(Prior::None, |running| Prior::Hostname { running })
+}
+
+pub(super) fn hostname(context: &Context<'_>, name: &str) -> Result<Effect, Failure> {
+    context.host.set_running_hostname(name).map_err(|error| Failure::io(format!("set the hostname to {name}"), &error))?;
+    Ok(Effect::default())
+}
+
+/// Runs a command of ours.
+pub(super) fn command(context: &Context<'_>, command: &Command) -> Result<Effect, Failure> {
+    let mut spec = Spec::new(command.argv.iter().cloned()).output(&context.output);
+    spec.env = context.env.iter().chain(&command.env).map(|(name, value)| (name.clone(), value.clone())).collect();
+    spec.stdin.clone_from(&command.stdin);
+    spec.deadline = context.deadline;
+    let program = command.argv.first().map_or("", String::as_str);
+    let known = program.starts_with('/') || context.host.finds_program(program);
+    if !known {
+        return Err(Failure::new(Kind::NotFound, format!("{}: there is no program {program}", command.purpose)));
+    }
+    let ended = context.host.run(&spec)?;
+    let accepted = ended.code == 0 || command.accept.contains(&ended.code);
+    if ended.cut.is_none() && accepted {
+        Ok(Effect::default())
+    } else {
+        Err(ended.failure(&format!("{}: {}", command.purpose, command.argv.join(" "))))
+    }
+}
+
+/// Shows the message with its variables filled in: `$NAME` or `${NAME}`, upper or lower case; an unknown one stays as it is.
+pub(super) fn message(context: &Context<'_>, template: &str) -> Effect {
+    let text = filled(template, &variables(context));
+    for line in text.lines() {
+        (context.say)(line);
+    }
+    Effect::default()
+}
+
+fn variables(context: &Context<'_>) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("uptime", format!("{:.2}", context.host.uptime_seconds())),
+        ("timestamp", crate::clock::rfc2822(context.host.now())),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("datasource", context.datasource.clone()),
+    ])
+}
+
+fn filled(template: &str, variables: &BTreeMap<&'static str, String>) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}')).map(|(name, _)| (name, name.len() + 2));
+        let plain_end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+        let (name, length) = braced.unwrap_or((&after[..plain_end], plain_end));
+        match variables.get(name.to_ascii_lowercase().as_str()) {
+            Some(value) => {
+                out.push_str(value);
+                rest = &after[length..];
+            }
+            None => {
+                out.push('$');
+                rest = after;
+            }
+        }
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_filled_in_and_unknown_ones_stay() {
+        let variables = BTreeMap::from([("uptime", "12.50".to_owned()), ("datasource", "nocloud".to_owned())]);
+        for (template, text) in [
+            ("up $UPTIME s from ${datasource}", "up 12.50 s from nocloud"),
+            ("$uptime.", "12.50."),
+            ("cost $5 ${other} $UPTIMEX $", "cost $5 ${other} $UPTIMEX $"),
+        ] {
+            assert_eq!(filled(template, &variables), text);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What the account tools leave behind when the power goes: their lock files, and accounts of which only a part was stored.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::libc;
+
+use super::accounts::User;
+use super::files::{Attributes, FileKind};
+use super::procs::Process;
+use super::walk::{at_path, Links};
+use super::Host;
+
+/// Locks of the account tools (shadow-utils `commonio`): a file that holds the pid, made by link(2), so never empty by itself.
+const LOCKS: [&str; 6] =
+    ["/etc/passwd.lock", "/etc/shadow.lock", "/etc/group.lock", "/etc/gshadow.lock", "/etc/subuid.lock", "/etc/subgid.lock"];
+/// Programs that take them.
+const TOOLS: [&str; 18] = [
+    "useradd", "usermod", "userdel", "groupadd", "groupmod", "groupdel", "gpasswd", "passwd", "chpasswd", "chgpasswd", "newusers", "chage",
+    "vipw", "pwconv", "grpconv", "chfn", "chsh", "systemd-sysusers",
+];
+/// The kernel lock that every tool takes first (lckpwdf(3)), and how long it is waited for.
+const PWD_LOCK: &str = "/etc/.pwd.lock";
+const PWD_LOCK_WAIT: Duration = Duration::from_secs(15);
+const SHADOW: &str = "/etc/shadow";
+/// useradd's defaults where login.defs does not say otherwise.
+const SUB_ID_MIN: u64 = 100_000;
+const SUB_ID_COUNT: u64 = 65_536;
+
+/// Holds `/etc/.pwd.lock`; closing the file gives it back.
+struct PasswordDatabaseLock(#[allow(dead_code)] std::fs::File);
+
+impl Host {
+    /// Removes lock files whose holder is gone, as after a power cut; an id that another program has by now is no holder.
+    pub fn clear_stale_account_locks(&self) -> io::Result<()> {
+        for path in LOCKS {
+            if self.status(path)?.is_some() && self.account_lock_holder_of(path)?.is_none() {
+                self.remove(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An account tool that is at work.
+    pub fn account_lock_holder(&self) -> io::Result<Option<Process>> {
+        for path in LOCKS {
+            if let Some(holder) = self.account_lock_holder_of(path)? {
+                return Ok(Some(holder));
+            }
+        }
+        Ok(None)
+    }
+
+    fn account_lock_holder_of(&self, path: &str) -> io::Result<Option<Process>> {
+        let text = self.read_text(path)?.unwrap_or_default();
+        let pid = text.trim_matches(|c: char| c.is_whitespace() || c == '\0').parse().ok();
+        Ok(pid.and_then(|pid| self.process(pid)).filter(|process| {
+            let program = process.command.split(' ').next().unwrap_or("");
+            TOOLS.contains(&program.rsplit('/').next().unwrap_or(""))
+        }))
+    }
+
+    fn lock_password_database(&self) -> io::Result<PasswordDatabaseLock> {
+        let place = self.walk(PWD_LOCK, Links::TrustedButLast)?;
+        let file = place.open(OFlag::O_WRONLY | OFlag::O_CREAT, 0o600)?;
+        let start = Instant::now();
+        loop {
+            let whole = libc::flock { l_type: libc::F_WRLCK as libc::c_short, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+            match fcntl(&file, FcntlArg::F_SETLK(&whole)) {
+                Ok(_) => return Ok(PasswordDatabaseLock(file)),
+                Err(Errno::EAGAIN | Errno::EACCES) if start.elapsed() < PWD_LOCK_WAIT => {
+                    super::signals::sleep(Duration::from_millis(50));
+                }
+                Err(errno) => return Err(at_path(PWD_LOCK)(errno)),
+            }
+        }
+    }
+
+    /// Puts `line` in place of the user's line of `/etc/shadow`, or adds it.
+    pub fn set_shadow_line(&self, user: &str, line: &str) -> io::Result<()> {
+        let _lock = self.lock_password_database()?;
+        let text = self.read_text(SHADOW)?.unwrap_or_default();
+        let is_theirs = |found: &str| found.split(':').next() == Some(user);
+        let mut lines: Vec<&str> = text.lines().collect();
+        match lines.iter().position(|found| is_theirs(found)) {
+            Some(at) => lines[at] = line,
+            None => lines.push(line),
+        }
+        let attributes = self.status(SHADOW)?.map_or_else(|| Attributes::own(0o640), |status| status.attributes);
+        self.write(SHADOW, (lines.join("\n") + "\n").as_bytes(), attributes)
+    }
+
+    /// A shadow line without a password, as useradd makes it.
+    pub fn empty_shadow_line(&self, user: &str) -> String {
+        let days = (self.now() / 86_400.0) as u64;
+        format!("{user}:!:{days}:0:99999:7:::")
+    }
+
+    /// The first range of subordinate ids that nobody has, as useradd chooses it; `None` where the file is not used or the
+    /// user has one.
+    pub fn missing_sub_ids(&self, file: &str, user: &str) -> io::Result<Option<(u64, u64)>> {
+        let Some(text) = self.read_text(file)? else { return Ok(None) };
+        let mut first = SUB_ID_MIN;
+        for line in text.lines() {
+            let mut fields = line.split(':');
+            if fields.next() == Some(user) {
+                return Ok(None);
+            }
+            let mut number = || fields.next()?.trim().parse::<u64>().ok();
+            if let (Some(start), Some(count)) = (number(), number()) {
+                first = first.max(start.saturating_add(count));
+            }
+        }
+        Ok(Some((first, first + SUB_ID_COUNT - 1)))
+    }
+
+    /// Mode of a new home: `HOME_MODE` of login.defs, else what its `UMASK` leaves.
+    pub fn home_mode(&self) -> io::Result<u32> {
+        let text = self.read_text("/etc/login.defs")?.unwrap_or_default();
+        let octal = |name: &str| {
+            let mut words = text.lines().map(str::split_whitespace).find_map(|mut words| (words.next() == Some(name)).then_some(words))?;
+            u32::from_str_radix(words.next()?, 8).ok()
+        };
+        Ok(octal("HOME_MODE").unwrap_or_else(|| 0o777 & !octal("UMASK").unwrap_or(0o022)))
+    }
+
+    /// Makes the user's home as useradd does, or completes it: what `/etc/skel` has and the home lacks is copied, and what a cut
+    /// left empty. Says whether there was anything to do.
+    pub fn complete_home(&self, user: &User, change: bool) -> io::Result<bool> {
+        let attributes = Attributes { mode: self.home_mode()?, uid: user.uid, gid: user.gid };
+        let now = self.status(&self.follow_trusted(&user.home)?)?;
+        let right = now.as_ref().is_some_and(|status| status.attributes.uid == user.uid);
+        if change && !right {
+            if let Some((parent, _)) = user.home.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
+                self.make_directories(parent, Attributes::own(0o755))?;
+            }
+            self.make_directories(&user.home, attributes)?;
+            self.set_attributes(&user.home, attributes)?;
+        }
+        let copied = self.copy_missing("/etc/skel", &user.home, attributes, change)?;
+        Ok(!right || copied)
+    }
+
+    fn copy_missing(&self, from: &str, to: &str, owner: Attributes, change: bool) -> io::Result<bool> {
+        let mut something = false;
+        for name in self.list(from)? {
+            let (from, to) = (format!("{from}/{name}"), format!("{to}/{name}"));
+            let (Some(model), copy) = (self.status(&from)?, self.status(&to)?) else { continue };
+            let attributes = Attributes { mode: model.attributes.mode, ..owner };
+            match model.kind {
+                FileKind::Directory => {
+                    something |= copy.is_none();
+                    if change {
+                        self.make_directories(&to, attributes)?;
+                    }
+                    something |= self.copy_missing(&from, &to, owner, change)?;
+                }
+                FileKind::File if copy.as_ref().is_none_or(|copy| copy.kind == FileKind::File && copy.size == 0 && model.size > 0) => {
+                    something = true;
+                    if change {
+                        self.replace(&to, &self.read(&from)?.unwrap_or_default(), attributes)?;
+                    }
+                }
+                FileKind::Symlink if copy.is_none() => {
+                    something = true;
+                    if change {
+                        self.symlink(&to, &self.link_target(&from)?.unwrap_or_default())?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(something)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> (tempfile::TempDir, Host) {
+        let dir = tempfile::tempdir().expect("dir");
+        std::fs::create_dir_all(dir.path().join("etc/skel/.config")).expect("etc");
+        let host = Host::rooted(dir.path());
+        (dir, host)
+    }
+
+    #[test]
+    fn a_lock_is_stale_unless_an_account_tool_holds_it() {
+        let (dir, host) = root();
+        let put = |text: &str| std::fs::write(dir.path().join("etc/passwd.lock"), text).expect("write");
+        for stale in ["", "junk", "2147483647\0", &format!("{}\0", std::process::id())] {
+            put(stale);
+            assert_eq!(host.account_lock_holder().expect("holder"), None);
+            host.clear_stale_account_locks().expect("cleared");
+            assert!(!host.exists("/etc/passwd.lock"), "{stale:?}");
+        }
+    }
+
+    #[test]
+    fn a_shadow_line_is_replaced_or_added() {
+        let (dir, host) = root();
+        std::fs::write(dir.path().join("etc/shadow"), "root:*:1::::::\nbob:!:1::::::\n").expect("write");
+        host.set_shadow_line("bob", "bob:$y$x:2::::::").expect("set");
+        host.set_shadow_line("eve", "eve:!:3::::::").expect("set");
+        assert_eq!(host.read_text("/etc/shadow").expect("read").expect("file"), "root:*:1::::::\nbob:$y$x:2::::::\neve:!:3::::::\n");
+    }
+
+    #[test]
+    fn a_half_made_home_is_completed_and_own_files_stay() {
+        let (dir, host) = root();
+        std::fs::write(dir.path().join("etc/skel/.profile"), "profile").expect("write");
+        std::fs::write(dir.path().join("etc/skel/.bashrc"), "bashrc").expect("write");
+        std::fs::write(dir.path().join("etc/skel/.config/x"), "x").expect("write");
+        std::fs::write(dir.path().join("etc/login.defs"), "#HOME_MODE 0700\nUMASK\t\t027\n").expect("write");
+        std::fs::create_dir_all(dir.path().join("home/bob")).expect("home");
+        std::fs::write(dir.path().join("home/bob/.profile"), "").expect("cut");
+        std::fs::write(dir.path().join("home/bob/.bashrc"), "mine").expect("own");
+        let me = Attributes::own(0);
+        let bob = User { name: "bob".into(), uid: me.uid, gid: me.gid, gecos: String::new(), home: "/home/bob".into(), shell: String::new() };
+        assert!(host.complete_home(&bob, false).expect("look"));
+        assert!(host.complete_home(&bob, true).expect("complete"));
+        assert!(!host.complete_home(&bob, false).expect("look again"));
+        let text = |path: &str| host.read_text(path).expect("read").expect("file");
+        assert_eq!((text("/home/bob/.profile"), text("/home/bob/.bashrc"), text("/home/bob/.config/x")), ("profile".into(), "mine".into(), "x".into()));
+        let new = User { home: "/srv/homes/eve".into(), ..bob };
+        host.complete_home(&new, true).expect("made");
+        assert_eq!(host.status("/srv/homes/eve").expect("status").expect("home").attributes.mode, 0o750);
+    }
+
+    #[test]
+    fn subordinate_ids_follow_the_last_range() {
+        let (dir, host) = root();
+        assert_eq!(host.missing_sub_ids("/etc/subuid", "bob").expect("none"), None);
+        std::fs::write(dir.path().join("etc/subuid"), "").expect("write");
+        assert_eq!(host.missing_sub_ids("/etc/subuid", "bob").expect("first"), Some((100_000, 165_535)));
+        std::fs::write(dir.path().join("etc/subuid"), "eve:100000:65536\n").expect("write");
+        assert_eq!(host.missing_sub_ids("/etc/subuid", "bob").expect("next"), Some((165_536, 231_071)));
+        assert_eq!(host.missing_sub_ids("/etc/subuid", "eve").expect("has"), None);
+    }
+}

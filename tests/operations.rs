@@ -1,0 +1,11 @@
+//! Operations on throwaway Debian hosts, with their real account tools, apt, dpkg and systemd.
+//!
+//! The test program copies itself into the host and runs there again: what is tested is the interpreter as it is, on `/`.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod lab;
+#[path = "operations/accounts.rs"]
+mod accounts;
+#[path = "operations/driver.rs"]
+mod driver;

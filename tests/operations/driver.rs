@@ -1,0 +1,220 @@
+//! Sends operations into a host and brings back what became of them.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use landfall::engine::apply::{self, Checked, Context, Effect, Prior};
+use landfall::error::Failure;
+use landfall::host::Host;
+use landfall::plan::Operation;
+use landfall::secret::reveal;
+use serde::{Deserialize, Serialize};
+
+use crate::lab;
+
+/// Where the test program stands in the host.
+const PROGRAM: &str = "/var/tmp/operations";
+const JOB: &str = "/var/tmp/operations.json";
+
+/// What the program in the host is asked to do.
+#[derive(Serialize, Deserialize)]
+struct Job {
+    operations: Vec<Operation>,
+    /// Recorded earlier: the operations are those of interrupted steps.
+    interrupted: Vec<Prior>,
+    /// Undo instead of doing.
+    undo: Vec<Prior>,
+}
+
+/// What became of one operation.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    pub satisfied_before: bool,
+    pub prior: Prior,
+    pub result: Result<Effect, Failure>,
+    pub satisfied_after: bool,
+    /// What was said on the console meanwhile.
+    pub said: Vec<String>,
+    pub seconds: f64,
+}
+
+impl Outcome {
+    #[track_caller]
+    pub fn done(&self) -> &Effect {
+        self.result.as_ref().unwrap_or_else(|failure| panic!("{failure}\n{:#?}", failure.output))
+    }
+
+    #[track_caller]
+    pub fn failed(&self) -> &Failure {
+        self.result.as_ref().expect_err("it must fail")
+    }
+}
+
+/// A host that operations can be sent to.
+pub trait Target {
+    fn exec(&self, command: &[&str]) -> lab::Output;
+    fn put(&self, path: &str, content: &[u8], mode: u32);
+    fn has(&self, path: &str) -> bool;
+}
+
+impl Target for lab::Host {
+    fn exec(&self, command: &[&str]) -> lab::Output {
+        self.chroot(command)
+    }
+    fn put(&self, path: &str, content: &[u8], mode: u32) {
+        self.files().write(path, content, mode);
+    }
+    fn has(&self, path: &str) -> bool {
+        self.files().exists(path)
+    }
+}
+
+impl Target for lab::Booted {
+    fn exec(&self, command: &[&str]) -> lab::Output {
+        self.exec_with(command, b"", Duration::from_secs(120))
+    }
+    fn put(&self, path: &str, content: &[u8], mode: u32) {
+        self.files().write(path, content, mode);
+    }
+    fn has(&self, path: &str) -> bool {
+        self.files().exists(path)
+    }
+}
+
+/// The program without its debug information: a tenth of the size.
+fn program() -> Vec<u8> {
+    static PROGRAM: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+    let mut program = PROGRAM.lock().unwrap();
+    program
+        .get_or_insert_with(|| {
+            let me = std::env::current_exe().unwrap();
+            let stripped = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("operations-{}", std::process::id()));
+            let status = std::process::Command::new("objcopy").arg("--strip-all").arg(&me).arg(&stripped).status();
+            let from = if status.is_ok_and(|status| status.success()) { &stripped } else { &me };
+            let bytes = std::fs::read(from).unwrap();
+            let _ = std::fs::remove_file(&stripped);
+            bytes
+        })
+        .clone()
+}
+
+fn send(target: &dyn Target, job: &Job) -> String {
+    if !target.has(PROGRAM) {
+        target.put(PROGRAM, &program(), 0o755);
+    }
+    let text = reveal(|| serde_json::to_vec(job)).unwrap();
+    target.put(JOB, &text, 0o600);
+    let output = target.exec(&[PROGRAM, "--exact", "driver::inside", "--ignored", "--nocapture"]);
+    output.stdout.lines().find_map(|line| line.strip_prefix("RESULT ")).unwrap_or_else(|| panic!("no result\n{}\n{}", output.stdout, output.stderr)).to_owned()
+}
+
+/// Does operations one after the other, as the engine would.
+pub fn run(target: &dyn Target, operations: &[Operation]) -> Vec<Outcome> {
+    let job = Job { operations: operations.to_vec(), interrupted: Vec::new(), undo: Vec::new() };
+    serde_json::from_str(&send(target, &job)).unwrap()
+}
+
+/// One operation that must succeed.
+#[track_caller]
+pub fn done(target: &dyn Target, operation: Operation) -> Outcome {
+    let outcome = run(target, &[operation]).pop().unwrap();
+    outcome.done();
+    outcome
+}
+
+/// Resumes an operation whose first try was interrupted.
+#[track_caller]
+pub fn resumed(target: &dyn Target, operation: Operation, prior: Prior) -> Outcome {
+    let job = Job { operations: vec![operation], interrupted: vec![prior], undo: Vec::new() };
+    let outcome = serde_json::from_str::<Vec<Outcome>>(&send(target, &job)).unwrap().pop().unwrap();
+    outcome.done();
+    outcome
+}
+
+/// Undoes.
+#[track_caller]
+pub fn undone(target: &dyn Target, prior: Prior) {
+    let job = Job { operations: Vec::new(), interrupted: Vec::new(), undo: vec![prior] };
+    let text = send(target, &job);
+    assert_eq!(text, "[]", "undoing failed");
+}
+
+/// The part that runs inside a host.
+#[test]
+#[ignore = "run by the other tests, inside a host"]
+fn inside() {
+    let job: Job = serde_json::from_slice(&std::fs::read(JOB).unwrap()).unwrap();
+    assert_eq!(std::fs::metadata(PROGRAM).unwrap().permissions().mode() & 0o777, 0o755, "not in a throwaway host");
+    let host = Host::default();
+    let said = Mutex::new(Vec::new());
+    let say = |text: &str| said.lock().unwrap().push(text.to_owned());
+    let context = Context {
+        host: &host,
+        output: "/var/tmp/operations.out".into(),
+        env: BTreeMap::from([("LANDFALL_STEP".to_owned(), "test".to_owned())]),
+        deadline: None,
+        backups: "/var/lib/landfall/backups".into(),
+        instance: "i-test".into(),
+        datasource: "nocloud".into(),
+        say: &say,
+    };
+    let mut failures = Vec::new();
+    for prior in &job.undo {
+        if let Err(failure) = apply::undo(prior, &context) {
+            failures.push(failure.to_string());
+        }
+    }
+    if !job.undo.is_empty() {
+        println!("\nRESULT {}", serde_json::to_string(&failures).unwrap());
+        return;
+    }
+    let outcomes: Vec<Outcome> = job
+        .operations
+        .iter()
+        .enumerate()
+        .map(|(at, operation)| {
+            let start = std::time::Instant::now();
+            let interrupted = job.interrupted.get(at);
+            let mut outcome = settle(operation, interrupted, &context);
+            outcome.said = std::mem::take(&mut said.lock().unwrap());
+            outcome.seconds = start.elapsed().as_secs_f64();
+            outcome
+        })
+        .collect();
+    println!("\nRESULT {}", reveal(|| serde_json::to_string(&outcomes)).unwrap());
+}
+
+fn settle(operation: &Operation, interrupted: Option<&Prior>, context: &Context<'_>) -> Outcome {
+    let mut outcome = Outcome {
+        satisfied_before: false,
+        prior: Prior::None,
+        result: Ok(Effect::default()),
+        satisfied_after: false,
+        said: Vec::new(),
+        seconds: 0.0,
+    };
+    let checked = match interrupted {
+        Some(prior) => apply::check_again(operation, prior, context),
+        None => apply::check(operation, context),
+    };
+    let result = checked.and_then(|checked| {
+        if checked == Checked::Satisfied {
+            outcome.satisfied_before = true;
+            return Ok(Effect::default());
+        }
+        let effect = match interrupted {
+            Some(prior) => apply::apply_again(operation, prior, context)?,
+            None => {
+                outcome.prior = apply::prior(operation, context)?;
+                apply::apply(operation, context)?
+            }
+        };
+        apply::verify(operation, context).map(|()| effect)
+    });
+    outcome.result = result;
+    outcome.satisfied_after = apply::check(operation, context).is_ok_and(|checked| checked == Checked::Satisfied);
+    outcome
+}
