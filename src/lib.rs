@@ -22,3 +22,4 @@ pub mod run;
 pub mod script;
 pub mod secret;
 pub mod telemetry;
+pub mod yaml;

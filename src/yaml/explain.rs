@@ -1,0 +1,150 @@
+//! From the parser's complaint to an error that says what to change.
+//!
+//! The parser's words are kept as the last resort; what is said beyond them comes from looking at the user's text where the
+//! parser stopped, not from matching its messages.
+
+use saphyr_parser::{Event, ScanError, Span};
+
+use super::source::{construct_end, Source};
+use super::YamlError;
+
+/// The offset of the quote or bracket that was open when the parser stopped: the outermost bracket, or the quote. `events`
+/// are those before the error.
+pub(super) fn open_construct(
+    source: &Source,
+    events: &[(Event<'_>, Span)],
+    error: &ScanError,
+) -> Option<usize> {
+    let mut open = Vec::new();
+    let mut behind = 0;
+    for (event, span) in events {
+        let start = source.offset(&span.start);
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => {
+                let bracket = source.behind_properties(start);
+                let is_flow = source.text()[bracket..].starts_with(['[', '{']);
+                open.push(Some(bracket).filter(|_| is_flow));
+                if is_flow {
+                    behind = behind.max(bracket);
+                }
+            }
+            Event::SequenceEnd | Event::MappingEnd => drop(open.pop()),
+            Event::Scalar(..) | Event::Alias(_) => behind = behind.max(source.offset(&span.end)),
+            _ => {}
+        }
+    }
+    let outermost = open.into_iter().flatten().next();
+    outermost.or_else(|| first_opener(source.text(), behind, source.offset(error.marker())))
+}
+
+/// The first quote or bracket that starts a value at or after `from`, up to and including `to`.
+fn first_opener(text: &str, from: usize, to: usize) -> Option<usize> {
+    let mut at = from;
+    while at <= to {
+        let rest = &text[at..];
+        let c = rest.chars().next()?;
+        let blank_before = at == 0 || text[..at].ends_with([' ', '\n', '\t']);
+        at += match c {
+            '"' | '\'' | '[' | '{' => return Some(at),
+            '#' if blank_before => rest.find('\n').unwrap_or(rest.len()),
+            '&' | '!' | '*' => rest.find([' ', '\n']).unwrap_or(rest.len()),
+            c if c.is_whitespace() || "-?:,]}".contains(c) => 1,
+            c => rest
+                .find(": ")
+                .or(rest.find('\n'))
+                .unwrap_or(rest.len())
+                .max(c.len_utf8()),
+        };
+    }
+    None
+}
+
+/// The error to show for the parser's `error`, with `opener` as [`open_construct`] found it.
+pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<usize>) -> YamlError {
+    if let Some(opener) = opener.filter(|&opener| construct_end(source.text(), opener).is_none()) {
+        return never_closed(source, opener);
+    }
+    let at = source.offset(error.marker());
+    let line_number = source.line_of(at);
+    let line = source.line(line_number);
+    let blank = line.len() - line.trim_start().len();
+    let error_here = |message: &str| YamlError::at(source.place(at), message);
+    if let Some(tab) = line[..blank].find('\t') {
+        let place = source.place(at - in_line(source, at) + tab);
+        return YamlError::at(place, "a tab stands where spaces should")
+            .with_help("YAML is indented with spaces only; replace the tab with spaces");
+    }
+    let text = source.text();
+    let tab = if text[at..].starts_with('\t') {
+        Some(at)
+    } else {
+        text[..at].ends_with('\t').then(|| at - 1)
+    };
+    if let Some(tab) = tab {
+        return YamlError::at(source.place(tab), "a tab separates values")
+            .with_help("replace the tab with a space, or put the value in quotes");
+    }
+    let found = source.text()[at..].chars().next().unwrap_or('\n');
+    if "@`%".contains(found) {
+        return error_here(&format!("a value cannot start with `{found}`"))
+            .with_help("put the value in quotes");
+    }
+    if found == '*' {
+        return error_here("this alias has no anchor before it")
+            .with_help("if the value should start with `*`, put it in quotes; an alias needs an `&name` above it");
+    }
+    if let Some(key) = key_of_second_colon(line, in_line(source, at)) {
+        return error_here("`: ` stands twice on this line, so the value looks like another key")
+            .with_help(format!("put the value of `{key}` in quotes"));
+    }
+    error_here(&format!("not valid YAML: {}", error.info())).with_help(hint(source, line_number))
+}
+
+/// Bytes between the start of its line and an offset.
+fn in_line(source: &Source, at: usize) -> usize {
+    at - source.text()[..at]
+        .rfind('\n')
+        .map_or(0, |break_at| break_at + 1)
+}
+
+fn never_closed(source: &Source, opener: usize) -> YamlError {
+    let sign = &source.text()[opener..=opener];
+    let (what, closing) = match sign {
+        "[" => ("list in brackets", "]"),
+        "{" => ("mapping in braces", "}"),
+        quote => ("quoted string", quote),
+    };
+    YamlError::at(
+        source.place(opener),
+        format!("the {what} that starts here never ends"),
+    )
+    .with_help(format!("add the missing `{closing}`"))
+}
+
+/// The key before the first `: ` of a line, if the parser stopped at a later one.
+fn key_of_second_colon(line: &str, stopped: usize) -> Option<&str> {
+    let first = line.find(": ")?;
+    let key = line[..first].trim_start_matches([' ', '-']);
+    let stopped_at_colon = line
+        .get(stopped..)
+        .is_some_and(|rest| rest.starts_with(':'));
+    (stopped_at_colon && stopped > first && !key.is_empty()).then_some(key)
+}
+
+fn hint(source: &Source, line: usize) -> &'static str {
+    let indentation = |text: &str| text.len() - text.trim_start_matches(' ').len();
+    let here = source.line(line);
+    let above = (0..line)
+        .rev()
+        .map(|number| source.line(number))
+        .find(|text| !text.trim().is_empty());
+    match above {
+        Some(above) if indentation(above) != indentation(here) => {
+            "check the indentation of this line and the one above: entries of one list or mapping start in the same column"
+        }
+        Some(above) if !above.contains(':') && !above.trim_start().starts_with('-') => {
+            "is a `:` missing on the line above?"
+        }
+        _ => "",
+    }
+}
