@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use instance_dir::InstanceDir;
 pub use lookup::{off_switch, OffSwitch};
-pub use prepare::{plan_of, Prepared, Source};
+pub use prepare::{prepare, Prepared, Source};
 pub use view::{read_status, view, StatusFile, RUNTIME, STATUS_FILE};
 
 use crate::engine::summary::{State, Summary};
@@ -150,7 +150,7 @@ fn boot_job(host: &Host, stage: Stage) -> Result<Option<Job>, Failure> {
 
 fn new_instance(host: &Host, here: &Here, id: &str, mode: &'static str, source: &Source) -> Result<Job, Failure> {
     let directory = InstanceDir::new(&identity::directory_of(id));
-    let prepared = prepare::prepare(host, id, source)?;
+    let prepared = prepare(host, id, source)?;
     directory.store(host, &prepared)?;
     let recorded = Recorded {
         instance_id: Some(id.to_owned()),
@@ -203,7 +203,7 @@ fn apply_job(host: &Host, source: &Source) -> Result<Option<Job>, Failure> {
     let name = recorded.directory.clone().unwrap_or_else(|| InstanceDir::MANUAL.to_owned());
     let id = recorded.instance_id.clone().unwrap_or_else(|| InstanceDir::MANUAL.to_owned());
     let directory = InstanceDir::new(&name);
-    let prepared = prepare::prepare(host, &id, source)?;
+    let prepared = prepare(host, &id, source)?;
     directory.store(host, &prepared)?;
     recorded.directory = Some(name);
     recorded.store(host)?;
