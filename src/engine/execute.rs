@@ -528,7 +528,11 @@ impl<'e> Engine<'e> {
         let say = |text: &str| progress.say(text);
         let prior = {
             let context = self.context(step, file, &say);
-            match apply::check(&step.operation, &context) {
+            let checked = match intents.first() {
+                Some(first) => apply::check_again(&step.operation, &first.prior, &context),
+                None => apply::check(&step.operation, &context),
+            };
+            match checked {
                 Ok(Checked::Satisfied) => return Ok(if *intended { Attempted::Done(Effect::default()) } else { Attempted::Unchanged }),
                 Ok(Checked::Needed) => {}
                 Err(failure) => return Ok(Attempted::Failed(failure)),

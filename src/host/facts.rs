@@ -5,10 +5,10 @@ use std::io;
 
 use super::process::PATH;
 use super::Host;
-use crate::facts::{Account, Facts, PROGRAMS};
+use crate::facts::{Account, Facts, FILES, PROGRAMS};
 
-/// Where the hostname set last is kept: by landfall, and by the peer.
-const PREVIOUS_HOSTNAME: [&str; 2] = ["/var/lib/landfall/previous-hostname", "/var/lib/cloud/data/previous-hostname"];
+/// Where the hostname set last is kept, by the peer as by landfall.
+const PREVIOUS_HOSTNAME: &str = "/var/lib/cloud/data/previous-hostname";
 const ZONES: &str = "/usr/share/zoneinfo";
 
 impl Host {
@@ -19,7 +19,7 @@ impl Host {
         let of = |name: &str| release.get(name).cloned().unwrap_or_default();
         let etc_hostname = self.read_text("/etc/hostname")?.and_then(|text| first_entry(&text));
         let hostname = if self.is_live() { running_hostname() } else { etc_hostname.clone().unwrap_or_default() };
-        let previous = PREVIOUS_HOSTNAME.iter().find_map(|path| self.read_text(path).ok().flatten());
+        let previous = self.read_text(PREVIOUS_HOSTNAME)?;
         Ok(Facts {
             distro: of("ID"),
             codename: of("VERSION_CODENAME"),
@@ -34,6 +34,7 @@ impl Host {
             sshd_includes_dropins: self.sshd_includes_dropins()?,
             sudoers_includes_dropins: self.sudoers_includes_dropins()?,
             has_sources_list: self.exists("/etc/apt/sources.list"),
+            files: FILES.iter().filter(|path| self.exists(path)).map(|path| (*path).to_owned()).collect(),
             programs: PROGRAMS.iter().filter(|name| self.finds_program(name)).map(|name| (*name).to_owned()).collect(),
             timezone: self.timezone()?,
             zone_exists: timezone.and_then(|zone| self.zone_exists(zone)),
@@ -82,15 +83,18 @@ impl Host {
         }
     }
 
-    /// The domain that `/etc/hosts` gives to the host's name.
+    /// The domain of the canonical name in the line of `/etc/hosts` that names the host.
     fn domain(&self, hostname: &str) -> io::Result<Option<String>> {
         if let Some((_, domain)) = hostname.split_once('.') {
             return Ok(Some(domain.to_owned()));
         }
         let text = self.read_text("/etc/hosts")?.unwrap_or_default();
-        let names = text.lines().filter_map(|line| line.split('#').next()).flat_map(|line| line.split_whitespace().skip(1));
-        let domain = |name: &str| name.strip_prefix(hostname)?.strip_prefix('.').map(str::to_owned);
-        Ok(names.filter(|_| !hostname.is_empty()).find_map(domain))
+        let canonical = |line: &str| {
+            let names: Vec<&str> = line.split('#').next().unwrap_or("").split_whitespace().skip(1).collect();
+            let (_, domain) = names.first()?.split_once('.')?;
+            names.contains(&hostname).then(|| domain.to_owned())
+        };
+        Ok(text.lines().find_map(canonical))
     }
 
     fn accounts(&self) -> io::Result<BTreeMap<String, Account>> {
@@ -246,6 +250,7 @@ mod tests {
             ("usr/bin/dpkg", &dpkg),
             ("usr/bin/gpg", b""),
             ("usr/share/zoneinfo/Europe/Berlin", b"TZif"),
+            ("etc/apt/apt.conf.d/94cloud-init-config", b""),
             ("etc/default/locale", b"LANG=\"C.UTF-8\"\n"),
             ("usr/lib/locale/C.utf8/LC_CTYPE", b""),
             ("var/lib/cloud/data/previous-hostname", b"old\n"),
@@ -257,6 +262,7 @@ mod tests {
         assert_eq!((facts.etc_hostname.as_deref(), facts.previous_hostname.as_deref()), (Some("web1"), Some("old")));
         assert!(facts.users["bob"].has_password && !facts.users["root"].has_password);
         assert!(facts.groups.contains("sudo") && facts.sshd_includes_dropins && facts.sudoers_includes_dropins);
+        assert_eq!(facts.files, ["/etc/apt/apt.conf.d/94cloud-init-config".to_owned()].into());
         assert!(facts.has("gpg") && !facts.has("sudo") && !facts.has_sources_list);
         assert_eq!((facts.timezone.as_deref(), facts.zone_exists, facts.lang.as_deref()), (Some("Europe/Berlin"), Some(true), Some("C.UTF-8")));
         assert_eq!(facts.locales, ["c", "c.utf8", "posix"].map(str::to_owned).into());
