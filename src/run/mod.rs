@@ -16,6 +16,7 @@ pub use lookup::{off_switch, OffSwitch};
 pub use prepare::{prepare, Prepared, Source};
 pub use view::{read_status, view, StatusFile, RUNTIME, STATUS_FILE};
 
+use crate::compat;
 use crate::engine::summary::{State, Summary};
 use crate::engine::{Engine, RunEnd, RunIds};
 use crate::error::{Failure, Kind};
@@ -152,6 +153,10 @@ fn new_instance(host: &Host, here: &Here, id: &str, mode: &'static str, source: 
     let directory = InstanceDir::new(&identity::directory_of(id));
     let prepared = prepare(host, id, source)?;
     directory.store(host, &prepared)?;
+    if let Source::Datasource(found) = source {
+        let state = directory.places().instance;
+        compat::new_instance(host, &state, found, &prepared.document).map_err(|error| Failure::io("cloud-init's files", &error))?;
+    }
     let recorded = Recorded {
         instance_id: Some(id.to_owned()),
         directory: Some(directory.name().to_owned()),
@@ -212,6 +217,12 @@ fn apply_job(host: &Host, source: &Source) -> Result<Option<Job>, Failure> {
 
 fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job) -> Result<Report, Failure> {
     let again = steps_to_run_again(request, job)?;
+    let kept = job.mode != "hosted";
+    let state = job.directory.places().instance;
+    if kept {
+        keep(compat::link_instance(host, job.directory.name()));
+        keep(compat::stage_begins(host, &state, stage, &|| host.facts(None)));
+    }
     let ledger = job.directory.ledger(host, stage, false)?;
     let reporter = Reporter::new(host, &job.plan, job.mode, ids, stage);
     let mut engine = Engine::new(host, &job.plan, ledger, job.directory.places(), ids.clone(), &reporter);
@@ -228,9 +239,19 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     }
     let end = engine.run(stage);
     let summary = reporter.finish(engine.ledger(), end.as_ref().ok().copied());
+    if kept {
+        keep(compat::stage_ended(host, &state, stage, &summary));
+    }
     let end = end?;
     reporter.publish_result(&summary, end)?;
     Ok(Report { end: Some(end), summary: Some(summary), remark: String::new() })
+}
+
+/// The files for software that waits for cloud-init are a courtesy: what keeps them from being written is told and no more.
+fn keep(written: std::io::Result<()>) {
+    if let Err(error) = written {
+        tracing::warn!("the files that other software expects of cloud-init: {error}");
+    }
 }
 
 fn steps_to_run_again(request: &Request, job: &Job) -> Result<Option<String>, Failure> {

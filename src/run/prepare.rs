@@ -61,6 +61,8 @@ pub struct Prepared {
     pub config_json: Vec<u8>,
     /// The plan.
     pub plan: Plan,
+    /// The merged document.
+    pub document: Node,
     /// What was wrong with the user-data.
     pub report: Report,
 }
@@ -103,7 +105,7 @@ pub fn prepare(host: &Host, id: &str, source: &Source) -> Result<Prepared, Failu
     };
     let config_json = serde_json::to_vec_pretty(&input.document.to_json())
         .map_err(|error| Failure::new(Kind::Unknown, format!("configuration as JSON: {error}")))?;
-    Ok(Prepared { user_data: source.user_data().to_vec(), config_json, plan, report })
+    Ok(Prepared { user_data: source.user_data().to_vec(), config_json, plan, document: input.document, report })
 }
 
 /// An image that is built, and a first boot, get what the peer's defaults have them get; a host that runs gets what is written.
