@@ -132,7 +132,7 @@ fn split_exponent(text: &str) -> (&str, bool) {
 pub(super) fn int(text: &str) -> Option<Value> {
     let text = text.replace('_', "");
     let negative = text.starts_with('-');
-    let digits = unsigned(&text);
+    let digits = unsigned(&text).trim();
     let magnitude = if digits == "0" {
         Magnitude::default()
     } else if let Some(binary) = digits.strip_prefix("0b") {
@@ -142,17 +142,10 @@ pub(super) fn int(text: &str) -> Option<Value> {
     } else if let Some(octal) = digits.strip_prefix('0') {
         Magnitude::parse(octal.strip_prefix(['o', 'O']).unwrap_or(octal), 8)?
     } else {
-        let mut sum = Magnitude::default();
-        for part in digits.split(':') {
-            let place: u32 = if digits.contains(':') {
-                part.parse().ok()?
-            } else {
-                0
-            };
-            sum = match digits.contains(':') {
-                true => sum.times_plus(60, place),
-                false => Magnitude::parse(part, 10)?,
-            };
+        let mut parts = digits.split(':');
+        let mut sum = Magnitude::parse(parts.next()?.trim(), 10)?;
+        for part in parts {
+            sum = sum.times_plus(60, part.trim().parse().ok()?);
         }
         sum
     };
@@ -163,7 +156,7 @@ pub(super) fn int(text: &str) -> Option<Value> {
 pub(super) fn float(text: &str) -> Option<Value> {
     let text = text.replace('_', "").to_ascii_lowercase();
     let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
-    let digits = unsigned(&text);
+    let digits = unsigned(&text).trim();
     let magnitude = match digits {
         ".inf" => f64::INFINITY,
         ".nan" => return Some(Value::Float(f64::NAN)),
