@@ -79,9 +79,14 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         owner: Some(owner),
         own_parents: true,
     };
+    if let Some(scheme) = entry.source.as_ref().and_then(|source| unsupported_scheme(&source.uri)) {
+        let message = format!("{path} cannot be fetched by {scheme}: the file is not written");
+        steps.report.error("unsupported", message).at(&entry.origin).help("use an http:, https: or file: address");
+        return;
+    }
     let operation = match &entry.source {
         Some(source) => Operation::Download {
-            url: source.uri.clone(),
+            url: if source.uri.starts_with('/') { format!("file://{}", source.uri) } else { source.uri.clone() },
             headers: source.headers.0.clone(),
             file,
             append: entry.append,
@@ -100,6 +105,13 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
     if let Some(reason) = reason {
         let _ = step.notice(reason);
     }
+}
+
+/// The scheme of an address nothing here can fetch; a path is none.
+fn unsupported_scheme(uri: &str) -> Option<&str> {
+    let (scheme, _) = uri.split_once(':')?;
+    let known = ["http", "https", "file"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    (!known && !uri.starts_with('/')).then_some(scheme)
 }
 
 /// `user[:group]`; `-1`, `none` and nothing leave that half as it is.

@@ -1,0 +1,231 @@
+//! `apt`.
+
+use super::super::testing::{applied, assert_problems, assert_steps, debian, first_boot, planned, problems, steps, written};
+use super::super::Way;
+use crate::facts::Facts;
+use crate::plan::operation::{Edit, Operation};
+use crate::plan::Plan;
+
+/// An armoured block that holds the bytes 99 01 02 03.
+const KEY: &str = r#""-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQECAw==\n-----END PGP PUBLIC KEY BLOCK-----\n""#;
+
+const UPDATE: &str = "apt_configure/update: update the package lists @final";
+
+fn mine(plan: &Plan) -> Vec<String> {
+    steps(plan).into_iter().filter(|step| step.starts_with("apt_configure")).collect()
+}
+
+#[test]
+fn a_source_with_an_inline_key_is_written_and_the_lists_are_updated() {
+    let plan = applied(&format!(
+        "apt:\n  sources:\n    docker.list:\n      source: 'deb [arch=$(ARCH) signed-by=$KEY_FILE] https://download.docker.com/linux/debian $RELEASE stable'\n      key: {KEY}\n"
+    ));
+    assert_problems(&plan, &[]);
+    assert_steps(
+        &plan,
+        &[
+            "apt_configure/docker.list/key: write /etc/apt/cloud-init.gpg.d/docker.gpg (4 bytes, 0644, root:root) @final",
+            "apt_configure/docker.list: edit /etc/apt/sources.list.d/docker.list: make sure of 1 line @final",
+            UPDATE,
+        ],
+    );
+    let expected = "deb [arch=$(ARCH) signed-by=/etc/apt/cloud-init.gpg.d/docker.gpg] https://download.docker.com/linux/debian trixie stable\n";
+    assert_eq!(written(&plan, "apt_configure/docker.list"), expected);
+}
+
+#[test]
+fn keys_go_where_their_source_looks_for_them() {
+    let plan = applied(&format!(
+        "apt:\n  sources:\n    a: {{source: 'deb http://x/ y z', key: {KEY}}}\n    b: {{key: {KEY}, filename: other.list}}\n    \
+         c: {{source: 'deb [signed-by=${{KEY_FILE}}] http://x/ y z', keyid: ABCD1234, keyserver: keys.example.org}}\n    d: {{keyid: FF}}\n"
+    ));
+    assert_problems(&plan, &[]);
+    assert_steps(
+        &plan,
+        &[
+            "apt_configure/a/key: write /etc/apt/trusted.gpg.d/a.gpg (4 bytes, 0644, root:root) @final",
+            "apt_configure/a: edit /etc/apt/sources.list.d/a.list: make sure of 1 line @final",
+            "apt_configure/b/key: write /etc/apt/trusted.gpg.d/other.gpg (4 bytes, 0644, root:root) @final",
+            "apt_configure/c/key: fetch key ABCD1234 from keys.example.org into /etc/apt/cloud-init.gpg.d/c.gpg @final",
+            "apt_configure/c: edit /etc/apt/sources.list.d/c.list: make sure of 1 line @final <- apt_configure/c/key",
+            "apt_configure/d/key: fetch key FF from keyserver.ubuntu.com into /etc/apt/trusted.gpg.d/d.gpg @final",
+            UPDATE,
+        ],
+    );
+}
+
+#[test]
+fn the_file_of_a_source_is_named_as_by_the_peer() {
+    let file = |entry: &str| {
+        let plan = applied(&format!("apt: {{sources: {{id: {entry}}}}}"));
+        let step = plan.steps.iter().find(|step| step.id == "apt_configure/id").map(|step| step.operation.describe());
+        step.unwrap_or_default()
+    };
+    assert_eq!(file("{source: 'deb http://x/ y z', filename: f}"), "edit /etc/apt/sources.list.d/f.list: make sure of 1 line");
+    assert_eq!(file("{source: 'deb http://x/ y z', filename: f.sources}"), "edit /etc/apt/sources.list.d/f.sources.list: make sure of 1 line");
+    assert_eq!(file("{source: 'deb http://x/ y z', filename: /etc/apt/own.list}"), "edit /etc/apt/own.list: make sure of 1 line");
+    assert_eq!(file("{source: 'deb http://x/ y z', append: false}"), "write /etc/apt/sources.list.d/id.list (18 bytes, 0644, root:root)");
+    assert_eq!(file("{source: \"Types: deb\\nURIs: http://x\\n\"}"), "write /etc/apt/sources.list.d/id.sources (27 bytes, 0644, root:root)");
+}
+
+#[test]
+fn mirrors_and_release_are_filled_in_in_either_case() {
+    let text = "apt:\n  primary: [{arches: [default], uri: 'http://m/debian'}]\n  security: [{arches: [amd64], uri: 'http://s'}, {arches: [default], uri: 'http://no'}]\n  \
+                sources: {a: {source: 'deb $MIRROR ${release} $PRIMARY $security $codename $$'}}\n";
+    assert_eq!(written(&applied(text), "apt_configure/a"), "deb http://m/debian trixie http://m/debian http://s trixie $$\n");
+    let text = "apt: {security: [{arches: [default], uri: 'http://s'}], sources: {a: {source: 'deb $MIRROR $SECURITY'}}}";
+    let plan = applied(text);
+    assert_eq!(written(&plan, "apt_configure/a"), "deb https://deb.debian.org/debian https://deb.debian.org/debian-security\n");
+    assert_problems(&plan, &["degraded: `apt.security` without `apt.primary` is ignored (give both)"]);
+}
+
+#[test]
+fn proxies_and_conf_are_written_and_leftovers_removed() {
+    let plan = applied("apt: {http_proxy: 'http://me:geheim@p:3128', https_proxy: 'http://q', conf: \"APT { };\\n\"}");
+    assert_steps(
+        &plan,
+        &[
+            "apt_configure/proxy: write /etc/apt/apt.conf.d/90cloud-init-aptproxy (82 bytes, 0644, root:root) @final",
+            "apt_configure/conf: write /etc/apt/apt.conf.d/94cloud-init-config (9 bytes, 0644, root:root) @final",
+        ],
+    );
+    let expected = "Acquire::http::Proxy \"http://me:geheim@p:3128\";\nAcquire::https::Proxy \"http://q\";\n";
+    assert_eq!(written(&plan, "apt_configure/proxy"), expected);
+    assert!(plan.secrets.iter().any(|secret| secret.expose() == "geheim"));
+    assert!(!format!("{plan:?}").contains("geheim"));
+    let facts = Facts { files: ["/etc/apt/apt.conf.d/94cloud-init-config".to_owned()].into(), ..debian() };
+    let plan = planned("{}", &facts, &[], Way::FirstBoot);
+    assert_eq!(mine(&plan), ["apt_configure/conf/remove: remove /etc/apt/apt.conf.d/94cloud-init-config @final"]);
+    assert_eq!(planned("{}", &facts, &[], Way::Applied).steps.len(), 0);
+}
+
+#[test]
+fn debians_sources_are_left_alone_unless_asked() {
+    assert_eq!(mine(&first_boot("{}")), [""; 0]);
+    let plan = applied("apt: {primary: [{arches: [default], uri: 'http://m'}]}");
+    assert_steps(&plan, &[]);
+    assert_problems(
+        &plan,
+        &["degraded: `apt.primary` does nothing: `preserve_sources_list: true` is the default here (add `preserve_sources_list: false` under `apt`)"],
+    );
+}
+
+#[test]
+fn the_distributions_sources_are_written_anew_where_asked() {
+    let facts = Facts { has_sources_list: true, ..debian() };
+    let text = "apt: {preserve_sources_list: false, primary: [{arches: [default], uri: 'http://m/debian'}], security: [{arches: [default], uri: 'http://s'}]}";
+    let plan = planned(text, &facts, &[], Way::Applied);
+    assert_problems(&plan, &[]);
+    let file = written(&plan, "apt_configure/sources");
+    for stanza in [
+        "Types: deb deb-src\nURIs: http://m/debian\nSuites: trixie trixie-updates trixie-backports\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
+        "Types: deb deb-src\nURIs: http://s\nSuites: trixie-security\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
+    ] {
+        assert!(file.contains(stanza), "{file}");
+    }
+    assert_eq!(mine(&plan)[1], "apt_configure/sources/old: remove /etc/apt/sources.list @final <- apt_configure/sources");
+    let text = format!("apt: {{preserve_sources_list: false, primary: [{{arches: [default], uri: 'http://m', key: {KEY}}}]}}");
+    let plan = applied(&text);
+    assert_eq!(mine(&plan)[0], "apt_configure/primary/key: write /etc/apt/trusted.gpg.d/primary.gpg (4 bytes, 0644, root:root) @final");
+    assert_eq!(written(&plan, "apt_configure/sources").matches("Signed-By: /etc/apt/trusted.gpg.d/primary.gpg").count(), 2);
+}
+
+#[test]
+fn ubuntus_sources_are_written_at_first_boot() {
+    let facts = Facts { distro: "ubuntu".into(), codename: "noble".into(), has_sources_list: true, ..debian() };
+    let plan = planned("{}", &facts, &[], Way::FirstBoot);
+    let file = written(&plan, "apt_configure/sources");
+    assert!(file.contains("URIs: http://archive.ubuntu.com/ubuntu/\nSuites: noble noble-updates noble-backports\nComponents: main universe restricted multiverse\n"), "{file}");
+    assert!(mine(&plan)[0].contains("/etc/apt/sources.list.d/ubuntu.sources"));
+    assert!(mine(&plan)[1].starts_with("apt_configure/sources/old: write /etc/apt/sources.list"));
+}
+
+#[test]
+fn a_template_of_ones_own_is_filled_in() {
+    let base = "apt: {preserve_sources_list: false, sources_list: ";
+    let plan = applied(&format!("{base}\"deb $MIRROR $RELEASE main\\n\"}}"));
+    assert_eq!(mine(&plan), ["apt_configure/sources: write /etc/apt/sources.list (46 bytes, 0644, root:root) @final"]);
+    assert_eq!(written(&plan, "apt_configure/sources"), "deb https://deb.debian.org/debian trixie main\n");
+    let plan = applied(&format!("{base}\"Types: deb\\nURIs: $security\\n\"}}"));
+    assert!(mine(&plan)[0].contains("/etc/apt/sources.list.d/debian.sources"));
+    for (text, problem) in [
+        ("\"deb $NOPE\"}", "failed: `apt.sources_list` uses $NOPE, which is not known"),
+        ("\"## template:jinja\\ndeb {{mirror}}\"}", "failed: `apt.sources_list` as a jinja template is not supported yet"),
+    ] {
+        let plan = applied(&format!("{base}{text}"));
+        assert_steps(&plan, &[]);
+        assert!(problems(&plan)[0].starts_with(problem), "{:?}", problems(&plan));
+    }
+}
+
+#[test]
+fn suites_can_be_left_out() {
+    let text = "apt: {preserve_sources_list: false, disable_suites: [backports, $RELEASE-security]}";
+    let file = written(&applied(text), "apt_configure/sources");
+    assert!(file.contains("\nSuites: trixie trixie-updates\n"), "{file}");
+    assert!(file.contains("# Disabled by user-data:\n# Types: deb deb-src\n"), "{file}");
+    assert!(!file.contains("\nSuites: trixie-security"), "{file}");
+    let text = "apt:\n  preserve_sources_list: false\n  disable_suites: [updates]\n  sources_list: |\n    deb http://m trixie main\n    \
+                deb [ arch=amd64 x=y ] http://m trixie-updates main\n    # deb http://m trixie-updates main\n";
+    let expected = "deb http://m trixie main\n# suite disabled by user-data: deb [ arch=amd64 x=y ] http://m trixie-updates main\n# deb http://m trixie-updates main\n";
+    assert_eq!(written(&applied(text), "apt_configure/sources"), expected);
+}
+
+#[test]
+fn debconf_answers_come_first_in_the_order_of_their_names() {
+    let plan = applied("apt: {conf: x, debconf_selections: {b: 'p q/b string 2', a: \"p q/a password geheim\"}}");
+    assert_eq!(mine(&plan)[0], "apt_configure/debconf: set debconf selections @final");
+    let Operation::Debconf { selections } = &plan.steps[0].operation else { panic!() };
+    assert_eq!(selections.expose(), "p q/a password geheim\np q/b string 2\n");
+    assert_eq!(plan.secrets.iter().map(|secret| secret.expose().as_str()).collect::<Vec<_>>(), ["geheim"]);
+}
+
+#[test]
+fn a_repository_is_given_to_the_tool_for_it() {
+    let plan = applied("apt: {sources: {x: {source: 'ppa:me/tool'}}}");
+    assert_steps(
+        &plan,
+        &[
+            "apt_configure/update: update the package lists @final",
+            "apt_configure/install-software-properties-common: install software-properties-common @final",
+            "apt_configure/x: add the repository: add-apt-repository --yes --no-update ppa:me/tool @final <- apt_configure/install-software-properties-common",
+            "apt_configure/update#2: update the package lists @final",
+        ],
+    );
+}
+
+#[test]
+fn one_bad_source_never_loses_the_others() {
+    for (entry, problem) in [
+        ("{source: 'deb $NOPE x y'}", "failed: apt source `bad` uses $NOPE, which is not known: it is left out"),
+        ("{source: 'deb [signed-by=$KEY_FILE] x y z'}", "failed: apt source `bad` uses $KEY_FILE and has no key"),
+        ("{source: 'deb x y z', key: nonsense}", "failed: the key of apt source `bad` cannot be used: there is no `-----BEGIN"),
+        ("{source: 'deb x y z', filename: ../../passwd}", "failed: apt source `bad`: `../../passwd` is no file name"),
+        ("{sauce: 'deb x y z'}", "degraded: unknown key `sauce` in apt.sources.bad: it is ignored (did you mean `source`?)"),
+        ("[x]", "failed: apt.sources.bad must be a mapping"),
+    ] {
+        let plan = applied(&format!("apt: {{sources: {{bad: {entry}, good: {{source: 'deb a b c'}}}}}}"));
+        let found = mine(&plan);
+        assert!(found.iter().any(|step| step.starts_with("apt_configure/good:")), "{entry}: {found:?}");
+        assert!(!found.iter().any(|step| step.contains("bad")), "{entry}: {found:?}");
+        assert!(problems(&plan).iter().any(|found| found.starts_with(problem)), "{entry}: {:?}", problems(&plan));
+    }
+    for (text, problem) in [
+        ("apt: [x]", "failed: apt must be a mapping, not a list"),
+        ("apt: {sources: [x]}", "failed: apt.sources must be a mapping of names to sources, not a list"),
+        ("apt: {proxy: \"http://x\\\";y\"}", "failed: apt.proxy: this is no address"),
+        ("apt: {generate_mirrorlists: true}", "degraded: `generate_mirrorlists` in apt is not supported yet"),
+        ("apt: {primary: [{arches: [default], search: [http://a, http://b]}], sources: {x: {source: 'deb $MIRROR'}}}", "degraded: `apt.primary.search` is not tried in turn yet"),
+        ("apt: {add_apt_repo_match: '^x', sources: {x: {source: 'deb a'}}}", "degraded: `apt.add_apt_repo_match` is not supported yet"),
+    ] {
+        assert!(problems(&applied(text)).iter().any(|found| found.starts_with(problem)), "{text}: {:?}", problems(&applied(text)));
+    }
+}
+
+#[test]
+fn credentials_in_a_source_are_secrets() {
+    let plan = applied("apt: {sources: {x: {source: 'deb https://me:geheim@x/ y z'}}}");
+    assert!(plan.secrets.iter().any(|secret| secret.expose() == "geheim"));
+    let Operation::EditFile { change: Edit::EnsureBlock { .. }, .. } = &plan.steps[0].operation else { panic!() };
+    assert!(!serde_json::to_string(&plan).expect("json").contains("geheim"));
+}

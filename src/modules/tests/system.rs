@@ -1,0 +1,181 @@
+//! `locale`, `timezone`, `ca_certs`, `final_message`, `power_state`, `ssh`.
+
+use super::super::testing::{applied, assert_problems, assert_steps, debian, first_boot, planned, problems, steps, written};
+use super::super::Way;
+use crate::facts::Facts;
+use crate::plan::operation::{Condition, Operation};
+use crate::plan::Plan;
+
+#[test]
+fn a_locale_is_enabled_generated_and_set() {
+    assert_steps(
+        &applied("locale: de_DE.UTF-8"),
+        &[
+            "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8 UTF-8\" @final",
+            "locale/generate: generate locales: locale-gen --keep-existing @final <- locale/enable",
+            "locale: edit /etc/default/locale: set LANG=de_DE.UTF-8 @final <- locale/generate",
+        ],
+    );
+    let mut bare = debian();
+    bare.programs.remove("locale-gen");
+    let found = steps(&planned("locale: de_DE.utf8@euro", &bare, &[], Way::Applied));
+    assert_eq!(
+        found,
+        [
+            "locale/update: update the package lists @final",
+            "locale/install-locales: install locales @final",
+            "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8@euro UTF-8\" @final <- locale/install-locales",
+            "locale/generate: generate locales: locale-gen --keep-existing @final <- locale/enable",
+            "locale: edit /etc/default/locale: set LANG=de_DE.UTF-8@euro @final <- locale/generate",
+        ]
+    );
+}
+
+#[test]
+fn a_locale_that_is_there_is_only_set() {
+    let facts = Facts { locales: ["de_de.utf8".to_owned()].into(), lang: None, ..debian() };
+    let set = |text: &str, way| steps(&planned(text, &facts, &[], way)).into_iter().filter(|step| step.starts_with("locale")).collect::<Vec<_>>();
+    assert_eq!(set("locale: de_DE.UTF-8", Way::Applied), ["locale: edit /etc/default/locale: set LANG=de_DE.UTF-8 @final"]);
+    assert_eq!(set("locale: C.UTF-8", Way::Applied), ["locale: edit /etc/default/locale: set LANG=C.UTF-8 @final"]);
+    assert_eq!(set("locale: POSIX", Way::Applied), ["locale: edit /etc/default/locale: set LANG=POSIX @final"]);
+    assert_eq!(set("{locale: C.UTF-8, locale_configfile: /etc/x}", Way::Applied), ["locale: edit /etc/x: set LANG=C.UTF-8 @final"]);
+    // A system without one gets the peer's default at first boot.
+    assert_eq!(set("{}", Way::FirstBoot), ["locale: edit /etc/default/locale: set LANG=C.UTF-8 @final"]);
+    assert_eq!(set("locale: false", Way::FirstBoot), [""; 0]);
+    assert_eq!(set("{}", Way::Applied), [""; 0]);
+}
+
+#[test]
+fn a_locale_without_a_character_set_means_utf_8() {
+    let plan = applied("locale: de_DE");
+    assert_eq!(steps(&plan)[0], "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8 UTF-8\" @final");
+    assert_problems(&plan, &["note: locale `de_DE` names no character set: de_DE.UTF-8 is set (write the character set)"]);
+    let plan = applied("locale: de_DE.ISO-8859-15");
+    assert_eq!(steps(&plan)[0], "locale/enable: edit /etc/locale.gen: enable \"de_DE.ISO-8859-15 ISO-8859-15\" @final");
+    assert!(problems(&applied("locale: 'de DE'"))[0].starts_with("failed: locale: `de DE` is no locale"));
+    assert!(problems(&applied("locale: 7"))[0].starts_with("failed: locale: `7` is no locale") || problems(&applied("locale: 7")).len() == 2);
+    assert!(problems(&applied("locale_configfile: x"))[0].starts_with("failed: locale_configfile: `x` is no absolute path"));
+}
+
+#[test]
+fn the_time_zone_is_linked_and_named() {
+    let facts = |zone_exists| Facts { zone_exists, ..debian() };
+    let zone = |facts: &Facts| planned("timezone: Europe/Berlin", facts, &[], Way::Applied);
+    let link = "timezone: link /etc/localtime to /usr/share/zoneinfo/Europe/Berlin @final";
+    let name = "timezone/name: write /etc/timezone (14 bytes, 0644, root:root) @final <- timezone";
+    let plan = zone(&facts(Some(true)));
+    assert_steps(&plan, &[link, name]);
+    assert_eq!(written(&plan, "timezone/name"), "Europe/Berlin\n");
+    let plan = zone(&facts(Some(false)));
+    assert_steps(&plan, &[]);
+    assert!(problems(&plan)[0].starts_with("failed: there is no time zone `Europe/Berlin` on this host"));
+    let found = steps(&zone(&facts(None)));
+    assert_eq!(found[1], "timezone/install-tzdata: install tzdata @final");
+    assert_eq!(found[2], format!("{link} <- timezone/install-tzdata"));
+}
+
+#[test]
+fn what_is_no_time_zone_is_refused() {
+    for zone in ["/etc/passwd", "../etc", "'Europe Berlin'", "''", "[x]"] {
+        let plan = applied(&format!("timezone: {zone}"));
+        assert_steps(&plan, &[]);
+        assert!(problems(&plan)[0].starts_with("failed: timezone"), "{zone}: {:?}", problems(&plan));
+    }
+}
+
+const PEM: &str = "\"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n\"";
+
+#[test]
+fn certificates_are_written_by_number_and_taken_up() {
+    let plan = applied(&format!("ca_certs: {{trusted: [{PEM}, nonsense, {PEM}]}}"));
+    let file = |n: u8| format!("ca_certs/{n}: write /usr/local/share/ca-certificates/cloud-init-ca-cert-{n}.crt (59 bytes, 0644, root:root)");
+    let update = "ca_certs/update: update the certificate store: update-ca-certificates";
+    assert_eq!(steps(&plan), [file(1), file(3), update.to_owned()]);
+    assert!(problems(&plan)[0].starts_with("failed: ca_certs.trusted[1]: this is not a PEM certificate"));
+    let plan = applied(&format!("ca-certs: {{remove-defaults: true, trusted: {PEM}}}"));
+    let remove = "ca_certs/remove-defaults: edit /etc/ca-certificates.conf: put ! before every entry";
+    assert_eq!(steps(&plan), [remove.to_owned(), "ca_certs/trust-no-new: set debconf selections".into(), file(1), update.into()]);
+    assert_eq!(problems(&plan).iter().filter(|problem| problem.contains("old spelling")).count(), 2);
+}
+
+#[test]
+fn where_the_certificate_store_is_missing_its_package_is_installed_with_the_others() {
+    let mut bare = debian();
+    bare.programs.remove("update-ca-certificates");
+    let plan = planned(&format!("{{ca_certs: {{trusted: [{PEM}]}}, packages: [curl]}}"), &bare, &[], Way::Applied);
+    assert_eq!(steps(&plan)[2], "package_update_upgrade_install/install: install curl ca-certificates @final");
+    let plan = planned(&format!("ca_certs: {{trusted: [{PEM}]}}"), &bare, &[], Way::Applied);
+    assert_eq!(steps(&plan)[2], "package_update_upgrade_install/install: install ca-certificates @final");
+}
+
+fn message(plan: &Plan) -> String {
+    let found = plan.steps.iter().find_map(|step| match &step.operation {
+        Operation::Message { template } => Some(template.clone()),
+        _ => None,
+    });
+    found.expect("a message")
+}
+
+#[test]
+fn the_final_message_has_its_variables_in_one_form() {
+    for (text, expected) in [
+        ("up $UPTIME at ${TIMESTAMP}", "up $UPTIME at $TIMESTAMP"),
+        ("up $uptime, v. ${version}", "up $UPTIME, v. $VERSION"),
+        ("'## template: jinja\n\n  {{ version }} {{DATASOURCE}} up {{uptime}}'", "{v}"),
+    ] {
+        let found = message(&applied(&format!("final_message: {text}")));
+        let expected = if expected == "{v}" { "$VERSION $DATASOURCE up $UPTIME" } else { expected };
+        assert_eq!(found.trim(), expected, "{text}");
+    }
+    assert!(message(&first_boot("{}")).contains("finished at $TIMESTAMP"));
+    assert!(message(&first_boot("final_message: ''")).contains("finished at $TIMESTAMP"));
+}
+
+#[test]
+fn power_state_takes_the_peers_forms() {
+    let of = |text: &str| {
+        let plan = applied(&format!("power_state: {text}"));
+        plan.steps.first().map(|step| match &step.operation {
+            Operation::PowerState { delay_minutes, timeout_seconds, condition, message, .. } => {
+                let condition = match condition {
+                    Condition::Constant(yes) => yes.to_string(),
+                    Condition::Shell(text) => format!("sh {}", text.expose()),
+                    Condition::Argv(words) => format!("run {}", words.join(" ")),
+                };
+                format!("{} {delay_minutes} {timeout_seconds} {condition} {}", step.operation.describe(), message.clone().unwrap_or_default())
+            }
+            other => panic!("{other:?}"),
+        })
+    };
+    for (text, expected) in [
+        ("{mode: reboot}", "reboot when the run has ended 0 30 true "),
+        ("{mode: poweroff, delay: now, timeout: 120, message: Bye}", "power off when the run has ended 0 120 true Bye"),
+        ("{mode: halt, delay: '+5'}", "halt 5 minutes after the run has ended 5 30 true "),
+        ("{mode: halt, delay: 5, timeout: 1.5}", "halt 5 minutes after the run has ended 5 1 true "),
+        ("{mode: reboot, condition: test -f /x}", "reboot when the run has ended 0 30 sh test -f /x "),
+        ("{mode: reboot, condition: [test, -f, /x]}", "reboot when the run has ended 0 30 run test -f /x "),
+    ] {
+        assert_eq!(of(text).as_deref(), Some(expected), "{text}");
+    }
+    assert_eq!(of("{mode: reboot, condition: false}"), None);
+    for (text, problem) in [
+        ("{mode: restart}", "failed: power_state.mode: `restart` is none (use poweroff, reboot or halt)"),
+        ("{delay: now}", "failed: power_state has no `mode`"),
+        ("reboot", "failed: power_state must be a mapping"),
+        ("{mode: reboot, delay: soon}", "failed: power_state.delay: this is no delay: now is taken"),
+        ("{mode: reboot, condition: {a: b}}", "failed: power_state.condition must be true, false"),
+        ("{mode: reboot, timeout: long}", "failed: power_state.timeout must be a number of seconds"),
+    ] {
+        let plan = applied(&format!("power_state: {text}"));
+        assert!(problems(&plan).iter().any(|found| found.starts_with(problem)), "{text}: {:?}", problems(&plan));
+    }
+}
+
+#[test]
+fn fingerprints_are_shown_at_first_boot_unless_forbidden() {
+    let shows = |plan: &Plan| steps(plan).iter().any(|step| step.contains("fingerprints"));
+    assert!(shows(&first_boot("{}")));
+    assert!(!shows(&first_boot("ssh: {emit_keys_to_console: false}")));
+    assert!(shows(&applied("ssh: {emit_keys_to_console: true}")));
+    assert!(!shows(&applied("hostname: x")));
+}
