@@ -16,6 +16,7 @@ pub mod files;
 pub mod hostname;
 pub mod identity;
 pub mod log;
+pub mod net;
 pub mod process;
 pub mod procs;
 pub mod random;

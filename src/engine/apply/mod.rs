@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod accounts;
+mod download;
 mod edit;
 mod files;
 mod keys;
@@ -188,6 +189,7 @@ pub fn prior(operation: &Operation, context: &Context<'_>) -> Result<Prior, Fail
     match operation {
         Operation::WriteFile(file) | Operation::AppendFile(file) => files::prior_write(context, &file.path),
         Operation::EditFile { path, .. } => files::prior_write(context, path),
+        Operation::Download { file, .. } => files::prior_write(context, &file.path),
         Operation::RemoveFiles { paths } => files::prior_remove(context, paths),
         Operation::Directory { path, .. } => files::prior_directory(context, path),
         Operation::Symlink { path, .. } => files::prior_link(context, path),
@@ -207,6 +209,9 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
     match operation {
         Operation::WriteFile(file) => files::write(context, file, &file.content.expose().0),
         Operation::AppendFile(file) => files::append(context, file, &file.content.expose().0),
+        Operation::Download { url, headers, file, append } => {
+            download::download(context, &download::Download { url, headers, file, append: *append }, None)
+        }
         Operation::EditFile { path, change, mode, force_mode } => files::edit(context, path, change, *mode, *force_mode),
         Operation::RemoveFiles { paths } => files::remove(context, paths),
         Operation::Directory { path, mode, owner } => files::directory(context, path, *mode, owner.as_ref()),
@@ -237,6 +242,9 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
 pub fn apply_again(operation: &Operation, prior: &Prior, context: &Context<'_>) -> Result<Effect, Failure> {
     match (operation, prior) {
         (Operation::AppendFile(file), _) => files::append_again(context, file, &file.content.expose().0, prior),
+        (Operation::Download { url, headers, file, append }, _) => {
+            download::download(context, &download::Download { url, headers, file, append: *append }, Some(prior))
+        }
         (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::user(context, user, Some(*home_existed)),
         _ => apply(operation, context),
     }
@@ -246,6 +254,7 @@ pub fn apply_again(operation: &Operation, prior: &Prior, context: &Context<'_>) 
 pub fn verify(operation: &Operation, context: &Context<'_>) -> Result<(), Failure> {
     match operation {
         Operation::AppendFile(file) => files::verify_append(context, file, Some(&file.content.expose().0)),
+        Operation::Download { file, .. } => files::verify_append(context, file, None),
         Operation::Unit { unit, action, optional } => units::verify(context, unit, *action, *optional),
         Operation::GroupMembers { group, users } => accounts::verify_members(context, group, users),
         Operation::Password { user, password, expire } => accounts::verify_password(context, user, password, *expire),
