@@ -110,7 +110,8 @@ fn mask_word(piece: &str, lower: &str, mask_next: &mut bool) -> String {
         }
     }
     for word in WORDS {
-        let Some(found) = lower.find(word) else { continue };
+        // The key's value is yes or no.
+        let Some(found) = lower.find(word).filter(|_| !lower.contains("lock_passwd")) else { continue };
         let after = found + word.len();
         let rest = &piece[after..];
         let separator = rest.find(['=', ':']).filter(|at| rest[..*at].chars().all(|c| c.is_ascii_alphanumeric() || "_-\"'".contains(c)));
@@ -145,6 +146,7 @@ mod tests {
             ("DB_PASSWORD=geheim run", "DB_PASSWORD=*** run"),
             ("passwd: geheim", "passwd: ***"),
             ("cat /etc/passwd", "cat /etc/passwd"),
+            ("set `lock_passwd: false`", "set `lock_passwd: false`"),
         ] {
             assert_eq!(redactor.apply(text), expected);
         }

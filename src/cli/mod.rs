@@ -5,11 +5,13 @@ mod identity;
 mod input;
 mod logs;
 mod out;
+mod plan;
 mod recorded;
 mod refusal;
 mod run;
 mod status;
 mod unlock;
+mod validate;
 mod why;
 
 use std::ffi::OsString;
@@ -80,6 +82,10 @@ enum Command {
     Resume(run::ResumeArgs),
     /// Run one step of the recorded run again
     Rerun(run::RerunArgs),
+    /// Show what a run of this user-data would do here; changes nothing
+    Plan(plan::PlanArgs),
+    /// Say what is wrong with user-data, where, and how to mend it
+    Validate(validate::ValidateArgs),
     /// Show the state of the current or last run
     Status(status::StatusArgs),
     /// Say why the run failed or waits, and what to do
@@ -103,7 +109,14 @@ impl Command {
             Self::Run(_) => (true, Lines::Console),
             Self::Apply(args) => (args.root.is_none(), Lines::Stderr),
             Self::Resume(_) | Self::Rerun(_) => (true, Lines::Stderr),
-            Self::Status(_) | Self::Why(_) | Self::Logs(_) | Self::Unlock(_) | Self::Clean(_) | Self::Identity(_) => (false, Lines::Nowhere),
+            Self::Plan(_)
+            | Self::Validate(_)
+            | Self::Status(_)
+            | Self::Why(_)
+            | Self::Logs(_)
+            | Self::Unlock(_)
+            | Self::Clean(_)
+            | Self::Identity(_) => (false, Lines::Nowhere),
         };
         let lines = if global.quiet && lines == Lines::Stderr { Lines::Nowhere } else { lines };
         Setup { verbosity, records, lines }
@@ -115,6 +128,8 @@ impl Command {
             Self::Apply(args) => run::apply(args, host),
             Self::Resume(args) => run::resume(args, host),
             Self::Rerun(args) => run::rerun(args, host),
+            Self::Plan(args) => plan::plan(args, host),
+            Self::Validate(args) => validate::validate(args),
             Self::Status(args) => status::status(args, host),
             Self::Why(args) => why::why(args, host),
             Self::Logs(args) => logs::logs(args, host),

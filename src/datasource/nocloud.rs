@@ -187,8 +187,8 @@ fn metadata(place: &str, bytes: &[u8]) -> Result<Node, String> {
     let part = format!("{place}/meta-data");
     let text = std::str::from_utf8(bytes).map_err(|_| "meta-data is not UTF-8 text".to_owned())?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let json: serde_json::Value = serde_yaml::from_str(text).map_err(|error| format!("meta-data line {error}"))?;
-    let node = Node::from_json(&json, &Origin::new(part.as_str(), 1, 1));
+    let node = crate::yaml::parse(&part, text)
+        .map_err(|error| format!("meta-data line {}, column {}: {}", error.line, error.column, error.message))?;
     match node.value {
         Value::Null => Ok(mapping(Vec::new(), &part)),
         Value::Map(_) => Ok(node),
@@ -292,8 +292,11 @@ mod tests {
     #[test]
     fn an_id_of_any_yaml_type_is_pythons_text_of_it() {
         for (meta_data, id) in [
+            ("instance-id: 0644", "420"),
+            ("instance-id: yes", "True"),
             ("instance-id: 1.10", "1.1"),
             ("instance-id: 'i/2'", "i/2"),
+            ("instance-id: 2024-01-02", "2024-01-02"),
             ("instance-id:", "nocloud"),
             ("local-hostname: web", "nocloud"),
             ("", "nocloud"),

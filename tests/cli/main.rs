@@ -1,7 +1,9 @@
 //! The command line as a user meets it: the built binary, its words, its exit codes. Nothing here changes this machine.
 
+mod plan;
 mod run;
 mod usage;
+mod validate;
 
 /// What a command left.
 pub struct Ran {

@@ -1,0 +1,226 @@
+//! `landfall validate`: what is wrong with user-data, where, and how to mend it. Needs no rights and no Debian.
+//!
+//! A file is read as a run would read it, and planned for an assumed first boot of a plain Debian, so that what the modules
+//! refuse is found too. What only the host can tell (a package that does not exist, a zone without data) is not.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::config::node::{Node, Origin};
+use crate::config::problem::{Report, Severity};
+use crate::config::typed::CloudConfig;
+use crate::error::exit;
+use crate::facts::{Facts, PROGRAMS};
+use crate::modules::{self, Steps, UserScript, Way};
+use crate::redact::Redactor;
+use crate::yaml;
+
+use super::{input, out, Answer, TextOrJson};
+
+/// `landfall validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// User-data: paths, or - for stdin
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<String>,
+    /// How the problems are printed
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    format: TextOrJson,
+}
+
+/// How many bytes of user-data a provider takes, as documented by each.
+const LIMITS: [(&str, usize); 6] = [
+    ("Amazon EC2", 16 << 10),
+    ("Hetzner Cloud", 32 << 10),
+    ("DigitalOcean", 64 << 10),
+    ("Microsoft Azure", (64 << 10) - 1),
+    ("OpenStack", 48 << 10),
+    ("Google Compute Engine", 256 << 10),
+];
+
+/// Files whose content is configuration of landfall's own.
+const OWN_CONFIGURATION: [&str; 2] = ["/etc/landfall/conf.d/", "/etc/landfall/landfall.yaml"];
+
+/// One file, checked.
+struct Checked {
+    file: String,
+    size: usize,
+    gzipped: usize,
+    report: Report,
+    sources: BTreeMap<String, String>,
+    redactor: Redactor,
+}
+
+/// Checks files.
+pub fn validate(args: &ValidateArgs) -> Answer {
+    let mut checked = Vec::new();
+    for name in &args.files {
+        checked.push(check(name, &input::read(name)?));
+    }
+    match args.format {
+        TextOrJson::Text => checked.iter().for_each(|one| out::print(&one.render())),
+        TextOrJson::Json => {
+            let files: Vec<serde_json::Value> = checked.iter().map(Checked::to_json).collect();
+            out::json(&json!({ "valid": checked.iter().all(Checked::is_valid), "files": files }))?;
+        }
+    }
+    Ok(if checked.iter().all(Checked::is_valid) { exit::OK } else { exit::DATA })
+}
+
+fn check(name: &str, bytes: &[u8]) -> Checked {
+    let file = if name == "-" { "stdin" } else { name };
+    let mut report = Report::new();
+    let mut sources = BTreeMap::new();
+    let mut redactor = Redactor::default();
+    let (document, scripts) = read(file, bytes, &mut report, &mut sources);
+    if let Some(document) = document {
+        check_own_configuration(&document, &mut report, &mut sources);
+        warn_of_section(&document, &mut report);
+        if let Some(config) = CloudConfig::read(&document, &mut report) {
+            redactor = Redactor::new(config.secrets.iter().map(|secret| secret.expose().clone()));
+            let mut steps = Steps::default();
+            modules::plan_all(&config, &assumed_facts(), &scripts, Way::FirstBoot, &mut steps);
+            report.extend(steps.finish().1);
+        }
+    }
+    // In the order of the file, what is written into other files last.
+    report.problems.sort_by_key(|problem| {
+        problem.origin.as_ref().map(|origin| (*origin.part != *file, origin.part.to_string(), origin.line, origin.column))
+    });
+    report.problems.dedup();
+    Checked { file: file.to_owned(), size: bytes.len(), gzipped: gzipped(bytes), report, sources, redactor }
+}
+
+/// Bytes to a document; `None` where there is nothing more to look at.
+fn read(file: &str, bytes: &[u8], report: &mut Report, sources: &mut BTreeMap<String, String>) -> (Option<Node>, Vec<UserScript>) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let parsed = yaml::parse_with_report(file, &text, report);
+    sources.insert(file.to_owned(), text);
+    match parsed {
+        Ok(node) => (Some(node), Vec::new()),
+        Err(error) => {
+            error.report(file, report);
+            (None, Vec::new())
+        }
+    }
+}
+
+/// The pasted way puts landfall's section into a file by `write_files`: that file is checked too.
+fn check_own_configuration(document: &Node, report: &mut Report, sources: &mut BTreeMap<String, String>) {
+    let entries = document.get("write_files").and_then(Node::as_seq).unwrap_or_default();
+    for entry in entries {
+        let (Some(path), Some(content)) = (entry.get("path").and_then(Node::as_str), entry.get("content").and_then(Node::as_str)) else {
+            continue;
+        };
+        let own = OWN_CONFIGURATION.iter().any(|own| path.starts_with(own)) && path.ends_with(".yaml");
+        if !own || entry.get("encoding").is_some_and(|encoding| !encoding.is_null()) {
+            continue;
+        }
+        sources.insert(path.to_owned(), content.to_owned());
+        match yaml::parse_with_report(path, content, report) {
+            Ok(node) => drop(CloudConfig::read_section(&node, report)),
+            Err(error) => error.report(path, report),
+        }
+    }
+}
+
+/// cloud-init 25.1 reports a top-level `landfall` key as a schema error and ends degraded.
+fn warn_of_section(document: &Node, report: &mut Report) {
+    let only = document.entries().len() == 1;
+    if let Some(entry) = document.entry("landfall").filter(|_| !only) {
+        report
+            .warning("top-level-landfall", "where cloud-init handles this file, it does not know this key and ends degraded")
+            .at(&entry.key.origin)
+            .help("write the section to /etc/landfall/conf.d/50-user.yaml by `write_files` instead; without cloud-init, leave it");
+    }
+}
+
+/// A plain Debian at its first boot.
+fn assumed_facts() -> Facts {
+    Facts {
+        distro: "debian".into(),
+        codename: "trixie".into(),
+        version_id: "13".into(),
+        arch: "amd64".into(),
+        hostname: "localhost".into(),
+        users: BTreeMap::from([(
+            "root".to_owned(),
+            crate::facts::Account { home: "/root".into(), shell: "/bin/bash".into(), ..Default::default() },
+        )]),
+        groups: ["root", "adm", "sudo", "users"].map(str::to_owned).into(),
+        sshd_includes_dropins: true,
+        sudoers_includes_dropins: true,
+        programs: PROGRAMS.iter().map(|name| (*name).to_owned()).collect(),
+        instance_id: "validate".into(),
+        datasource: "file".into(),
+        ..Facts::default()
+    }
+}
+
+fn gzipped(bytes: &[u8]) -> usize {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    // Writing to memory cannot fail.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().map_or(bytes.len(), |out| out.len())
+}
+
+impl Checked {
+    fn is_valid(&self) -> bool {
+        !self.report.has_errors()
+    }
+
+    fn render(&self) -> String {
+        let sources = |part: &str| self.sources.get(part).map(String::as_str);
+        let mut text = self.redactor.apply(&self.report.render(&sources, &|_: &Origin| false));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}: {}; {}", self.file, self.verdict(), self.size_line());
+        text
+    }
+
+    fn verdict(&self) -> String {
+        let count = |severity, one: &str| match self.report.count(severity) {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            number => Some(format!("{number} {one}s")),
+        };
+        let counts: Vec<String> = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
+            .iter()
+            .filter_map(|(severity, word)| count(*severity, word))
+            .collect();
+        match (self.is_valid(), counts.is_empty()) {
+            (true, true) => "valid".into(),
+            (true, false) => format!("valid, {}", counts.join(", ")),
+            _ => counts.join(", "),
+        }
+    }
+
+    /// The size, and who takes it only compressed or not at all.
+    fn size_line(&self) -> String {
+        let over = |size: usize| LIMITS.iter().filter(move |(_, limit)| size > *limit).map(|(name, _)| *name).collect::<Vec<_>>();
+        let (plain, packed) = (over(self.size), over(self.gzipped));
+        let mut line = format!("{} bytes ({} gzipped)", self.size, self.gzipped);
+        if !packed.is_empty() {
+            let _ = write!(line, ", too much for {}", packed.join(", "));
+        } else if !plain.is_empty() {
+            let _ = write!(line, ", gzip it for {}", plain.join(", "));
+        }
+        line
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let limits: Vec<serde_json::Value> = LIMITS
+            .iter()
+            .map(|(name, limit)| json!({"provider": name, "limit": limit, "fits": self.size <= *limit, "fits_gzipped": self.gzipped <= *limit}))
+            .collect();
+        json!({
+            "file": self.file,
+            "valid": self.is_valid(),
+            "problems": self.report.to_json(),
+            "size": {"bytes": self.size, "gzipped": self.gzipped, "limits": limits},
+        })
+    }
+}

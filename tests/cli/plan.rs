@@ -1,0 +1,102 @@
+//! `landfall plan`.
+
+use super::run::{landfall, landfall_reading, landfall_unprivileged};
+
+/// A root directory of a plain Debian, as far as planning looks at it.
+fn root() -> tempfile::TempDir {
+    let dir = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().expect("dir");
+    for (path, text) in [
+        ("etc/os-release", "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\n"),
+        ("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"),
+        ("etc/group", "root:x:0:\nsudo:x:27:\n"),
+        ("etc/shadow", "root:*:20000:0:99999:7:::\n"),
+        ("etc/hostname", "localhost\n"),
+    ] {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("parent")).expect("mkdir");
+        std::fs::write(path, text).expect("write");
+    }
+    dir
+}
+
+fn planned(format: &str, text: &str) -> super::Ran {
+    let dir = root();
+    landfall_reading(&["plan", "--root", &dir.path().to_string_lossy(), "--format", format, "-"], text.as_bytes())
+}
+
+const TEXT: &str =
+    "#cloud-config\nhostname: web\npackages: [nginx]\nwrite_files:\n- path: /etc/motd\n  content: hunter2\nruncmd:\n- echo hi\n";
+
+#[test]
+fn a_plan_shows_every_step_in_its_real_order() {
+    let ran = planned("text", TEXT).ended(0);
+    let at = |what: &str| ran.stdout.find(what).unwrap_or_else(|| panic!("{what} is missing in\n{}", ran.stdout));
+    assert!(at("stage local") < at("write /etc/motd (7 bytes, 0644, root:root)"));
+    assert!(at("write /etc/motd") < at("install nginx") && at("install nginx") < at("runcmd item 1 of 1: echo hi"));
+}
+
+#[test]
+fn a_plan_as_json_is_the_plan_with_its_secrets_masked() {
+    let text = format!("{TEXT}password: hunter2-hunter2\nchpasswd: {{expire: false}}\n");
+    let ran = planned("json", &text).ended(0);
+    assert!(!ran.stdout.contains("hunter2"), "{}", ran.stdout);
+    let json = ran.json();
+    assert_eq!(json["format"], 1);
+    let write = json["steps"].as_array().expect("steps").iter().find(|step| step["id"] == "write_files/etc/motd").expect("a step");
+    for (key, value) in [("op", "write_file"), ("path", "/etc/motd"), ("content", "***"), ("origin", "user-data:5:3")] {
+        assert_eq!(write[key], value);
+    }
+}
+
+#[test]
+fn a_secret_that_a_command_repeats_is_masked_in_the_plan() {
+    let text = "#cloud-config\npassword: Tr0ub4dor\nchpasswd: {expire: false}\nruncmd:\n- mysql -u root -pTr0ub4dor\n- curl https://bob:geheim@example.org/\n";
+    for format in ["text", "json"] {
+        let ran = planned(format, text).ended(0);
+        assert!(!ran.stdout.contains("Tr0ub4dor") && !ran.stdout.contains("geheim"), "{format}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_beside_the_plan_of_the_rest() {
+    let ran = planned("text", "#cloud-config\nhostname: web\nusers: 5\n").ended(65);
+    assert!(ran.stdout.contains("error: user-data:3:8: "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("web"), "{}", ran.stdout);
+}
+
+#[test]
+fn nothing_to_do_is_said() {
+    assert!(landfall_reading(&["plan", "-"], b"#cloud-config\n").ended(0).stdout.contains("nothing to do"));
+}
+
+#[test]
+fn planning_changes_nothing() {
+    let dir = root();
+    let before = tree(dir.path());
+    landfall_reading(&["plan", "--root", &dir.path().to_string_lossy(), "-"], TEXT.as_bytes()).ended(0);
+    assert_eq!(tree(dir.path()), before);
+}
+
+fn tree(path: &std::path::Path) -> Vec<(std::path::PathBuf, std::time::SystemTime)> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(path).expect("dir").flatten() {
+        out.push((entry.path(), entry.metadata().expect("metadata").modified().expect("time")));
+        if entry.path().is_dir() {
+            out.extend(tree(&entry.path()));
+        }
+    }
+    out.sort();
+    out
+}
+
+#[test]
+fn a_plan_needs_no_rights() {
+    let dir = root();
+    let file = dir.path().join("user-data");
+    std::fs::write(&file, TEXT).expect("write");
+    std::fs::set_permissions(dir.path().join("etc/shadow"), std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("chmod");
+    let (root, file) = (dir.path().to_string_lossy(), file.to_string_lossy());
+    let ran = landfall_unprivileged(&["plan", "--root", &root, &file]).ended(0);
+    assert_eq!(ran.stdout, landfall(&["plan", "--root", &root, &file]).stdout);
+    landfall_unprivileged(&["plan", &file]).ended(0);
+}

@@ -1,0 +1,116 @@
+//! `landfall validate`.
+
+use super::run::{landfall, landfall_reading, landfall_unprivileged};
+
+fn validated(text: &str) -> super::Ran {
+    landfall_reading(&["validate", "-"], text.as_bytes())
+}
+
+#[test]
+fn problems_are_located_and_come_with_a_fix() {
+    let text = "#cloud-config\nhostnam: web\nusers:\n- name: alice\n  uid: abc\n";
+    let ran = validated(text).ended(65);
+    let expected = "warning[unknown-key]: unknown key `hostnam`: it is ignored\n --> stdin:2:1\n  |\n2 | hostnam: web\n  | ^\n  = help: did you mean `hostname`?\n";
+    assert!(ran.stdout.starts_with(expected), "{}", ran.stdout);
+    assert!(ran.stdout.contains(" --> stdin:5:8\n  |\n5 |   uid: abc\n  |        ^\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nstdin: 1 error, 1 warning; "), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_right_is_valid_with_its_size() {
+    let ran = validated("#cloud-config\nhostname: web\nruncmd: [echo hi]\n").ended(0);
+    assert!(ran.stdout.starts_with("stdin: valid; 46 bytes ("), "{}", ran.stdout);
+    validated("#cloud-config\n").ended(0);
+}
+
+#[test]
+fn warnings_alone_leave_it_valid() {
+    let ran = validated("#cloud-config\nhostnam: web\n").ended(0);
+    assert!(ran.stdout.contains("stdin: valid, 1 warning; "), "{}", ran.stdout);
+}
+
+#[test]
+fn broken_yaml_is_shown_where_it_breaks() {
+    for (text, place) in [
+        ("#cloud-config\npackages: [a\nruncmd: []\n", "stdin:"),
+        ("#cloud-config\na:\n\t- b\n", "stdin:3:1"),
+        ("#cloud-config\na: @b\n", "stdin:2:4"),
+    ] {
+        let ran = validated(text).ended(65);
+        assert!(ran.stdout.contains("error[yaml]") && ran.stdout.contains(place), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let text = "#cloud-config\npassword: [hunter2]\nusers:\n- name: a\n  passwd: [hunter2]\n  uid: hunter2x\n\
+        write_files:\n- path: relative\n  content: hunter2\nchpasswd:\n  list: |\n    root:hunter2:x\n    nocolon hunter2\n";
+    for args in [vec!["validate", "-"], vec!["validate", "--format", "json", "-"]] {
+        let ran = landfall_reading(&args, text.as_bytes()).ended(65);
+        assert!(!ran.stdout.replace("hunter2x", "").contains("hunter2"), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn json_has_every_field_a_program_needs() {
+    let text = "#cloud-config\nhostnam: web\n";
+    let json = landfall_reading(&["validate", "--format", "json", "-"], text.as_bytes()).ended(0).json();
+    assert_eq!(json["valid"], true);
+    let file = &json["files"][0];
+    assert_eq!((&file["file"], &file["size"]["bytes"]), (&"stdin".into(), &text.len().into()));
+    let problem = &file["problems"][0];
+    for (key, value) in [("severity", "warning"), ("code", "unknown-key"), ("part", "stdin"), ("help", "did you mean `hostname`?")] {
+        assert_eq!(problem[key], value);
+    }
+    assert_eq!((&problem["line"], &problem["column"]), (&2.into(), &1.into()));
+}
+
+#[test]
+fn several_files_are_checked_and_one_bad_one_counts() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("write");
+        path.to_string_lossy().into_owned()
+    };
+    let (good, bad) = (path("good.yaml", "#cloud-config\nhostname: a\n"), path("bad.yaml", "#cloud-config\nusers: 5\n"));
+    let ran = landfall(&["validate", &good, &bad]).ended(65);
+    assert!(ran.stdout.contains(&format!("{good}: valid; ")) && ran.stdout.contains(&format!("{bad}: 1 error; ")), "{}", ran.stdout);
+    landfall(&["validate", &good]).ended(0);
+    assert!(landfall(&["validate", "/nonexistent"]).ended(64).stderr.contains("/nonexistent"));
+}
+
+#[test]
+fn a_section_that_the_file_writes_for_landfall_is_checked_too() {
+    let text = "#cloud-config\nwrite_files:\n- path: /etc/landfall/conf.d/50-user.yaml\n  permissions: '0600'\n  content: |\n    landfall:\n      phases:\n      - nam: base\n";
+    let ran = validated(text);
+    assert!(
+        ran.stdout.contains(" --> /etc/landfall/conf.d/50-user.yaml:3:5\n") && ran.stdout.contains("did you mean `name`?"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn the_section_at_the_top_level_is_warned_of() {
+    let ran = validated("#cloud-config\nhostname: a\nlandfall: {on_error: stop}\n").ended(0);
+    assert!(
+        ran.stdout.contains("warning[top-level-landfall]") && ran.stdout.contains("/etc/landfall/conf.d/50-user.yaml"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn what_no_provider_takes_is_said() {
+    let text = format!("#cloud-config\n# {}\n", "x".repeat(20 << 10));
+    assert!(validated(&text).ended(0).stdout.contains("gzip it for Amazon EC2\n"));
+}
+
+#[test]
+fn anybody_can_validate() {
+    let dir = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().expect("dir");
+    let path = dir.path().join("a.yaml");
+    std::fs::write(&path, "#cloud-config\nhostname: a\n").expect("write");
+    landfall_unprivileged(&["validate", &path.to_string_lossy()]).ended(0);
+}
