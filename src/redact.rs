@@ -61,15 +61,14 @@ const WORDS: [&str; 10] =
 pub fn patterns(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut mask_next = false;
-    for (at, piece) in split_keeping_blanks(text).into_iter().enumerate() {
+    for piece in split_keeping_blanks(text) {
         if piece.trim().is_empty() {
             out.push_str(piece);
             continue;
         }
-        let _ = at;
         if mask_next && !piece.starts_with('-') {
             out.push_str(MASK);
-            mask_next = closes_nothing(piece);
+            mask_next = false;
             continue;
         }
         mask_next = false;
@@ -80,10 +79,6 @@ pub fn patterns(text: &str) -> String {
         out.push_str(&mask_word(piece, &lower, &mut mask_next));
     }
     out
-}
-
-fn closes_nothing(_piece: &str) -> bool {
-    false
 }
 
 fn split_keeping_blanks(text: &str) -> Vec<&str> {
@@ -115,6 +110,10 @@ fn mask_word(piece: &str, lower: &str, mask_next: &mut bool) -> String {
         let after = found + word.len();
         let rest = &piece[after..];
         let separator = rest.find(['=', ':']).filter(|at| rest[..*at].chars().all(|c| c.is_ascii_alphanumeric() || "_-\"'".contains(c)));
+        let inside_a_name = piece[..found].ends_with(|c: char| c.is_ascii_alphabetic());
+        if separator.is_some_and(|at| inside_a_name && rest[at..].starts_with(':')) {
+            continue;
+        }
         if let Some(at) = separator {
             let value_at = after + at + 1;
             if value_at >= piece.len() || piece[value_at..].chars().all(|c| "\"'".contains(c)) {
@@ -146,6 +145,7 @@ mod tests {
             ("DB_PASSWORD=geheim run", "DB_PASSWORD=*** run"),
             ("passwd: geheim", "passwd: ***"),
             ("cat /etc/passwd", "cat /etc/passwd"),
+            ("chpasswd: command not found", "chpasswd: command not found"),
             ("set `lock_passwd: false`", "set `lock_passwd: false`"),
         ] {
             assert_eq!(redactor.apply(text), expected);

@@ -1,0 +1,264 @@
+//! Whole runs in a directory that stands for a host: which instance it is, what is run, what is left alone.
+//!
+//! No program is run and nothing is booted: what needs a real Debian is in the boot and power suites.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use landfall::engine::summary::{State, Summary};
+use landfall::error::Kind;
+use landfall::host::Host;
+use landfall::plan::Stage;
+use landfall::run::{self, Report, Request, Source, StatusFile};
+
+struct Machine {
+    dir: tempfile::TempDir,
+    host: Host,
+}
+
+impl Machine {
+    /// An empty host; `None` where ownership cannot be set.
+    fn new() -> Option<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            assert!(std::env::var_os("CI").is_none(), "needs root");
+            println!("skipped: needs root");
+            return None;
+        }
+        let dir = tempfile::tempdir().expect("dir");
+        let host = Host::rooted(dir.path());
+        let machine = Self { dir, host };
+        machine.write("etc/os-release", "ID=debian\nVERSION_CODENAME=trixie\nVERSION_ID=13\n");
+        machine.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+        machine.write("etc/group", "root:x:0:\n");
+        machine.write("etc/shadow", "root:*:20000:0:99999:7:::\n");
+        machine.write("root/.profile", "");
+        machine.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+        Some(machine)
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("parent")).expect("mkdir");
+        fs::write(path, text).expect("write");
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.path(path)).ok()
+    }
+
+    fn seed(&self, id: &str, user_data: &str) {
+        self.write("var/lib/cloud/seed/nocloud/meta-data", &format!("instance-id: {id}\n"));
+        self.write("var/lib/cloud/seed/nocloud/user-data", user_data);
+    }
+
+    /// A boot empties `/run`.
+    fn boot(&self) -> Report {
+        let _ = fs::remove_dir_all(self.path("run"));
+        for stage in [Stage::Local, Stage::Network] {
+            run::run(&self.host, &Request::Boot(stage)).expect("runs");
+        }
+        run::run(&self.host, &Request::Boot(Stage::Final)).expect("runs")
+    }
+
+    fn apply(&self, user_data: &str) -> Report {
+        let source = Source::File { name: "x.yaml".into(), bytes: user_data.into() };
+        run::run(&self.host, &Request::Apply(source)).expect("runs")
+    }
+}
+
+fn files(entries: &[(&str, &str)]) -> String {
+    let mut out = "#cloud-config\nusers: []\ndisable_root: false\nssh_deletekeys: false\nwrite_files:\n".to_owned();
+    for (path, content) in entries {
+        out.push_str(&format!("  - {{path: {path}, content: '{content}'}}\n"));
+    }
+    out
+}
+
+fn summary(report: Report) -> Summary {
+    let summary = report.summary.expect("there was something to run");
+    for step in summary.failures() {
+        println!("{}: {:?}", step.description, step.failure);
+    }
+    println!("{:?}", summary.told);
+    summary
+}
+
+fn journal_size(machine: &Machine, instance: &str) -> u64 {
+    fs::metadata(machine.path(&format!("var/lib/landfall/instances/{instance}/journal"))).map_or(0, |metadata| metadata.len())
+}
+
+#[test]
+fn a_first_boot_provisions_and_the_next_one_leaves_everything_alone() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    let first = summary(machine.boot());
+    assert_eq!((first.state, first.mode.as_str(), first.instance.as_str()), (State::Done, "standalone", "i-1"));
+    assert_eq!(machine.read("etc/one").as_deref(), Some("1"));
+    let mode = fs::metadata(machine.path("var/lib/landfall")).expect("state").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    machine.write("etc/one", "changed by the administrator");
+    let size = journal_size(&machine, "i-1");
+    assert_eq!(summary(machine.boot()).state, State::Done);
+    assert_eq!(machine.read("etc/one").as_deref(), Some("changed by the administrator"));
+    assert_eq!(journal_size(&machine, "i-1"), size, "nothing is recorded where nothing is done");
+}
+
+#[test]
+fn another_id_is_another_instance_and_changed_user_data_alone_is_not() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    machine.boot();
+    machine.seed("i-1", &files(&[("/etc/one", "2")]));
+    let same = summary(machine.boot());
+    assert_eq!(machine.read("etc/one").as_deref(), Some("1"));
+    assert!(same.told.iter().any(|told| told.message.contains("has changed since")), "{:?}", same.told);
+    assert_eq!(same.state, State::Done, "a notice is not a failure");
+    machine.seed("i-2", &files(&[("/etc/one", "3")]));
+    assert_eq!(summary(machine.boot()).instance, "i-2");
+    assert_eq!(machine.read("etc/one").as_deref(), Some("3"));
+}
+
+#[test]
+fn a_datasource_that_is_gone_is_an_outage_and_changes_nothing() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    machine.boot();
+    fs::remove_dir_all(machine.path("var/lib/cloud/seed")).expect("remove");
+    let out = summary(machine.boot());
+    assert_eq!((out.state, out.instance.as_str()), (State::Degraded, "i-1"));
+    machine.write("etc/machine-id", "ffffffffffffffffffffffffffffffff\n");
+    let report = machine.boot();
+    assert!(report.summary.is_none(), "perhaps a clone: nothing is touched");
+    assert!(matches!(run::read_status(&machine.host), Some(StatusFile::Nothing { state: State::Degraded, .. })));
+}
+
+#[test]
+fn without_a_datasource_nothing_is_done() {
+    let Some(machine) = Machine::new() else { return };
+    let report = machine.boot();
+    assert!(report.summary.is_none() && report.remark.contains("nothing to do"), "{}", report.remark);
+    assert!(!machine.path("var/lib/landfall").exists(), "an image that was booted without datasource stays fresh");
+}
+
+#[test]
+fn the_off_switch_switches_off() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    machine.write("etc/landfall/disabled", "");
+    machine.boot();
+    assert_eq!(machine.read("etc/one"), None);
+    assert!(matches!(run::read_status(&machine.host), Some(StatusFile::Nothing { state: State::Disabled, .. })));
+    fs::remove_file(machine.path("etc/landfall/disabled")).expect("remove");
+    assert_eq!(summary(machine.boot()).state, State::Done);
+}
+
+#[test]
+fn what_is_applied_by_hand_is_not_applied_again_by_a_boot() {
+    let Some(machine) = Machine::new() else { return };
+    let applied = summary(machine.apply(&files(&[("/etc/one", "1")])));
+    assert_eq!((applied.state, applied.mode.as_str()), (State::Done, "manual"));
+    fs::remove_file(machine.path("etc/one")).expect("remove");
+    assert_eq!(summary(machine.boot()).state, State::Done);
+    assert_eq!(machine.read("etc/one"), None);
+    machine.apply(&files(&[("/etc/one", "2")]));
+    assert_eq!(machine.read("etc/one").as_deref(), Some("2"));
+}
+
+#[test]
+fn an_id_that_appears_on_a_host_in_use_is_adopted() {
+    let Some(machine) = Machine::new() else { return };
+    machine.apply(&files(&[("/etc/one", "1")]));
+    machine.seed("i-1", &files(&[("/etc/one", "2")]));
+    machine.boot();
+    assert_eq!(machine.read("etc/one").as_deref(), Some("1"), "it is the same host: nothing is provisioned");
+    machine.seed("i-2", &files(&[("/etc/one", "3")]));
+    machine.boot();
+    assert_eq!(machine.read("etc/one").as_deref(), Some("3"), "a clone of it is another instance");
+}
+
+#[test]
+fn a_failed_file_fails_the_run_and_resume_tries_it_again() {
+    let Some(machine) = Machine::new() else { return };
+    machine.write("etc/block", "a file where a directory is needed");
+    machine.seed("i-1", &files(&[("/etc/block/one", "1"), ("/etc/two", "2")]));
+    let report = machine.boot();
+    assert_eq!(run::exit_code(&report), 1);
+    assert_eq!(summary(report).state, State::Failed);
+    assert_eq!(machine.read("etc/two").as_deref(), Some("2"), "what is independent is done");
+    fs::remove_file(machine.path("etc/block")).expect("remove");
+    let resumed = run::run(&machine.host, &Request::Resume).expect("runs");
+    assert_eq!(summary(resumed).state, State::Done);
+    assert_eq!(machine.read("etc/block/one").as_deref(), Some("1"));
+}
+
+#[test]
+fn one_step_is_run_again_and_an_unknown_one_is_named() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1"), ("/etc/two", "2")]));
+    machine.boot();
+    fs::remove_file(machine.path("etc/one")).expect("remove");
+    fs::remove_file(machine.path("etc/two")).expect("remove");
+    let again = run::run(&machine.host, &Request::Rerun("write_files/etc/one".into())).expect("runs");
+    assert_eq!(summary(again).state, State::Done);
+    assert_eq!((machine.read("etc/one").as_deref(), machine.read("etc/two")), (Some("1"), None));
+    let failure = run::run(&machine.host, &Request::Rerun("write_files/etc/oen".into())).expect_err("unknown");
+    assert_eq!(failure.kind, Kind::NotFound);
+    assert!(failure.hint.is_some_and(|hint| hint.contains("write_files/etc/one")));
+}
+
+#[test]
+fn a_plan_from_a_newer_landfall_is_refused_before_anything_changes() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    machine.boot();
+    machine.write("var/lib/landfall/instances/i-1/plan.json", "{\"format\": 99, \"steps\": \"whatever\"}");
+    let _ = fs::remove_dir_all(machine.path("run"));
+    let failure = run::run(&machine.host, &Request::Boot(Stage::Final)).expect_err("refused");
+    assert!(failure.kind == Kind::Config && failure.message.contains("format 99"), "{failure}");
+}
+
+#[test]
+fn plans_and_journals_of_every_released_format_are_read() {
+    let formats = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+    let mut seen = 0;
+    for entry in fs::read_dir(formats).expect("formats") {
+        let path = entry.expect("entry").path();
+        let name = path.file_name().expect("name").to_string_lossy().into_owned();
+        let bytes = fs::read(&path).expect("read");
+        if name.starts_with("plan-") {
+            let plan = landfall::plan::parse(&bytes).expect("a plan of a released format");
+            assert!(!plan.steps.is_empty());
+            let stored = landfall::plan::to_stored_json(&plan).expect("stored");
+            assert_eq!(landfall::plan::parse(&stored).expect("again"), plan);
+        } else {
+            let log = landfall::host::append_log::AppendLog::new(&path, true);
+            let journal = landfall::engine::journal::Journal::view(log).expect("journal");
+            assert_eq!(journal.damaged(), 0);
+            let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(journal.records().len(), lines, "every record of {name} is understood");
+        }
+        seen += 1;
+    }
+    assert!(seen >= 2, "fixtures are there");
+}
+
+#[test]
+fn a_newer_journal_is_refused() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    machine.boot();
+    let path = machine.path("var/lib/landfall/instances/i-1/journal");
+    let text = fs::read_to_string(&path).expect("journal");
+    let line = text.lines().next().expect("begin").replacen("\"format\":1", "\"format\":99", 1);
+    let json = &line[17..];
+    let sum = landfall::plan::digest::hex(&<sha2::Sha256 as sha2::Digest>::digest(json.as_bytes())[..8]);
+    fs::write(&path, format!("{sum} {json}\n")).expect("write");
+    let _ = fs::remove_dir_all(machine.path("run"));
+    let failure = run::run(&machine.host, &Request::Boot(Stage::Final)).expect_err("refused");
+    assert!(failure.message.contains("newer landfall"), "{failure}");
+}
