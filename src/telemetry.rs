@@ -4,7 +4,8 @@
 //! their place as the fields `landfall.run`, `landfall.phase`, `landfall.step` and `landfall.error`, which journald shows as
 //! `LANDFALL_RUN` and so on. Other fields are for stderr and the log file.
 //!
-//! The log file gets `info` and above and is opened at the first event, so a boot with nothing to say writes nothing.
+//! The log file gets `info` and above, but only once [`keep_log`] says that this process changes something that lasts, or
+//! something went wrong: a boot with nothing to do writes nothing to the disk. Until then its lines wait in memory.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -61,6 +62,7 @@ struct Shared {
     host: Host,
     lines: Lines,
     redactor: RwLock<Redactor>,
+    log: Option<Mutex<Log>>,
 }
 
 static SHARED: OnceLock<Shared> = OnceLock::new();
@@ -69,7 +71,8 @@ const SAID: &str = "landfall::said";
 
 /// Starts telemetry. The first call counts; journald that is not there is fine.
 pub fn start(setup: &Setup, host: &Host) {
-    let shared = Shared { host: host.clone(), lines: setup.lines, redactor: RwLock::default() };
+    let log = setup.records.then(|| Mutex::new(Log::Waiting(String::new())));
+    let shared = Shared { host: host.clone(), lines: setup.lines, redactor: RwLock::default(), log };
     if SHARED.set(shared).is_err() {
         return;
     }
@@ -78,7 +81,7 @@ pub fn start(setup: &Setup, host: &Host) {
     let sinks = Sinks {
         stderr: (!heard_by_journald).then(|| stderr_filter(setup.verbosity, std::env::var("RUST_LOG").ok().as_deref())),
         journald,
-        log: setup.records.then(|| Mutex::new(Log::Unopened)),
+        records: setup.records,
     };
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(sinks));
 }
@@ -87,6 +90,38 @@ pub fn start(setup: &Setup, host: &Host) {
 pub fn redact(redactor: Redactor) {
     if let Some(shared) = SHARED.get() {
         *shared.redactor.write().unwrap_or_else(PoisonError::into_inner) = redactor;
+    }
+}
+
+/// This process changes something that lasts: its log is written from here on, what has waited first.
+pub fn keep_log() {
+    if let Some(shared) = SHARED.get() {
+        shared.write_log("", true);
+    }
+}
+
+impl Shared {
+    /// Adds a line to the log file, or to what waits for it.
+    fn write_log(&self, line: &str, keep: bool) {
+        let Some(log) = &self.log else { return };
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = match &mut *log {
+            Log::Waiting(lines) if !keep => {
+                lines.push_str(line);
+                return;
+            }
+            Log::Waiting(lines) => {
+                let lines = std::mem::take(lines);
+                *log = self.host.open_log_file().map_or(Log::Unusable, Log::Open);
+                lines
+            }
+            _ => String::new(),
+        };
+        let lines = waited + line;
+        if let (Log::Open(file), false) = (&mut *log, lines.is_empty()) {
+            // A full disk must not stop the run; journald has the line.
+            let _ = file.append(&lines);
+        }
     }
 }
 
@@ -152,7 +187,8 @@ fn to_stderr(text: &str) {
 }
 
 enum Log {
-    Unopened,
+    /// Lines that may still turn out not to be worth a write.
+    Waiting(String),
     Open(LogFile),
     Unusable,
 }
@@ -161,29 +197,17 @@ enum Log {
 struct Sinks {
     stderr: Option<Targets>,
     journald: Option<tracing_journald::Layer>,
-    log: Option<Mutex<Log>>,
+    records: bool,
 }
 
 impl Sinks {
     fn recorded(&self, metadata: &Metadata<'_>) -> bool {
-        (self.log.is_some() || self.journald.is_some()) && *metadata.level() <= Level::INFO && metadata.target().starts_with("landfall")
+        self.records && *metadata.level() <= Level::INFO && metadata.target().starts_with("landfall")
     }
 
     fn on_stderr(&self, metadata: &Metadata<'_>) -> bool {
         let said = metadata.target() == SAID && SHARED.get().is_some_and(|shared| shared.lines == Lines::Stderr);
         !said && self.stderr.as_ref().is_some_and(|filter| filter.would_enable(metadata.target(), metadata.level()))
-    }
-
-    fn write_log(&self, line: &str) {
-        let (Some(log), Some(shared)) = (&self.log, SHARED.get()) else { return };
-        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*log, Log::Unopened) {
-            *log = shared.host.open_log_file().map_or(Log::Unusable, Log::Open);
-        }
-        if let Log::Open(file) = &mut *log {
-            // A full disk must not stop the run; journald has the line.
-            let _ = file.append(line);
-        }
     }
 }
 
@@ -207,7 +231,10 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Sinks {
             return;
         }
         let now = clock::rfc3339(Host::default().now());
-        self.write_log(&format!("{now} {:5} {}\n", metadata.level(), fields.line(true)));
+        if let Some(shared) = SHARED.get() {
+            let line = format!("{now} {:5} {}\n", metadata.level(), fields.line(true));
+            shared.write_log(&line, *metadata.level() == Level::ERROR);
+        }
         if let Some(journald) = &self.journald {
             fields.replay(metadata, |event| journald.on_event(event, context.clone()));
         }
@@ -267,6 +294,22 @@ mod tests {
         assert!(shown(0, None, Level::WARN) && !shown(0, None, Level::INFO));
         assert!(!shown(-1, None, Level::WARN) && shown(2, None, Level::DEBUG));
         assert!(shown(0, Some("landfall::engine=trace"), Level::TRACE) && !shown(2, Some("off"), Level::ERROR));
+    }
+
+    #[test]
+    fn the_log_is_written_once_there_is_something_to_keep() {
+        let dir = tempfile::tempdir().expect("dir");
+        std::fs::create_dir_all(dir.path().join("var/log")).expect("mkdir");
+        std::fs::write(dir.path().join("var/log/landfall.log"), "").expect("log");
+        let log = Some(Mutex::new(Log::Waiting(String::new())));
+        let shared = Shared { host: Host::rooted(dir.path()), lines: Lines::Nowhere, redactor: RwLock::default(), log };
+        let text = || std::fs::read_to_string(dir.path().join("var/log/landfall.log")).expect("read");
+        shared.write_log("one\n", false);
+        assert_eq!(text(), "");
+        shared.write_log("", true);
+        assert_eq!(text(), "one\n");
+        shared.write_log("two\n", false);
+        assert_eq!(text(), "one\ntwo\n");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is known of this host's run: from the journals for root, from the status file for everybody else.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::engine::summary::{State, StepSummary, Summary, Told};
@@ -111,20 +113,39 @@ fn nothing(state: State, run: String, stage: Option<Stage>, told: Vec<Told>) -> 
     }
 }
 
+/// landfall's units, in the order of the boot.
+const UNITS: [&str; 3] = ["landfall-local.service", "landfall-network.service", "landfall.service"];
+
 /// Whether one of landfall's units runs or is still to run in this boot.
 pub fn units_to_come(host: &Host) -> bool {
-    if !host.runs_systemd() {
-        return false;
+    let show = |arguments: &[&str]| {
+        let argv = ["systemctl", "show"].iter().chain(arguments).map(|word| (*word).to_owned());
+        let ended = host.run(&Spec::new(argv).deadline(Duration::from_secs(30))).ok()?;
+        ended.success().then_some(ended.stdout)
+    };
+    // systemd cannot be asked before it listens here, very early in the boot.
+    if !host.exists("/run/systemd/private") {
+        return host.is_live() && host.process(1).is_some_and(|init| init.command.contains("systemd"));
     }
-    let mut spec = Spec::new(["systemctl", "show", "--property=ActiveState,Job", "--"]);
-    spec.argv.extend(["landfall-local.service", "landfall-network.service", "landfall.service"].map(str::to_owned));
-    let spec = spec.deadline(std::time::Duration::from_secs(30));
-    host.run(&spec).is_ok_and(|ended| ended.success() && ended.stdout.lines().any(is_to_come))
+    let properties = ["--property=ActiveState,Job,UnitFileState", "--"];
+    let Some(units) = show(&[&properties[..], &UNITS[..]].concat()) else { return false };
+    if units.lines().any(is_queued) {
+        return true;
+    }
+    // Before systemd has queued the boot's jobs, being enabled is the only sign.
+    let enabled = units.split("\n\n").any(is_waiting_for_the_boot);
+    enabled && show(&["--property=SystemState"]).is_some_and(|state| state.trim() == "SystemState=initializing")
 }
 
 /// A line of `systemctl show`: a job is queued, or the unit is starting.
-fn is_to_come(line: &str) -> bool {
+fn is_queued(line: &str) -> bool {
     matches!(line.split_once('='), Some(("Job", number)) if !matches!(number, "" | "0")) || line == "ActiveState=activating"
+}
+
+/// A unit's lines of `systemctl show`: enabled, and not yet started.
+fn is_waiting_for_the_boot(unit: &str) -> bool {
+    let has = |wanted: &str| unit.lines().any(|line| line == wanted);
+    has("ActiveState=inactive") && has("UnitFileState=enabled")
 }
 
 /// A run for tests: one step done, one failed, one not run.
@@ -186,8 +207,11 @@ mod tests {
             ("ActiveState=inactive", false),
             ("", false),
         ] {
-            assert_eq!(is_to_come(line), expected, "{line}");
+            assert_eq!(is_queued(line), expected, "{line}");
         }
+        assert!(is_waiting_for_the_boot("ActiveState=inactive\nUnitFileState=enabled"));
+        assert!(!is_waiting_for_the_boot("ActiveState=active\nUnitFileState=enabled"));
+        assert!(!is_waiting_for_the_boot("ActiveState=inactive\nUnitFileState=disabled"));
     }
 
     #[test]

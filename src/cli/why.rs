@@ -12,6 +12,7 @@ use crate::engine::summary::{State, StepResult, StepSummary, Told};
 use crate::error::exit;
 use crate::host::process::last_lines;
 use crate::host::Host;
+use crate::plan::Weight;
 
 use super::recorded::{self, Recorded};
 use super::status::{current, result_word, weight_word};
@@ -85,6 +86,9 @@ fn explain(recorded: &Recorded, host: &Host) -> Why {
         State::Degraded => summary.steps.iter().filter(|step| step.result == StepResult::Failed || !step.warnings.is_empty()).collect(),
         State::Done | State::Disabled | State::NotStarted => Vec::new(),
     };
+    // What makes the run failed, before what only degrades it.
+    let (mut steps, lesser): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| step.weight != Some(Weight::Degraded));
+    steps.extend(lesser);
     let concerns: Vec<Concern> = steps.iter().take(MOST_STEPS).map(|step| concern(step, recorded, host)).collect();
     let told = summary.told.iter().filter(|told| told.weight.is_some() || summary.steps.is_empty()).cloned().collect();
     Why {

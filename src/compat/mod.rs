@@ -21,7 +21,7 @@ use crate::datasource::{self, Found};
 use crate::engine::summary::{State, StepResult, Summary};
 use crate::facts::Facts;
 use crate::host::Host;
-use crate::modules::MODULES;
+use crate::modules::{CLOSING, MODULES};
 use crate::plan::{Frequency, Stage};
 use crate::{clock, identity};
 
@@ -207,7 +207,7 @@ pub fn stage_ended(host: &Host, state: &str, stage: Stage, summary: &Summary) ->
 /// cloud-init's marks of the modules that have run: scripts of users look at them.
 fn write_semaphores(host: &Host, subject: &Subject, summary: &Summary) -> io::Result<()> {
     let content = format!("{}: {}\n", std::process::id(), host.now());
-    for module in MODULES {
+    for module in MODULES.iter().chain(CLOSING) {
         let mut steps = summary.steps.iter().filter(|step| step.phase == module.name).peekable();
         if steps.peek().is_none() || steps.any(|step| step.result == StepResult::Pending) {
             continue;

@@ -108,6 +108,9 @@ impl Progress for Reporter<'_> {
     }
 
     fn changed(&self, ledger: &Ledger) {
+        if ledger.wrote() {
+            telemetry::keep_log();
+        }
         // The state is shown from the journals again at the next change; a full /run must not stop the run.
         let _ = view::publish(self.host, &self.summary(ledger, true, false));
     }
