@@ -16,12 +16,7 @@ use super::tags::Tag;
 use super::{YamlError, MAX_DEPTH};
 
 /// Builds the document from its events.
-pub(super) fn compose(
-    part: &str,
-    source: &Source,
-    events: &[(Event<'_>, Span)],
-    report: &mut Report,
-) -> Result<Node, YamlError> {
+pub(super) fn compose(part: &str, source: &Source, events: &[(Event<'_>, Span)], report: &mut Report) -> Result<Node, YamlError> {
     let part: Arc<str> = Arc::from(part);
     let mut composer = Composer {
         part: part.clone(),
@@ -36,16 +31,7 @@ pub(super) fn compose(
     for (event, span) in events {
         composer.event(event, span)?;
     }
-    Ok(composer.root.unwrap_or_else(|| {
-        Node::new(
-            Value::Null,
-            Origin {
-                part,
-                line: 1,
-                column: 1,
-            },
-        )
-    }))
+    Ok(composer.root.unwrap_or_else(|| Node::new(Value::Null, Origin { part, line: 1, column: 1 })))
 }
 
 /// A finished node. `<<` and `=` mean something only as keys, so they are carried until it is known what they are.
@@ -106,14 +92,12 @@ impl Composer<'_> {
         let origin = self.origin(span);
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
-                Err(error(&origin, "a second document starts here")
-                    .with_help("only one document is read; remove the `---`"))
+                Err(error(&origin, "a second document starts here").with_help("only one document is read; remove the `---`"))
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let has_properties = *anchor > 0 || tag.is_some();
                 let text = without_added_break(self.source, text, *style, span, has_properties);
-                let item =
-                    self.scalar(&self.source.original(text), *style, tag.as_deref(), origin)?;
+                let item = self.scalar(&self.source.original(text), *style, tag.as_deref(), origin)?;
                 self.finish(item, *anchor)
             }
             Event::SequenceStart(anchor, tag) => self.start(false, *anchor, tag.as_deref(), origin),
@@ -126,23 +110,12 @@ impl Composer<'_> {
 
     fn origin(&self, span: &Span) -> Origin {
         let (line, column) = self.source.place_of(&span.start);
-        Origin {
-            part: self.part.clone(),
-            line,
-            column,
-        }
+        Origin { part: self.part.clone(), line, column }
     }
 
-    fn scalar(
-        &mut self,
-        text: &str,
-        style: ScalarStyle,
-        tag: Option<&WrittenTag>,
-        origin: Origin,
-    ) -> Result<Item, YamlError> {
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&WrittenTag>, origin: Origin) -> Result<Item, YamlError> {
         // `!` makes PyYAML resolve even a quoted scalar.
-        let plain = (style == ScalarStyle::Plain && tag.is_none())
-            || tag.is_some_and(|tag| tag.handle.is_empty() && tag.suffix == "!");
+        let plain = (style == ScalarStyle::Plain && tag.is_none()) || tag.is_some_and(|tag| tag.handle.is_empty() && tag.suffix == "!");
         let mut special = None;
         let value = if plain {
             match resolve::plain(text) {
@@ -155,48 +128,24 @@ impl Composer<'_> {
                     special = Some(Special::Default);
                     Value::Str(text.to_string())
                 }
-                Err(reason) => {
-                    return Err(error(&origin, reason)
-                        .with_help(format!("put it in quotes to keep it as text: '{text}'")))
-                }
+                Err(reason) => return Err(error(&origin, reason).with_help(format!("put it in quotes to keep it as text: '{text}'"))),
             }
         } else {
             let tag = known(tag, &origin)?;
             tag.scalar(text).map_err(|reason| error(&origin, reason))?
         };
-        let weight = Weight {
-            nodes: 1,
-            bytes: text.len(),
-            depth: 0,
-        };
+        let weight = Weight { nodes: 1, bytes: text.len(), depth: 0 };
         let mut node = Node::new(value, origin);
-        if plain
-            && !matches!(node.value, Value::Str(_))
-            && node.python_str() != text
-            && !text.is_empty()
-        {
+        if plain && !matches!(node.value, Value::Str(_)) && node.python_str() != text && !text.is_empty() {
             node.raw = Some(text.into());
             self.warn_of_base_60(&node);
         }
-        Ok(Item {
-            node,
-            special,
-            weight,
-        })
+        Ok(Item { node, special, weight })
     }
 
-    fn start(
-        &mut self,
-        is_map: bool,
-        anchor: usize,
-        tag: Option<&WrittenTag>,
-        origin: Origin,
-    ) -> Result<(), YamlError> {
+    fn start(&mut self, is_map: bool, anchor: usize, tag: Option<&WrittenTag>, origin: Origin) -> Result<(), YamlError> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(error(
-                &origin,
-                format!("nested deeper than {MAX_DEPTH} levels"),
-            ));
+            return Err(error(&origin, format!("nested deeper than {MAX_DEPTH} levels")));
         }
         let tag = known(tag, &origin)?;
         let fits = match tag {
@@ -206,21 +155,12 @@ impl Composer<'_> {
             _ => false,
         };
         if !fits {
-            return Err(error(
-                &origin,
-                format!("the value does not fit its tag `{}`", tag.name()),
-            ));
+            return Err(error(&origin, format!("the value does not fit its tag `{}`", tag.name())));
         }
         if anchor > 0 {
             self.started.push(anchor);
         }
-        self.open.push(Collection {
-            is_map,
-            items: Vec::new(),
-            tag,
-            anchor,
-            origin,
-        });
+        self.open.push(Collection { is_map, items: Vec::new(), tag, anchor, origin });
         Ok(())
     }
 
@@ -229,14 +169,8 @@ impl Composer<'_> {
             return Ok(());
         };
         let anchor = collection.anchor;
-        let mut weight = Weight {
-            nodes: 1,
-            ..Weight::default()
-        };
-        collection
-            .items
-            .iter()
-            .for_each(|item| weight.add(item.weight));
+        let mut weight = Weight { nodes: 1, ..Weight::default() };
+        collection.items.iter().for_each(|item| weight.add(item.weight));
         weight.depth += 1;
         let origin = collection.origin.clone();
         let value = match (collection.is_map, collection.tag) {
@@ -248,34 +182,18 @@ impl Composer<'_> {
                 }
             }
             (false, Tag::Omap | Tag::Pairs) => Value::Seq(pairs(collection.items)?),
-            (false, _) => Value::Seq(
-                collection
-                    .items
-                    .into_iter()
-                    .map(ordinary)
-                    .collect::<Result<_, _>>()?,
-            ),
+            (false, _) => Value::Seq(collection.items.into_iter().map(ordinary).collect::<Result<_, _>>()?),
         };
         if anchor > 0 {
             self.started.retain(|started| *started != anchor);
         }
-        self.finish(
-            Item {
-                node: Node::new(value, origin),
-                special: None,
-                weight,
-            },
-            anchor,
-        )
+        self.finish(Item { node: Node::new(value, origin), special: None, weight }, anchor)
     }
 
     fn alias(&mut self, anchor: usize, origin: Origin) -> Result<(), YamlError> {
         if self.started.contains(&anchor) {
-            return Err(error(
-                &origin,
-                "this alias stands inside the value it names, which would never end",
-            )
-            .with_help("write the value out instead"));
+            return Err(error(&origin, "this alias stands inside the value it names, which would never end")
+                .with_help("write the value out instead"));
         }
         let Some(item) = self.anchors.get(&anchor) else {
             return Err(error(&origin, "this alias has no anchor before it"));
@@ -284,19 +202,13 @@ impl Composer<'_> {
         item.node.origin = origin;
         self.copied.add(item.weight);
         let text = self.source.text().len();
-        let too_many = self.copied.nodes > (100 * text).clamp(10_000, 1_000_000)
-            || self.copied.bytes > (100 * text).clamp(1 << 20, 64 << 20);
+        let too_many =
+            self.copied.nodes > (100 * text).clamp(10_000, 1_000_000) || self.copied.bytes > (100 * text).clamp(1 << 20, 64 << 20);
         if too_many {
-            return Err(error(
-                &item.node.origin,
-                "aliases swell the document beyond a hundred times its size",
-            ));
+            return Err(error(&item.node.origin, "aliases swell the document beyond a hundred times its size"));
         }
         if self.open.len() + item.weight.depth > MAX_DEPTH {
-            return Err(error(
-                &item.node.origin,
-                format!("nested deeper than {MAX_DEPTH} levels"),
-            ));
+            return Err(error(&item.node.origin, format!("nested deeper than {MAX_DEPTH} levels")));
         }
         self.finish(item, 0)
     }
@@ -323,18 +235,12 @@ impl Composer<'_> {
             let value = ordinary(value)?;
             match key.special {
                 Some(Special::Merge) => merged.extend(merge_sources(value)?),
-                _ => own.push(Entry {
-                    key: key.node,
-                    value,
-                }),
+                _ => own.push(Entry { key: key.node, value }),
             }
         }
         let mut entries: Vec<Entry> = Vec::with_capacity(merged.len() + own.len());
         let mut index: HashMap<KeyId, (usize, bool)> = HashMap::new();
-        let all = merged
-            .into_iter()
-            .map(|entry| (entry, false))
-            .chain(own.into_iter().map(|entry| (entry, true)));
+        let all = merged.into_iter().map(|entry| (entry, false)).chain(own.into_iter().map(|entry| (entry, true)));
         for (entry, is_own) in all {
             let id = key_id(&entry.key)?;
             match index.get_mut(&id) {
@@ -360,28 +266,16 @@ impl Composer<'_> {
         let Some(raw) = node.raw.as_deref().filter(|raw| raw.contains(':')) else {
             return;
         };
-        if matches!(
-            node.value,
-            Value::Int(_) | Value::BigInt(_) | Value::Float(_)
-        ) {
+        if matches!(node.value, Value::Int(_) | Value::BigInt(_) | Value::Float(_)) {
             let message = format!("`{raw}` is the number {} in base 60", node.python_str());
-            self.report
-                .warning("base-60", message)
-                .at(&node.origin)
-                .help(format!("put it in quotes to keep it as text: '{raw}'"));
+            self.report.warning("base-60", message).at(&node.origin).help(format!("put it in quotes to keep it as text: '{raw}'"));
         }
     }
 }
 
 /// Without a final line break in the text, a block scalar at its end has none in PyYAML; saphyr adds one if the last line
 /// reaches the scalar's indentation, and to a `|+` that has nothing but blanks below it.
-fn without_added_break<'a>(
-    source: &Source,
-    text: &'a str,
-    style: ScalarStyle,
-    span: &Span,
-    has_properties: bool,
-) -> &'a str {
+fn without_added_break<'a>(source: &Source, text: &'a str, style: ScalarStyle, span: &Span, has_properties: bool) -> &'a str {
     let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
     if !block || source.text().ends_with('\n') || source.offset(&span.end) < source.text().len() {
         return text;
@@ -389,17 +283,12 @@ fn without_added_break<'a>(
     let last = source.line_of(source.text().len());
     // With an anchor or tag the span starts there, without it starts with the content.
     let start = source.offset(&span.start);
-    let header = source.line_of(if has_properties {
-        source.behind_properties(start)
-    } else {
-        start
-    });
+    let header = source.line_of(if has_properties { source.behind_properties(start) } else { start });
     let added = if text.trim_end_matches('\n').is_empty() {
         text == "\n" && header + 1 == last
     } else {
         let is_filled = |line: &usize| !source.line(*line).trim().is_empty();
-        let indentation =
-            |line: usize| source.line(line).len() - source.line(line).trim_start_matches(' ').len();
+        let indentation = |line: usize| source.line(line).len() - source.line(line).trim_start_matches(' ').len();
         let content_column = match has_properties {
             true => indentation((header + 1..last).find(is_filled).unwrap_or(last)),
             false => span.start.col(),
@@ -410,15 +299,8 @@ fn without_added_break<'a>(
 }
 
 fn warn_of_duplicate(report: &mut Report, earlier: &Origin, later: &Node) {
-    let message = format!(
-        "`{}` is given twice; the one in line {} is ignored",
-        later.source_text(),
-        earlier.line
-    );
-    report
-        .warning("duplicate-key", message)
-        .at(&later.origin)
-        .help("remove one of the two, or join them");
+    let message = format!("`{}` is given twice; the one in line {} is ignored", later.source_text(), earlier.line);
+    report.warning("duplicate-key", message).at(&later.origin).help("remove one of the two, or join them");
 }
 
 fn error(origin: &Origin, message: impl Into<String>) -> YamlError {
@@ -427,8 +309,7 @@ fn error(origin: &Origin, message: impl Into<String>) -> YamlError {
 
 fn known(tag: Option<&WrittenTag>, origin: &Origin) -> Result<Tag, YamlError> {
     Tag::of(tag).map_err(|name| {
-        error(origin, format!("the tag `{name}` is unknown"))
-            .with_help("if the value should start with `!`, put it in quotes")
+        error(origin, format!("the tag `{name}` is unknown")).with_help("if the value should start with `!`, put it in quotes")
     })
 }
 
@@ -438,11 +319,8 @@ fn ordinary(item: Item) -> Result<Node, YamlError> {
         None => Ok(item.node),
         Some(_) => {
             let text = item.node.python_str();
-            Err(error(
-                &item.node.origin,
-                format!("`{text}` has a special meaning in YAML 1.1 and is no value"),
-            )
-            .with_help(format!("put it in quotes: '{text}'")))
+            Err(error(&item.node.origin, format!("`{text}` has a special meaning in YAML 1.1 and is no value"))
+                .with_help(format!("put it in quotes: '{text}'")))
         }
     }
 }
@@ -452,8 +330,7 @@ fn ordinary(item: Item) -> Result<Node, YamlError> {
 fn merge_sources(value: Node) -> Result<Vec<Entry>, YamlError> {
     match value.value {
         Value::Seq(items) => {
-            let sources: Result<Vec<_>, _> =
-                items.into_iter().rev().map(mapping_to_merge).collect();
+            let sources: Result<Vec<_>, _> = items.into_iter().rev().map(mapping_to_merge).collect();
             Ok(sources?.into_iter().flatten().collect())
         }
         _ => mapping_to_merge(value),
@@ -463,17 +340,8 @@ fn merge_sources(value: Node) -> Result<Vec<Entry>, YamlError> {
 fn mapping_to_merge(node: Node) -> Result<Vec<Entry>, YamlError> {
     match node.value {
         Value::Map(entries) => Ok(entries),
-        Value::Set(keys) => Ok(keys
-            .into_iter()
-            .map(|key| Entry {
-                value: Node::new(Value::Null, key.origin.clone()),
-                key,
-            })
-            .collect()),
-        _ => Err(error(
-            &node.origin,
-            format!("`<<` merges mappings, but this is {}", node.kind()),
-        )),
+        Value::Set(keys) => Ok(keys.into_iter().map(|key| Entry { value: Node::new(Value::Null, key.origin.clone()), key }).collect()),
+        _ => Err(error(&node.origin, format!("`<<` merges mappings, but this is {}", node.kind()))),
     }
 }
 
@@ -484,16 +352,10 @@ fn pairs(items: Vec<Item>) -> Result<Vec<Node>, YamlError> {
         let origin = node.origin;
         match node.value {
             Value::Map(entries) if entries.len() == 1 => {
-                let both = entries
-                    .into_iter()
-                    .flat_map(|entry| [entry.key, entry.value])
-                    .collect();
+                let both = entries.into_iter().flat_map(|entry| [entry.key, entry.value]).collect();
                 Ok(Node::new(Value::Seq(both), origin))
             }
-            _ => Err(error(
-                &origin,
-                "`!!omap` and `!!pairs` are lists of mappings with one entry each",
-            )),
+            _ => Err(error(&origin, "`!!omap` and `!!pairs` are lists of mappings with one entry each")),
         }
     };
     items.into_iter().map(pair).collect()
@@ -517,18 +379,14 @@ fn key_id(key: &Node) -> Result<KeyId, YamlError> {
         Value::Bool(value) => KeyId::Int(i128::from(*value)),
         Value::Int(value) => KeyId::Int(*value),
         Value::BigInt(digits) => KeyId::BigInt(digits.clone()),
-        Value::Float(value) if value.fract() == 0.0 && value.abs() < 1e37 => {
-            KeyId::Int(*value as i128)
-        }
+        Value::Float(value) if value.fract() == 0.0 && value.abs() < 1e37 => KeyId::Int(*value as i128),
         Value::Float(value) => KeyId::Float(value.to_bits()),
         Value::Str(text) => KeyId::Str(text.clone()),
         Value::Bytes(bytes) => KeyId::Bytes(bytes.clone()),
         Value::Timestamp(text) => KeyId::Timestamp(text.clone()),
         Value::Seq(_) | Value::Map(_) | Value::Set(_) => {
-            return Err(
-                error(&key.origin, format!("a key cannot be {}", key.kind()))
-                    .with_help("if this is text such as `{{ name }}` or `[x]`, put it in quotes"),
-            );
+            return Err(error(&key.origin, format!("a key cannot be {}", key.kind()))
+                .with_help("if this is text such as `{{ name }}` or `[x]`, put it in quotes"));
         }
     })
 }

@@ -10,11 +10,7 @@ use super::YamlError;
 
 /// The offset of the quote or bracket that was open when the parser stopped: the outermost bracket, or the quote. `events`
 /// are those before the error.
-pub(super) fn open_construct(
-    source: &Source,
-    events: &[(Event<'_>, Span)],
-    error: &ScanError,
-) -> Option<usize> {
+pub(super) fn open_construct(source: &Source, events: &[(Event<'_>, Span)], error: &ScanError) -> Option<usize> {
     let mut open = Vec::new();
     let mut behind = 0;
     for (event, span) in events {
@@ -49,11 +45,7 @@ fn first_opener(text: &str, from: usize, to: usize) -> Option<usize> {
             '#' if blank_before => rest.find('\n').unwrap_or(rest.len()),
             '&' | '!' | '*' => rest.find([' ', '\n']).unwrap_or(rest.len()),
             c if c.is_whitespace() || "-?:,]}".contains(c) => 1,
-            c => rest
-                .find(": ")
-                .or(rest.find('\n'))
-                .unwrap_or(rest.len())
-                .max(c.len_utf8()),
+            c => rest.find(": ").or(rest.find('\n')).unwrap_or(rest.len()).max(c.len_utf8()),
         };
     }
     None
@@ -75,19 +67,14 @@ pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<us
             .with_help("YAML is indented with spaces only; replace the tab with spaces");
     }
     let text = source.text();
-    let tab = if text[at..].starts_with('\t') {
-        Some(at)
-    } else {
-        text[..at].ends_with('\t').then(|| at - 1)
-    };
+    let tab = if text[at..].starts_with('\t') { Some(at) } else { text[..at].ends_with('\t').then(|| at - 1) };
     if let Some(tab) = tab {
         return YamlError::at(source.place(tab), "a tab separates values")
             .with_help("replace the tab with a space, or put the value in quotes");
     }
     let found = source.text()[at..].chars().next().unwrap_or('\n');
     if "@`%".contains(found) {
-        return error_here(&format!("a value cannot start with `{found}`"))
-            .with_help("put the value in quotes");
+        return error_here(&format!("a value cannot start with `{found}`")).with_help("put the value in quotes");
     }
     if found == '*' {
         return error_here("this alias has no anchor before it")
@@ -102,9 +89,7 @@ pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<us
 
 /// Bytes between the start of its line and an offset.
 fn in_line(source: &Source, at: usize) -> usize {
-    at - source.text()[..at]
-        .rfind('\n')
-        .map_or(0, |break_at| break_at + 1)
+    at - source.text()[..at].rfind('\n').map_or(0, |break_at| break_at + 1)
 }
 
 fn never_closed(source: &Source, opener: usize) -> YamlError {
@@ -114,37 +99,26 @@ fn never_closed(source: &Source, opener: usize) -> YamlError {
         "{" => ("mapping in braces", "}"),
         quote => ("quoted string", quote),
     };
-    YamlError::at(
-        source.place(opener),
-        format!("the {what} that starts here never ends"),
-    )
-    .with_help(format!("add the missing `{closing}`"))
+    YamlError::at(source.place(opener), format!("the {what} that starts here never ends")).with_help(format!("add the missing `{closing}`"))
 }
 
 /// The key before the first `: ` of a line, if the parser stopped at a later one.
 fn key_of_second_colon(line: &str, stopped: usize) -> Option<&str> {
     let first = line.find(": ")?;
     let key = line[..first].trim_start_matches([' ', '-']);
-    let stopped_at_colon = line
-        .get(stopped..)
-        .is_some_and(|rest| rest.starts_with(':'));
+    let stopped_at_colon = line.get(stopped..).is_some_and(|rest| rest.starts_with(':'));
     (stopped_at_colon && stopped > first && !key.is_empty()).then_some(key)
 }
 
 fn hint(source: &Source, line: usize) -> &'static str {
     let indentation = |text: &str| text.len() - text.trim_start_matches(' ').len();
     let here = source.line(line);
-    let above = (0..line)
-        .rev()
-        .map(|number| source.line(number))
-        .find(|text| !text.trim().is_empty());
+    let above = (0..line).rev().map(|number| source.line(number)).find(|text| !text.trim().is_empty());
     match above {
         Some(above) if indentation(above) != indentation(here) => {
             "check the indentation of this line and the one above: entries of one list or mapping start in the same column"
         }
-        Some(above) if !above.contains(':') && !above.trim_start().starts_with('-') => {
-            "is a `:` missing on the line above?"
-        }
+        Some(above) if !above.contains(':') && !above.trim_start().starts_with('-') => "is a `:` missing on the line above?",
         _ => "",
     }
 }

@@ -7,7 +7,7 @@
 //! PyYAML reads these too, here they are errors with a place: a list or mapping that contains itself; the line separators
 //! U+0085, U+2028 and U+2029 and a byte order mark inside the text; in brackets, a `?` glued to a value (`[?a]`) and a `:`
 //! glued to a bracket (`[a:[b]]`); an alias as a key whose `:` follows at once (`*a: b`); `|` or `>` on a line of its own that is
-//! not indented further than its key; a `?` that ends the text.
+//! not indented further than its key; a `?` that ends the text; `!!int` or `!!float` on what is no number in YAML (`!!int ' - 2'`).
 //!
 //! Reading is bounded: [`MAX_BYTES`] of text, [`MAX_DEPTH`] levels, and a document that aliases swell beyond a hundred times its
 //! text is refused.
@@ -52,12 +52,7 @@ pub struct YamlError {
 
 impl YamlError {
     fn at((line, column): (u32, u32), message: impl Into<String>) -> YamlError {
-        YamlError {
-            message: message.into(),
-            line,
-            column,
-            help: None,
-        }
+        YamlError { message: message.into(), line, column, help: None }
     }
 
     fn with_help(mut self, help: impl Into<String>) -> YamlError {
@@ -72,9 +67,7 @@ impl YamlError {
 
     /// Adds the error to a report, as an error of code `yaml`.
     pub fn report(&self, part: &str, report: &mut Report) {
-        let problem = report
-            .error("yaml", self.message.as_str())
-            .at(&self.origin(part));
+        let problem = report.error("yaml", self.message.as_str()).at(&self.origin(part));
         problem.help.clone_from(&self.help);
     }
 }
@@ -93,10 +86,7 @@ pub fn parse(part: &str, text: &str) -> Result<Node, YamlError> {
 /// As [`parse`]; the error itself is not put into the report, see [`YamlError::report`].
 pub fn parse_with_report(part: &str, text: &str, report: &mut Report) -> Result<Node, YamlError> {
     if text.len() > MAX_BYTES {
-        return Err(YamlError::at(
-            (1, 1),
-            format!("the document is longer than {} MiB", MAX_BYTES >> 20),
-        ));
+        return Err(YamlError::at((1, 1), format!("the document is longer than {} MiB", MAX_BYTES >> 20)));
     }
     let mut source = Source::new(text);
     refuse_unprintable(&source)?;
@@ -146,9 +136,7 @@ fn refuse_unprintable(source: &Source) -> Result<(), YamlError> {
         Some((at, c)) => {
             let code = u32::from(c);
             let message = format!("the character U+{code:04X} is not allowed here");
-            let help = format!(
-                "remove it; in a string in double quotes it can be written as `\\u{code:04x}`"
-            );
+            let help = format!("remove it; in a string in double quotes it can be written as `\\u{code:04x}`");
             Err(YamlError::at(source.place(at), message).with_help(help))
         }
     }

@@ -27,15 +27,9 @@ pub(super) fn plain(text: &str) -> Result<Plain, String> {
         "=" => return Ok(Plain::Default),
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Value::Bool(true),
-        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            Value::Bool(false)
-        }
-        _ if looks_like_int(text) => {
-            int(text).ok_or_else(|| format!("`{text}` is not an integer"))?
-        }
-        _ if looks_like_float(text) => {
-            float(text).ok_or_else(|| format!("`{text}` is not a number"))?
-        }
+        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Value::Bool(false),
+        _ if looks_like_int(text) => int(text).ok_or_else(|| format!("`{text}` is not an integer"))?,
+        _ if looks_like_float(text) => float(text).ok_or_else(|| format!("`{text}` is not a number"))?,
         _ if timestamp::looks_like(text) => Value::Timestamp(timestamp::python_str(text)?),
         _ => Value::Str(text.to_string()),
     };
@@ -93,9 +87,7 @@ fn looks_like_float(text: &str) -> bool {
         }
         // Without integer digits there is no sign either: `-.5` is a string.
         let (fraction, exponent) = split_exponent(fraction);
-        return exponent
-            && fraction.starts_with(|c: char| c.is_ascii_digit())
-            && all(fraction, digit_or_underscore);
+        return exponent && fraction.starts_with(|c: char| c.is_ascii_digit()) && all(fraction, digit_or_underscore);
     }
     let text = unsigned(text);
     if matches!(text, ".inf" | ".Inf" | ".INF") {
@@ -108,9 +100,7 @@ fn looks_like_float(text: &str) -> bool {
         return false;
     }
     if let Some((first, rest)) = whole.split_once(':') {
-        return all(first, digit_or_underscore)
-            && rest.split(':').all(is_base_60_digit)
-            && all(fraction, digit_or_underscore);
+        return all(first, digit_or_underscore) && rest.split(':').all(is_base_60_digit) && all(fraction, digit_or_underscore);
     }
     let (fraction, exponent) = split_exponent(fraction);
     exponent && all(whole, digit_or_underscore) && all(fraction, digit_or_underscore)
@@ -122,17 +112,33 @@ fn split_exponent(text: &str) -> (&str, bool) {
         return (text, true);
     };
     let digits = exponent.strip_prefix(['-', '+']);
-    (
-        mantissa,
-        digits.is_some_and(|d| !d.is_empty() && all(d, |b| b.is_ascii_digit())),
-    )
+    (mantissa, digits.is_some_and(|d| !d.is_empty() && all(d, |b| b.is_ascii_digit())))
 }
 
-/// Converts an integer in any notation of YAML 1.1. The text may be anything that `!!int` was put before.
-pub(super) fn int(text: &str) -> Option<Value> {
+/// What `!!int` makes of a text, if it is an integer in a notation of YAML 1.1.
+pub(super) fn tagged_int(text: &str) -> Option<Value> {
+    if looks_like_int(text) {
+        int(text)
+    } else {
+        None
+    }
+}
+
+/// What `!!float` makes of a text: also an integer, and an exponent without sign.
+pub(super) fn tagged_float(text: &str) -> Option<Value> {
+    let decimal = all(text, |b| b.is_ascii_digit() || b"+-._eE".contains(&b));
+    if decimal || looks_like_float(text) {
+        float(text)
+    } else {
+        None
+    }
+}
+
+/// Converts what looks like an integer.
+fn int(text: &str) -> Option<Value> {
     let text = text.replace('_', "");
     let negative = text.starts_with('-');
-    let digits = unsigned(&text).trim();
+    let digits = unsigned(&text);
     let magnitude = if digits == "0" {
         Magnitude::default()
     } else if let Some(binary) = digits.strip_prefix("0b") {
@@ -140,23 +146,23 @@ pub(super) fn int(text: &str) -> Option<Value> {
     } else if let Some(hex) = digits.strip_prefix("0x") {
         Magnitude::parse(hex, 16)?
     } else if let Some(octal) = digits.strip_prefix('0') {
-        Magnitude::parse(octal.strip_prefix(['o', 'O']).unwrap_or(octal), 8)?
+        Magnitude::parse(octal, 8)?
     } else {
         let mut parts = digits.split(':');
-        let mut sum = Magnitude::parse(parts.next()?.trim(), 10)?;
+        let mut sum = Magnitude::parse(parts.next()?, 10)?;
         for part in parts {
-            sum = sum.times_plus(60, part.trim().parse().ok()?);
+            sum = sum.times_plus(60, part.parse().ok()?);
         }
         sum
     };
     magnitude.into_value(negative)
 }
 
-/// Converts a float in any notation of YAML 1.1. The text may be anything that `!!float` was put before.
-pub(super) fn float(text: &str) -> Option<Value> {
+/// Converts what looks like a float.
+fn float(text: &str) -> Option<Value> {
     let text = text.replace('_', "").to_ascii_lowercase();
     let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
-    let digits = unsigned(&text).trim();
+    let digits = unsigned(&text);
     let magnitude = match digits {
         ".inf" => f64::INFINITY,
         ".nan" => return Some(Value::Float(f64::NAN)),
@@ -211,9 +217,7 @@ impl Magnitude {
             None => return Some(Value::Int(0)),
             Some((first, rest)) => {
                 text.push_str(&first.to_string());
-                rest.iter()
-                    .rev()
-                    .for_each(|digit| text.push_str(&format!("{digit:09}")));
+                rest.iter().rev().for_each(|digit| text.push_str(&format!("{digit:09}")));
             }
         }
         if text.len() > MAX_DIGITS {
@@ -237,20 +241,12 @@ mod tests {
     #[test]
     fn booleans_and_nulls_have_three_spellings_each() {
         for word in ["yes", "on", "true"] {
-            for spelling in [
-                word.to_string(),
-                word.to_uppercase(),
-                word[..1].to_uppercase() + &word[1..],
-            ] {
+            for spelling in [word.to_string(), word.to_uppercase(), word[..1].to_uppercase() + &word[1..]] {
                 assert_eq!(value(&spelling), Value::Bool(true), "{spelling}");
             }
         }
         for word in ["no", "off", "false"] {
-            for spelling in [
-                word.to_string(),
-                word.to_uppercase(),
-                word[..1].to_uppercase() + &word[1..],
-            ] {
+            for spelling in [word.to_string(), word.to_uppercase(), word[..1].to_uppercase() + &word[1..]] {
                 assert_eq!(value(&spelling), Value::Bool(false), "{spelling}");
             }
         }
@@ -291,10 +287,7 @@ mod tests {
         }
         let big = "123456789012345678901234567890123456789012345678";
         assert_eq!(value(big), Value::BigInt(big.into()));
-        assert_eq!(
-            value(&format!("0x1{}", "0".repeat(32))),
-            Value::BigInt("340282366920938463463374607431768211456".into())
-        );
+        assert_eq!(value(&format!("0x1{}", "0".repeat(32))), Value::BigInt("340282366920938463463374607431768211456".into()));
     }
 
     #[test]

@@ -37,11 +37,7 @@ impl Source {
     /// Unifies line breaks (CRLF and CR mean LF in YAML) and leaves out a byte order mark.
     pub(super) fn new(text: &str) -> Source {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let text = if text.contains('\r') {
-            text.replace("\r\n", "\n").replace('\r', "\n")
-        } else {
-            text.to_string()
-        };
+        let text = if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text.to_string() };
         let mut source = Source::default();
         source.set_text(text);
         source
@@ -65,10 +61,7 @@ impl Source {
             (column, offset) = (0, start);
         }
         if marker.col() < column {
-            let back = self.text[..offset]
-                .char_indices()
-                .rev()
-                .nth(column - marker.col() - 1);
+            let back = self.text[..offset].char_indices().rev().nth(column - marker.col() - 1);
             offset = back.map_or(0, |(at, _)| at);
         } else {
             let rest = &self.text[offset..];
@@ -81,15 +74,8 @@ impl Source {
 
     /// The user's line and column, from 1, of a marker.
     pub(super) fn place_of(&self, marker: &Marker) -> (u32, u32) {
-        let added = self
-            .indented
-            .get(&marker.line().saturating_sub(1))
-            .copied()
-            .unwrap_or(0);
-        (
-            count(marker.line()),
-            count(marker.col().saturating_sub(added) + 1),
-        )
+        let added = self.indented.get(&marker.line().saturating_sub(1)).copied().unwrap_or(0);
+        (count(marker.line()), count(marker.col().saturating_sub(added) + 1))
     }
 
     /// The user's line and column, from 1, of a byte offset.
@@ -103,9 +89,7 @@ impl Source {
 
     /// The line, from 0, that a byte offset is in.
     pub(super) fn line_of(&self, offset: usize) -> usize {
-        self.lines
-            .partition_point(|&start| start <= offset)
-            .saturating_sub(1)
+        self.lines.partition_point(|&start| start <= offset).saturating_sub(1)
     }
 
     /// A line's text, by line from 0.
@@ -121,9 +105,7 @@ impl Source {
         let text = &self.text;
         while text[at..].starts_with(['&', '!']) {
             at += text[at..].find([' ', '\n']).unwrap_or(text.len() - at);
-            at += text[at..]
-                .find(|c| !" \n".contains(c))
-                .unwrap_or(text.len() - at);
+            at += text[at..].find(|c| !" \n".contains(c)).unwrap_or(text.len() - at);
         }
         at
     }
@@ -131,15 +113,12 @@ impl Source {
     /// Takes away what the parser stumbled over at the offset `at`, with `opener` the quote or bracket open there. False if
     /// there is nothing that could be taken away.
     pub(super) fn smooth(&mut self, at: usize, opener: Option<usize>) -> bool {
-        self.detach_comment(at)
-            || self.stand_in_for_dashes(at)
-            || opener.is_some_and(|opener| self.indent_construct(opener))
+        self.detach_comment(at) || self.stand_in_for_dashes(at) || opener.is_some_and(|opener| self.indent_construct(opener))
     }
 
     /// `"a"# comment`: YAML 1.2 wants a space before the `#`.
     fn detach_comment(&mut self, at: usize) -> bool {
-        let glued = self.text[at..].starts_with('#')
-            && self.text[..at].ends_with(['"', '\'', '[', ']', '{', '}', ',']);
+        let glued = self.text[at..].starts_with('#') && self.text[..at].ends_with(['"', '\'', '[', ']', '{', '}', ',']);
         if glued {
             self.set_text(format!("{} {}", &self.text[..at], &self.text[at..]));
         }
@@ -157,11 +136,7 @@ impl Source {
         let (Some(stand_in), None, true) = (stand_in, self.stand_in, is_lone(at)) else {
             return false;
         };
-        let replaced = self
-            .text
-            .char_indices()
-            .map(|(at, c)| if c == '-' && is_lone(at) { stand_in } else { c })
-            .collect();
+        let replaced = self.text.char_indices().map(|(at, c)| if c == '-' && is_lone(at) { stand_in } else { c }).collect();
         self.stand_in = Some(stand_in);
         self.set_text(replaced);
         true
@@ -220,15 +195,11 @@ fn count(number: usize) -> u32 {
 }
 
 fn line_starts(text: &str) -> Vec<usize> {
-    std::iter::once(0)
-        .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-        .collect()
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 fn is_document_marker(line: &str) -> bool {
-    let rest = line
-        .strip_prefix("---")
-        .or_else(|| line.strip_prefix("..."));
+    let rest = line.strip_prefix("---").or_else(|| line.strip_prefix("..."));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
 }
 
@@ -251,9 +222,7 @@ pub(super) fn construct_end(text: &str, start: usize) -> Option<usize> {
             }
             b'#' if at == 0 || bytes[at - 1].is_ascii_whitespace() => at + text[at..].find('\n')?,
             b' ' | b'\t' | b'\n' | b',' | b':' | b'?' => at + 1,
-            b'&' | b'*' | b'!' => {
-                at + text[at..].find([' ', '\t', '\n', ',', '[', ']', '{', '}'])?
-            }
+            b'&' | b'*' | b'!' => at + text[at..].find([' ', '\t', '\n', ',', '[', ']', '{', '}'])?,
             _ => flow_plain_end(text, at),
         };
         if open.is_empty() {
@@ -291,9 +260,7 @@ fn flow_plain_end(text: &str, start: usize) -> usize {
         b' ' | b'\t' | b'\n' => after(at) == b'#',
         _ => false,
     };
-    (start + 1..bytes.len())
-        .find(|&at| ends(at))
-        .unwrap_or(bytes.len())
+    (start + 1..bytes.len()).find(|&at| ends(at)).unwrap_or(bytes.len())
 }
 
 #[cfg(test)]

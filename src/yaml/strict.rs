@@ -13,14 +13,7 @@ use super::YamlError;
 
 /// Checks a parsed document.
 pub(super) fn check(source: &Source, events: &[(Event<'_>, Span)]) -> Result<(), YamlError> {
-    let mut check = Check {
-        source,
-        at: 0,
-        flow: 0,
-        anchors: HashSet::new(),
-        last: None,
-        started: false,
-    };
+    let mut check = Check { source, at: 0, flow: 0, anchors: HashSet::new(), last: None, started: false };
     let mut keys = Keys::default();
     for (event, span) in events {
         let start = source.offset(&span.start);
@@ -35,11 +28,7 @@ pub(super) fn check(source: &Source, events: &[(Event<'_>, Span)]) -> Result<(),
                 if has_properties {
                     check.properties(end)?;
                 } else if block && span.start.col() == 0 && !value.trim().is_empty() {
-                    return Err(check.error(
-                        start,
-                        "the text below `|` or `>` is not indented",
-                        "indent it",
-                    ));
+                    return Err(check.error(start, "the text below `|` or `>` is not indented", "indent it"));
                 }
                 if check.at < end && !is_nothing(event) {
                     // The span of a block scalar without content is its header; any other's is the content alone.
@@ -91,18 +80,12 @@ impl<'a> Check<'a> {
                 '%' => length = self.directive(rest)?,
                 '&' | '*' => length = self.anchor(rest, c)?,
                 '.' if !self.started => {
-                    return Err(self.error(
-                        self.at,
-                        "`...` ends a document that has not started",
-                        "remove the line",
-                    ));
+                    return Err(self.error(self.at, "`...` ends a document that has not started", "remove the line"));
                 }
                 '!' => length = self.tag(rest)?,
                 _ => {
                     self.flow += usize::from(matches!(c, '[' | '{'));
-                    self.flow = self
-                        .flow
-                        .saturating_sub(usize::from(matches!(c, ']' | '}')));
+                    self.flow = self.flow.saturating_sub(usize::from(matches!(c, ']' | '}')));
                     self.last = Some(c);
                 }
             }
@@ -126,55 +109,29 @@ impl<'a> Check<'a> {
             if let Some(tab) = text.find('\t') {
                 return Err(self.tab(self.at + tab));
             }
-            let special = text
-                .chars()
-                .next()
-                .filter(|c| ":|>".contains(*c))
-                .or(text.contains('?').then_some('?'));
+            let special = text.chars().next().filter(|c| ":|>".contains(*c)).or(text.contains('?').then_some('?'));
             if let Some(special) = special.filter(|_| self.flow > 0) {
-                let message = format!(
-                    "`{}` cannot stand unquoted in brackets because of its `{special}`",
-                    first_line(text)
-                );
+                let message = format!("`{}` cannot stand unquoted in brackets because of its `{special}`", first_line(text));
                 return Err(self.error(self.at, message, "put it in quotes"));
             }
         }
-        if let Some(tab) = text
-            .split('#')
-            .next()
-            .and_then(|text| text.find('\t'))
-            .filter(|_| is_header)
-        {
+        if let Some(tab) = text.split('#').next().and_then(|text| text.find('\t')).filter(|_| is_header) {
             return Err(self.tab(self.at + tab));
         }
         let quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
         // The span of a quoted scalar reaches over the blanks and the comment behind it.
-        let closed = if quoted {
-            construct_end(self.source.text(), self.at)
-        } else {
-            None
-        };
+        let closed = if quoted { construct_end(self.source.text(), self.at) } else { None };
         self.at = closed.unwrap_or(end);
         self.last = None;
         Ok(())
     }
 
     fn tab(&self, at: usize) -> YamlError {
-        let line_start = self.source.text()[..at]
-            .rfind('\n')
-            .map_or(0, |break_at| break_at + 1);
+        let line_start = self.source.text()[..at].rfind('\n').map_or(0, |break_at| break_at + 1);
         if self.source.text()[line_start..at].trim().is_empty() {
-            self.error(
-                at,
-                "a tab stands where spaces should",
-                "YAML is indented with spaces only; replace the tab with spaces",
-            )
+            self.error(at, "a tab stands where spaces should", "YAML is indented with spaces only; replace the tab with spaces")
         } else {
-            self.error(
-                at,
-                "a tab separates values",
-                "replace the tab with a space, or put the value in quotes",
-            )
+            self.error(at, "a tab separates values", "replace the tab with a space, or put the value in quotes")
         }
     }
 
@@ -184,68 +141,35 @@ impl<'a> Check<'a> {
         if name == "YAML" {
             let version = line.split_whitespace().nth(1).unwrap_or_default();
             if !version.starts_with("1.") {
-                return Err(self.error(
-                    self.at,
-                    format!("YAML version {version} is unknown"),
-                    "remove the %YAML line",
-                ));
+                return Err(self.error(self.at, format!("YAML version {version} is unknown"), "remove the %YAML line"));
             }
         }
         if name.is_empty() || !name.bytes().all(is_name_byte) {
-            return Err(self.error(
-                self.at,
-                "this directive's name is not valid",
-                "remove the line that starts with `%`",
-            ));
+            return Err(self.error(self.at, "this directive's name is not valid", "remove the line that starts with `%`"));
         }
         Ok(line.len())
     }
 
     fn tag(&self, rest: &str) -> Result<usize, YamlError> {
         let brackets = if self.flow > 0 { ",[]{}" } else { "" };
-        let end = rest
-            .find(|c: char| " \t\n".contains(c) || brackets.contains(c))
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| " \t\n".contains(c) || brackets.contains(c)).unwrap_or(rest.len());
         if rest[end..].starts_with(',') {
-            let message = format!(
-                "the tag `{}` takes the comma behind it as part of its name",
-                &rest[..end]
-            );
-            return Err(self.error(
-                self.at,
-                message,
-                "write the value out, or put it in quotes if it was meant as text",
-            ));
+            let message = format!("the tag `{}` takes the comma behind it as part of its name", &rest[..end]);
+            return Err(self.error(self.at, message, "write the value out, or put it in quotes if it was meant as text"));
         }
         Ok(end)
     }
 
     fn anchor(&mut self, rest: &'a str, sign: char) -> Result<usize, YamlError> {
-        let name_end = rest[1..]
-            .bytes()
-            .position(|b| !is_name_byte(b))
-            .map_or(rest.len(), |at| at + 1);
+        let name_end = rest[1..].bytes().position(|b| !is_name_byte(b)).map_or(rest.len(), |at| at + 1);
         let name = &rest[1..name_end];
         let what = if sign == '&' { "anchor" } else { "alias" };
-        if name.is_empty()
-            || !rest[name_end..]
-                .chars()
-                .next()
-                .is_none_or(|c| " \n\t,]}".contains(c))
-        {
+        if name.is_empty() || !rest[name_end..].chars().next().is_none_or(|c| " \n\t,]}".contains(c)) {
             let message = format!("an {what}'s name is made of letters, digits, `-` and `_`");
-            return Err(self.error(
-                self.at + name_end,
-                message,
-                "rename it, or put the value in quotes if it was meant as text",
-            ));
+            return Err(self.error(self.at + name_end, message, "rename it, or put the value in quotes if it was meant as text"));
         }
         if sign == '&' && !self.anchors.insert(name) {
-            return Err(self.error(
-                self.at,
-                format!("the anchor `&{name}` is defined twice"),
-                "give one of the two another name",
-            ));
+            return Err(self.error(self.at, format!("the anchor `&{name}` is defined twice"), "give one of the two another name"));
         }
         Ok(name_end)
     }
@@ -273,13 +197,7 @@ struct Collection {
 }
 
 impl Keys {
-    fn event(
-        &mut self,
-        source: &Source,
-        event: &Event<'_>,
-        span: &Span,
-        after_question: bool,
-    ) -> Result<(), YamlError> {
+    fn event(&mut self, source: &Source, event: &Event<'_>, span: &Span, after_question: bool) -> Result<(), YamlError> {
         let here = || source.place(source.offset(&span.start));
         let key = self.open.last().is_some_and(|c| c.mapping && c.key_next) && !after_question;
         let on_one_line = |from: usize| {
@@ -289,20 +207,14 @@ impl Keys {
             if !behind.starts_with(':') || source.line_of(colon) + 1 == from {
                 return Ok(());
             }
-            Err(
-                YamlError::at(here(), "a key and its `:` must stand on one line")
-                    .with_help("is a quote, a bracket or a `:` missing above?"),
-            )
+            Err(YamlError::at(here(), "a key and its `:` must stand on one line")
+                .with_help("is a quote, a bracket or a `:` missing above?"))
         };
         match event {
             Event::MappingStart(..) | Event::SequenceStart(..) => {
                 let mapping = matches!(event, Event::MappingStart(..));
                 let key_from = key.then_some(span.start.line());
-                self.open.push(Collection {
-                    mapping,
-                    key_next: true,
-                    key_from,
-                });
+                self.open.push(Collection { mapping, key_next: true, key_from });
             }
             Event::MappingEnd | Event::SequenceEnd => {
                 let closed = self.open.pop();

@@ -60,7 +60,6 @@ impl Tag {
 
     /// The value of a scalar that carries this tag. An error says why it has none.
     pub(super) fn scalar(self, text: &str) -> Result<Value, String> {
-        let trimmed = text.trim();
         let value = match self {
             Tag::Null => Some(Value::Null),
             Tag::Bool => match text.to_lowercase().as_str() {
@@ -68,8 +67,8 @@ impl Tag {
                 "no" | "false" | "off" => Some(Value::Bool(false)),
                 _ => None,
             },
-            Tag::Int => resolve::int(trimmed),
-            Tag::Float => resolve::float(trimmed),
+            Tag::Int => resolve::tagged_int(text),
+            Tag::Float => resolve::tagged_float(text),
             Tag::Binary => return binary(text).map(Value::Bytes),
             Tag::Timestamp => return timestamp::python_str(text).map(Value::Timestamp),
             Tag::Str | Tag::Implicit => Some(Value::Str(text.to_string())),
@@ -125,12 +124,9 @@ fn binary(text: &str) -> Result<Vec<u8>, String> {
     if over == 1 || (over > 1 && over + padding < 4) {
         return Err("the base64 data is cut off".into());
     }
-    let lenient = GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    GeneralPurpose::new(&alphabet::STANDARD, lenient)
-        .decode(data)
-        .map_err(|error| format!("not base64: {error}"))
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    GeneralPurpose::new(&alphabet::STANDARD, lenient).decode(data).map_err(|error| format!("not base64: {error}"))
 }
 
 #[cfg(test)]
@@ -161,19 +157,10 @@ mod tests {
 
     #[test]
     fn an_unknown_tag_is_named_as_it_is_written() {
-        let written = |handle: &str, suffix: &str| Written {
-            handle: handle.into(),
-            suffix: suffix.into(),
-        };
+        let written = |handle: &str, suffix: &str| Written { handle: handle.into(), suffix: suffix.into() };
         assert_eq!(Tag::of(Some(&written("!", "foo"))), Err("!foo".into()));
-        assert_eq!(
-            Tag::of(Some(&written(YAML_PREFIX, "python/name:os"))),
-            Err("!!python/name:os".into())
-        );
-        assert_eq!(
-            Tag::of(Some(&written("", "tag:yaml.org,2002:int"))),
-            Ok(Tag::Int)
-        );
+        assert_eq!(Tag::of(Some(&written(YAML_PREFIX, "python/name:os"))), Err("!!python/name:os".into()));
+        assert_eq!(Tag::of(Some(&written("", "tag:yaml.org,2002:int"))), Ok(Tag::Int));
         assert_eq!(Tag::of(Some(&written("", "!"))), Ok(Tag::Implicit));
     }
 }

@@ -19,11 +19,7 @@ struct Time<'a> {
 
 enum Zone<'a> {
     Utc,
-    Offset {
-        negative: bool,
-        hours: &'a str,
-        minutes: &'a str,
-    },
+    Offset { negative: bool, hours: &'a str, minutes: &'a str },
 }
 
 /// Whether a plain scalar is a timestamp: a date with two-digit month and day, or a date and a time. The date need not
@@ -38,25 +34,16 @@ pub(super) fn looks_like(text: &str) -> bool {
 /// How Python's `str()` prints the date or datetime. An error says why there is no such date or time.
 pub(super) fn python_str(text: &str) -> Result<String, String> {
     let fields = fields(text).ok_or_else(|| format!("`{text}` is not a date"))?;
-    let (year, month, day) = (
-        number(fields.year),
-        number(fields.month),
-        number(fields.day),
-    );
+    let (year, month, day) = (number(fields.year), number(fields.month), number(fields.day));
     if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_in(year, month) {
-        return Err(format!(
-            "`{text}` looks like a date, but there is no such day"
-        ));
+        return Err(format!("`{text}` looks like a date, but there is no such day"));
     }
     let date = format!("{year:04}-{month:02}-{day:02}");
     match fields.time {
         None => Ok(date),
-        Some(time) => Ok(format!(
-            "{date} {}",
-            python_time(&time).ok_or(format!(
-                "`{text}` looks like a date and time, but there is no such time"
-            ))?
-        )),
+        Some(time) => {
+            Ok(format!("{date} {}", python_time(&time).ok_or(format!("`{text}` looks like a date and time, but there is no such time"))?))
+        }
     }
 }
 
@@ -73,11 +60,7 @@ fn python_time(time: &Time<'_>) -> Option<String> {
     match time.zone {
         None => {}
         Some(Zone::Utc) => text.push_str("+00:00"),
-        Some(Zone::Offset {
-            negative,
-            hours,
-            minutes,
-        }) => {
+        Some(Zone::Offset { negative, hours, minutes }) => {
             let offset = number(hours) * 60 + number(minutes);
             if offset >= 24 * 60 {
                 return None;
@@ -97,12 +80,7 @@ fn fields(text: &str) -> Option<Fields<'_>> {
     literal(&mut rest, "-")?;
     let day = digits(&mut rest, 1, 2)?;
     if rest.is_empty() {
-        return Some(Fields {
-            year,
-            month,
-            day,
-            time: None,
-        });
+        return Some(Fields { year, month, day, time: None });
     }
     let blanks = rest.trim_start_matches([' ', '\t']);
     rest = match rest.strip_prefix(['T', 't']) {
@@ -120,18 +98,7 @@ fn fields(text: &str) -> Option<Fields<'_>> {
         fraction = digits(&mut rest, 0, usize::MAX)?;
     }
     let zone = zone(rest)?;
-    Some(Fields {
-        year,
-        month,
-        day,
-        time: Some(Time {
-            hour,
-            minute,
-            second,
-            fraction,
-            zone,
-        }),
-    })
+    Some(Fields { year, month, day, time: Some(Time { hour, minute, second, fraction, zone }) })
 }
 
 /// `None` if the rest is no zone, `Some(None)` if there is nothing.
@@ -150,19 +117,11 @@ fn zone(rest: &str) -> Option<Option<Zone<'_>>> {
     if literal(&mut rest, ":").is_some() {
         minutes = digits(&mut rest, 2, 2)?;
     }
-    rest.is_empty().then_some(Some(Zone::Offset {
-        negative,
-        hours,
-        minutes,
-    }))
+    rest.is_empty().then_some(Some(Zone::Offset { negative, hours, minutes }))
 }
 
 fn digits<'a>(rest: &mut &'a str, least: usize, most: usize) -> Option<&'a str> {
-    let count = rest
-        .bytes()
-        .take(most)
-        .take_while(u8::is_ascii_digit)
-        .count();
+    let count = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
     if count < least {
         return None;
     }
@@ -178,9 +137,7 @@ fn literal(rest: &mut &str, expected: &str) -> Option<()> {
 
 /// The number of a short run of digits.
 fn number(digits: &str) -> u32 {
-    digits
-        .bytes()
-        .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
+    digits.bytes().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
 }
 
 fn days_in(year: u32, month: u32) -> u32 {
@@ -204,10 +161,7 @@ mod tests {
             ("2024-01-02 03:04:05", "2024-01-02 03:04:05"),
             ("2024-01-02 03:04:05Z", "2024-01-02 03:04:05+00:00"),
             ("2024-1-2T3:04:05.12", "2024-01-02 03:04:05.120000"),
-            (
-                "2024-01-02t03:04:05.1234567 -5",
-                "2024-01-02 03:04:05.123456-05:00",
-            ),
+            ("2024-01-02t03:04:05.1234567 -5", "2024-01-02 03:04:05.123456-05:00"),
             ("2024-01-02 03:04:05 +05:30", "2024-01-02 03:04:05+05:30"),
             ("2024-01-02 03:04:05-0:00", "2024-01-02 03:04:05+00:00"),
             ("2024-02-29", "2024-02-29"),
