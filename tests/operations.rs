@@ -4,8 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
 
-mod lab;
 #[path = "operations/accounts.rs"]
 mod accounts;
 #[path = "operations/driver.rs"]
 mod driver;
+mod lab;

@@ -1,6 +1,7 @@
 //! The user's configuration: nodes that know where they were written, problems located in the user's text, the
 //! merge of several parts into one document, and its typed form.
 
+pub mod merge;
 pub mod node;
 pub mod problem;
 pub mod typed;

@@ -84,6 +84,21 @@ pub struct Entry {
     pub value: Node,
 }
 
+/// What makes two keys of a mapping the same one, as in a Python dict: `1`, `1.0` and `true` are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DictKey(KeyKind);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum KeyKind {
+    Null,
+    Int(i128),
+    BigInt(String),
+    Float(u64),
+    Str(String),
+    Bytes(Vec<u8>),
+    Timestamp(String),
+}
+
 impl Node {
     /// A node without a recorded spelling.
     pub fn new(value: Value, origin: Origin) -> Self {
@@ -162,6 +177,24 @@ impl Node {
     /// Whether this is neither a list, a set nor a mapping.
     pub fn is_scalar(&self) -> bool {
         !matches!(self.value, Value::Seq(_) | Value::Map(_) | Value::Set(_))
+    }
+
+    /// What this is the same as when it is a key; `None` for lists, sets and mappings, which cannot be keys.
+    pub fn dict_key(&self) -> Option<DictKey> {
+        let kind = match &self.value {
+            Value::Null => KeyKind::Null,
+            Value::Bool(value) => KeyKind::Int(i128::from(*value)),
+            Value::Int(value) => KeyKind::Int(*value),
+            Value::BigInt(digits) => KeyKind::BigInt(digits.clone()),
+            // Below 2^127 a float without fraction is an integer that i128 holds.
+            Value::Float(value) if value.fract() == 0.0 && value.abs() < 1e37 => KeyKind::Int(*value as i128),
+            Value::Float(value) => KeyKind::Float(value.to_bits()),
+            Value::Str(text) => KeyKind::Str(text.clone()),
+            Value::Bytes(bytes) => KeyKind::Bytes(bytes.clone()),
+            Value::Timestamp(text) => KeyKind::Timestamp(text.clone()),
+            Value::Seq(_) | Value::Map(_) | Value::Set(_) => return None,
+        };
+        Some(DictKey(kind))
     }
 
     /// What this is, for messages: "a string", "a list", "a mapping".

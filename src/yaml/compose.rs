@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, ScalarStyle, Span, Tag as WrittenTag};
 
-use crate::config::node::{Entry, Node, Origin, Value};
+use crate::config::node::{DictKey, Entry, Node, Origin, Value};
 use crate::config::problem::Report;
 
 use super::resolve::{self, Plain};
@@ -239,7 +239,7 @@ impl Composer<'_> {
             }
         }
         let mut entries: Vec<Entry> = Vec::with_capacity(merged.len() + own.len());
-        let mut index: HashMap<KeyId, (usize, bool)> = HashMap::new();
+        let mut index: HashMap<DictKey, (usize, bool)> = HashMap::new();
         let all = merged.into_iter().map(|entry| (entry, false)).chain(own.into_iter().map(|entry| (entry, true)));
         for (entry, is_own) in all {
             let id = key_id(&entry.key)?;
@@ -361,32 +361,9 @@ fn pairs(items: Vec<Item>) -> Result<Vec<Node>, YamlError> {
     items.into_iter().map(pair).collect()
 }
 
-/// What makes two keys the same to Python: `1`, `1.0` and `true` are one key.
-#[derive(PartialEq, Eq, Hash)]
-enum KeyId {
-    Null,
-    Int(i128),
-    BigInt(String),
-    Float(u64),
-    Str(String),
-    Bytes(Vec<u8>),
-    Timestamp(String),
-}
-
-fn key_id(key: &Node) -> Result<KeyId, YamlError> {
-    Ok(match &key.value {
-        Value::Null => KeyId::Null,
-        Value::Bool(value) => KeyId::Int(i128::from(*value)),
-        Value::Int(value) => KeyId::Int(*value),
-        Value::BigInt(digits) => KeyId::BigInt(digits.clone()),
-        Value::Float(value) if value.fract() == 0.0 && value.abs() < 1e37 => KeyId::Int(*value as i128),
-        Value::Float(value) => KeyId::Float(value.to_bits()),
-        Value::Str(text) => KeyId::Str(text.clone()),
-        Value::Bytes(bytes) => KeyId::Bytes(bytes.clone()),
-        Value::Timestamp(text) => KeyId::Timestamp(text.clone()),
-        Value::Seq(_) | Value::Map(_) | Value::Set(_) => {
-            return Err(error(&key.origin, format!("a key cannot be {}", key.kind()))
-                .with_help("if this is text such as `{{ name }}` or `[x]`, put it in quotes"));
-        }
+fn key_id(key: &Node) -> Result<DictKey, YamlError> {
+    key.dict_key().ok_or_else(|| {
+        error(&key.origin, format!("a key cannot be {}", key.kind()))
+            .with_help("if this is text such as `{{ name }}` or `[x]`, put it in quotes")
     })
 }

@@ -23,11 +23,7 @@ pub struct BootOptions {
 
 impl Default for BootOptions {
     fn default() -> Self {
-        Self {
-            eth0: false,
-            cmdline: "BOOT_IMAGE=/boot/vmlinuz root=/dev/vda1 ro quiet".into(),
-            timeout: Duration::from_secs(60),
-        }
+        Self { eth0: false, cmdline: "BOOT_IMAGE=/boot/vmlinuz root=/dev/vda1 ro quiet".into(), timeout: Duration::from_secs(60) }
     }
 }
 
@@ -65,17 +61,7 @@ impl Booted {
         let errors = host.seen().join("boot/errors");
         let mut command = host.in_keeper(true);
         command
-            .args([
-                "unshare",
-                "--mount",
-                "--pid",
-                "--uts",
-                "--ipc",
-                "--net",
-                "--fork",
-                "--kill-child",
-                "bash",
-            ])
+            .args(["unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--kill-child", "bash"])
             .arg(scripts().join("boot.sh"))
             .arg(host.directory())
             .env("CONSOLE", console.path())
@@ -92,28 +78,12 @@ impl Booted {
                 break pid;
             }
             if let Some(status) = child.try_wait().unwrap() {
-                panic!(
-                    "the host did not boot: {status}\n{}\n{}",
-                    fs::read_to_string(&errors).unwrap_or_default(),
-                    console.text()
-                );
+                panic!("the host did not boot: {status}\n{}\n{}", fs::read_to_string(&errors).unwrap_or_default(), console.text());
             }
-            assert!(
-                Instant::now() < end,
-                "systemd did not start\n{}",
-                fs::read_to_string(&errors).unwrap_or_default()
-            );
+            assert!(Instant::now() < end, "systemd did not start\n{}", fs::read_to_string(&errors).unwrap_or_default());
             std::thread::sleep(Duration::from_millis(2));
         };
-        Self {
-            host: host.clone(),
-            options,
-            console,
-            boot_id,
-            init,
-            child: Mutex::new(Some(child)),
-            ended: Mutex::new(None),
-        }
+        Self { host: host.clone(), options, console, boot_id, init, child: Mutex::new(Some(child)), ended: Mutex::new(None) }
     }
 
     /// Runs a command in the guest as root, in no unit, with an environment of its own, at most as long as the boot's timeout.
@@ -132,29 +102,9 @@ impl Booted {
     pub fn command(&self, command: &[&str]) -> Command {
         let mut enter = Command::new("bash");
         let join = r#"echo $$ >"$1/lab/cgroup.procs" || exit 125; shift; exec nsenter -t "$@""#;
-        enter
-            .arg("-c")
-            .arg(join)
-            .arg("lab")
-            .arg(self.host.group())
-            .arg(self.init.to_string());
-        enter.args([
-            "-m",
-            "-u",
-            "-i",
-            "-n",
-            "-p",
-            "-C",
-            "--",
-            "env",
-            "-i",
-            "HOME=/root",
-            "LANG=C.UTF-8",
-            "TERM=dumb",
-        ]);
-        enter
-            .arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .args(command);
+        enter.arg("-c").arg(join).arg("lab").arg(self.host.group()).arg(self.init.to_string());
+        enter.args(["-m", "-u", "-i", "-n", "-p", "-C", "--", "env", "-i", "HOME=/root", "LANG=C.UTF-8", "TERM=dumb"]);
+        enter.arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").args(command);
         enter
     }
 
@@ -176,11 +126,7 @@ impl Booted {
     pub fn wait_running(&self) -> String {
         let mut state = String::new();
         self.wait_until("the boot to complete", || {
-            state = self
-                .exec(&["systemctl", "is-system-running", "--wait"])
-                .stdout
-                .trim()
-                .to_owned();
+            state = self.exec(&["systemctl", "is-system-running", "--wait"]).stdout.trim().to_owned();
             matches!(state.as_str(), "running" | "degraded")
         });
         state
@@ -191,11 +137,7 @@ impl Booted {
     pub fn wait_unit(&self, unit: &str) -> String {
         let mut state = String::new();
         self.wait_until(&format!("{unit} to come to rest"), || {
-            state = self
-                .exec(&["systemctl", "show", "--value", "-p", "ActiveState", unit])
-                .stdout
-                .trim()
-                .to_owned();
+            state = self.exec(&["systemctl", "show", "--value", "-p", "ActiveState", unit]).stdout.trim().to_owned();
             matches!(state.as_str(), "active" | "failed")
         });
         state
@@ -207,17 +149,9 @@ impl Booted {
         let end = Instant::now() + self.options.timeout;
         while !condition() {
             if let Some(ended) = self.try_end() {
-                panic!(
-                    "the host ended ({ended:?}) while the test waited for: {what}\n--- console\n{}",
-                    self.console()
-                );
+                panic!("the host ended ({ended:?}) while the test waited for: {what}\n--- console\n{}", self.console());
             }
-            assert!(
-                Instant::now() < end,
-                "waited {:?} in vain for: {what}\n--- console\n{}",
-                self.options.timeout,
-                self.console()
-            );
+            assert!(Instant::now() < end, "waited {:?} in vain for: {what}\n--- console\n{}", self.options.timeout, self.console());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -264,12 +198,7 @@ impl Booted {
     #[track_caller]
     pub fn shutdown(&self) {
         // What systemd documents for "poweroff.target, now".
-        run(
-            Command::new("kill").args(["-s", "RTMIN+4", &self.init.to_string()]),
-            b"",
-            Duration::from_secs(10),
-        )
-        .expect_ok();
+        run(Command::new("kill").args(["-s", "RTMIN+4", &self.init.to_string()]), b"", Duration::from_secs(10)).expect_ok();
         assert_eq!(self.wait_end(), Ended::PowerOff);
     }
 
@@ -314,10 +243,7 @@ impl Drop for Booted {
         if std::thread::panicking() {
             eprintln!("--- console of the host\n{}", self.console());
         }
-        let child = self
-            .child
-            .get_mut()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let child = self.child.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(mut child) = child.take() {
             let _ = fs::write(self.host.group().join("cgroup.kill"), "1");
             let _ = super::run::wait(&mut child, Duration::from_secs(10));
@@ -338,11 +264,7 @@ fn how(status: ExitStatus) -> Ended {
 
 /// The pid of the guest's init once it is systemd; before that it is still the script that prepares the namespaces.
 fn taken_over(host: &Host) -> Option<u32> {
-    let pid = fs::read_to_string(host.seen().join("boot/init.pid"))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let pid = fs::read_to_string(host.seen().join("boot/init.pid")).ok()?.trim().parse().ok()?;
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     (name.trim() == "systemd").then_some(pid)
 }

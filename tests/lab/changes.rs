@@ -50,11 +50,7 @@ impl Changes {
     /// Without the paths that `ignored` names; a name that ends in `/` stands for all below it.
     #[must_use]
     pub fn without(mut self, ignored: &[&str]) -> Self {
-        self.0.retain(|path, _| {
-            !ignored
-                .iter()
-                .any(|name| path == name || (name.ends_with('/') && path.starts_with(name)))
-        });
+        self.0.retain(|path, _| !ignored.iter().any(|name| path == name || (name.ends_with('/') && path.starts_with(name))));
         self
     }
 
@@ -77,11 +73,7 @@ fn walk(directory: &Path, name: &str, entries: &mut BTreeMap<String, Entry>) {
         let Ok(metadata) = fs::symlink_metadata(child.path()) else {
             continue;
         };
-        let (mode, owner, kind) = (
-            metadata.mode() & 0o7777,
-            (metadata.uid(), metadata.gid()),
-            metadata.file_type(),
-        );
+        let (mode, owner, kind) = (metadata.mode() & 0o7777, (metadata.uid(), metadata.gid()), metadata.file_type());
         let entry = if kind.is_dir() {
             walk(&child.path(), &path, entries);
             Entry::Directory { mode, owner }
@@ -89,16 +81,8 @@ fn walk(directory: &Path, name: &str, entries: &mut BTreeMap<String, Entry>) {
             Entry::Link(fs::read_link(child.path()).unwrap_or_default())
         } else if kind.is_file() {
             let content = fs::read(child.path()).unwrap_or_default();
-            let digest = Sha256::digest(&content)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            Entry::File {
-                mode,
-                owner,
-                size: content.len() as u64,
-                digest,
-            }
+            let digest = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+            Entry::File { mode, owner, size: content.len() as u64, digest }
         } else if kind.is_char_device() && metadata.rdev() == 0 {
             // How overlayfs records a removal.
             Entry::Removed

@@ -25,12 +25,7 @@ impl Console {
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let path = ptsname_r(&master).unwrap();
-        let slave = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(OFlag::O_NOCTTY.bits())
-            .open(&path)
-            .unwrap();
+        let slave = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(&path).unwrap();
         let master = Arc::new(master);
         let text = Arc::new(Mutex::new(Vec::new()));
         let (sink, source) = (Arc::clone(&text), Arc::clone(&master));
@@ -40,12 +35,7 @@ impl Console {
                 sink.lock().unwrap().extend_from_slice(&chunk[..count]);
             }
         });
-        Self {
-            text,
-            master,
-            path,
-            _slave: slave,
-        }
+        Self { text, master, path, _slave: slave }
     }
 
     /// The terminal's device on this machine.

@@ -22,8 +22,7 @@ impl Files {
     /// Bytes of a file; panics if it cannot be read.
     #[track_caller]
     pub fn read_bytes(&self, path: &str) -> Vec<u8> {
-        self.try_read(path)
-            .unwrap_or_else(|error| panic!("{path} in the host: {error}"))
+        self.try_read(path).unwrap_or_else(|error| panic!("{path} in the host: {error}"))
     }
 
     /// Text of a file; panics if it cannot be read.
@@ -58,8 +57,7 @@ impl Files {
 
     /// `lstat` of a path.
     pub fn metadata(&self, path: &str) -> io::Result<Metadata> {
-        self.open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)?
-            .metadata()
+        self.open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)?.metadata()
     }
 
     /// The target of a symbolic link.
@@ -81,9 +79,7 @@ impl Files {
             return Vec::new();
         };
         let entries = fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd())).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-            .collect();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
     }
@@ -94,27 +90,14 @@ impl Files {
         let Ok(metadata) = self.metadata(path) else {
             return;
         };
-        self.in_parent(path, |at| {
-            if metadata.is_dir() {
-                fs::remove_dir_all(at)
-            } else {
-                fs::remove_file(at)
-            }
-        })
-        .unwrap_or_else(|error| panic!("{path} in the host: {error}"));
+        self.in_parent(path, |at| if metadata.is_dir() { fs::remove_dir_all(at) } else { fs::remove_file(at) })
+            .unwrap_or_else(|error| panic!("{path} in the host: {error}"));
     }
 
     fn open(&self, path: &str, flags: OFlag) -> io::Result<File> {
         let root = File::open(&self.0)?;
-        let mode = if flags.contains(OFlag::O_CREAT) {
-            Mode::from_bits_truncate(0o600)
-        } else {
-            Mode::empty()
-        };
-        let how = OpenHow::new()
-            .flags(flags | OFlag::O_CLOEXEC)
-            .mode(mode)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        let mode = if flags.contains(OFlag::O_CREAT) { Mode::from_bits_truncate(0o600) } else { Mode::empty() };
+        let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(ResolveFlag::RESOLVE_IN_ROOT);
         Ok(openat2(&root, Path::new(path), how)?.into())
     }
 
@@ -127,11 +110,7 @@ impl Files {
 
     fn make_parents(&self, path: &str) -> io::Result<()> {
         let (parent, _) = split(path);
-        if parent == "/"
-            || self
-                .open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY)
-                .is_ok()
-        {
+        if parent == "/" || self.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY).is_ok() {
             return Ok(());
         }
         self.make_parents(parent)?;
@@ -143,10 +122,7 @@ impl Files {
 }
 
 fn split(path: &str) -> (&str, &str) {
-    assert!(
-        path.starts_with('/'),
-        "{path}: paths in a host are absolute"
-    );
+    assert!(path.starts_with('/'), "{path}: paths in a host are absolute");
     match path.trim_end_matches('/').rsplit_once('/') {
         Some(("", name)) => ("/", name),
         Some((parent, name)) => (parent, name),

@@ -59,21 +59,11 @@ impl Host {
         let host = Self::empty(lab, release, disk, Dmi::random());
         match disk {
             Disk::Directory => {}
-            Disk::Ext4Upper => host.tool(
-                Command::new("bash")
-                    .arg(scripts().join("image.sh"))
-                    .arg("empty")
-                    .arg(host.image()),
-            ),
+            Disk::Ext4Upper => host.tool(Command::new("bash").arg(scripts().join("image.sh")).arg("empty").arg(host.image())),
             Disk::Ext4Whole => {
                 let image = lab.root(release).with_extension("ext4");
                 host.tool(
-                    Command::new("bash")
-                        .arg(scripts().join("image.sh"))
-                        .arg("whole")
-                        .arg(host.image())
-                        .arg(lab.root(release))
-                        .arg(image),
+                    Command::new("bash").arg(scripts().join("image.sh")).arg("whole").arg(host.image()).arg(lab.root(release)).arg(image),
                 );
             }
         }
@@ -95,9 +85,7 @@ impl Host {
             .spawn()
             .unwrap();
         let mut name = String::new();
-        BufReader::new(keeper.stdout.take().unwrap())
-            .read_line(&mut name)
-            .unwrap();
+        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut name).unwrap();
         assert!(!name.is_empty(), "the keeper did not start");
         let (lifeline, keeper_pid) = (keeper.stdin.take(), keeper.id());
         Self(Arc::new(Inner {
@@ -124,23 +112,9 @@ impl Host {
     #[track_caller]
     pub fn chroot(&self, command: &[&str]) -> Output {
         assert!(!self.is_booted(), "the host is booted: use Booted::exec");
-        let unshare = [
-            "unshare",
-            "--mount",
-            "--pid",
-            "--uts",
-            "--ipc",
-            "--net",
-            "--fork",
-            "--kill-child",
-            "bash",
-        ];
+        let unshare = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--kill-child", "bash"];
         let mut chroot = self.in_keeper(true);
-        chroot
-            .args(unshare)
-            .arg(scripts().join("chroot.sh"))
-            .arg(self.directory())
-            .args(command);
+        chroot.args(unshare).arg(scripts().join("chroot.sh")).arg(self.directory()).args(command);
         run(&mut chroot, b"", Duration::from_secs(120))
     }
 
@@ -148,11 +122,7 @@ impl Host {
     #[track_caller]
     pub fn install_deb(&self, deb: &Path) {
         let name = format!("/var/tmp/{}", deb.file_name().unwrap().to_string_lossy());
-        self.files().write(
-            &name,
-            fs::read(deb).unwrap_or_else(|error| panic!("{}: {error}", deb.display())),
-            0o644,
-        );
+        self.files().write(&name, fs::read(deb).unwrap_or_else(|error| panic!("{}: {error}", deb.display())), 0o644);
         self.chroot(&["dpkg", "-i", &name]).expect_ok();
         self.files().remove(&name);
     }
@@ -161,10 +131,7 @@ impl Host {
     /// What was changed from outside before counts as durable.
     #[track_caller]
     pub fn boot(&self, options: BootOptions) -> Booted {
-        assert!(
-            !self.0.running.swap(true, Ordering::SeqCst),
-            "the host is already booted"
-        );
+        assert!(!self.0.running.swap(true, Ordering::SeqCst), "the host is already booted");
         self.disk("sync");
         Booted::start(self, options)
     }
@@ -187,21 +154,13 @@ impl Host {
     /// A second host with a copy of this one's disk and another DMI identity: a cloned machine.
     #[track_caller]
     pub fn duplicate(&self) -> Self {
-        assert!(
-            !self.is_booted(),
-            "only the disk of a host that is down can be copied"
-        );
+        assert!(!self.is_booted(), "only the disk of a host that is down can be copied");
         let copy = Self::empty(self.0.lab, self.0.release, self.0.disk, Dmi::random());
         self.disk("unmount");
         let source = self.seen();
         for part in ["upper", "disk.img"] {
             if source.join(part).exists() {
-                self.tool(
-                    Command::new("cp")
-                        .args(["-a", "--sparse=always", "--reflink=auto"])
-                        .arg(source.join(part))
-                        .arg(copy.seen()),
-                );
+                self.tool(Command::new("cp").args(["-a", "--sparse=always", "--reflink=auto"]).arg(source.join(part)).arg(copy.seen()));
             }
         }
         self.disk("mount");
@@ -236,10 +195,7 @@ impl Host {
             return *self.0.last_cpu_time.lock().unwrap();
         }
         let stat = fs::read_to_string(self.group().join("cpu.stat")).unwrap();
-        let usec = stat
-            .lines()
-            .find_map(|line| line.strip_prefix("usage_usec "))
-            .unwrap();
+        let usec = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")).unwrap();
         Duration::from_micros(usec.parse().unwrap())
     }
 
@@ -257,12 +213,7 @@ impl Host {
     }
 
     fn is_kept(&self) -> bool {
-        self.0
-            .keeper
-            .lock()
-            .unwrap()
-            .try_wait()
-            .is_ok_and(|status| status.is_none())
+        self.0.keeper.lock().unwrap().try_wait().is_ok_and(|status| status.is_none())
     }
 
     pub(super) fn ended(&self) {
@@ -278,21 +229,13 @@ impl Host {
     }
 
     pub(super) fn cut(&self) {
-        assert_ne!(
-            self.0.disk,
-            Disk::Directory,
-            "a power cut needs a disk of its own: Disk::Ext4Upper or Ext4Whole"
-        );
+        assert_ne!(self.0.disk, Disk::Directory, "a power cut needs a disk of its own: Disk::Ext4Upper or Ext4Whole");
         self.disk("cut");
     }
 
     /// The host's directory as this process sees it, with the keeper's mounts.
     pub(super) fn seen(&self) -> PathBuf {
-        PathBuf::from(format!(
-            "/proc/{}/root{}",
-            self.0.keeper_pid,
-            self.directory().display()
-        ))
+        PathBuf::from(format!("/proc/{}/root{}", self.0.keeper_pid, self.directory().display()))
     }
 
     /// The host's directory as its keeper sees it.
@@ -303,45 +246,24 @@ impl Host {
     /// The control group that holds all processes of the guest: the root of the hierarchy that the guest sees.
     pub(super) fn group(&self) -> PathBuf {
         let base = self.0.base.display();
-        PathBuf::from(format!(
-            "/proc/{}/root{base}/.groups/landfall-lab.{}/guest",
-            self.0.keeper_pid, self.0.name
-        ))
+        PathBuf::from(format!("/proc/{}/root{base}/.groups/landfall-lab.{}/guest", self.0.keeper_pid, self.0.name))
     }
 
     /// A command in the keeper's mount namespace, and, if it is `inside`, in the host's control group, so that it dies with it.
     pub(super) fn in_keeper(&self, inside: bool) -> Command {
         let mut command = Command::new("bash");
-        let join = if inside {
-            r#"echo $$ >"$1/lab/cgroup.procs" || exit 125"#
-        } else {
-            ":"
-        };
-        command
-            .arg("-c")
-            .arg(format!(r#"{join}; shift; exec nsenter -t "$@""#))
-            .arg("lab")
-            .arg(self.group());
-        command
-            .arg(self.0.keeper_pid.to_string())
-            .args(["-m", "--"]);
+        let join = if inside { r#"echo $$ >"$1/lab/cgroup.procs" || exit 125"# } else { ":" };
+        command.arg("-c").arg(format!(r#"{join}; shift; exec nsenter -t "$@""#)).arg("lab").arg(self.group());
+        command.arg(self.0.keeper_pid.to_string()).args(["-m", "--"]);
         command
     }
 
     #[track_caller]
     fn disk(&self, verb: &str) {
         let mut command = self.in_keeper(false);
-        command
-            .arg("bash")
-            .arg(scripts().join("disk.sh"))
-            .arg(verb)
-            .arg(self.directory());
-        command
-            .env("DISK", self.0.disk.name())
-            .env("LOWER", self.0.lab.root(self.0.release));
-        command
-            .env("REPO", self.0.lab.repo())
-            .env("MIRROR", self.0.lab.mirror());
+        command.arg("bash").arg(scripts().join("disk.sh")).arg(verb).arg(self.directory());
+        command.env("DISK", self.0.disk.name()).env("LOWER", self.0.lab.root(self.0.release));
+        command.env("REPO", self.0.lab.repo()).env("MIRROR", self.0.lab.mirror());
         self.tool(&mut command);
     }
 

@@ -32,8 +32,5 @@ impl Dmi {
 
 /// A random uuid in lower case.
 pub(super) fn random_uuid() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/uuid")
-        .unwrap()
-        .trim()
-        .to_owned()
+    fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap().trim().to_owned()
 }

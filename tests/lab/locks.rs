@@ -18,16 +18,9 @@ impl Booted {
             fcntl($f, F_SETLK, $lock) or die "$ARGV[0]: $!";
             $| = 1; print "held\n"; sleep;"#;
         let mut holder = self.command(&["perl", "-e", HOLD, path]);
-        let mut holder = holder
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .unwrap();
+        let mut holder = holder.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
         let mut said = String::new();
-        BufReader::new(holder.stdout.take().unwrap())
-            .read_line(&mut said)
-            .unwrap();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "held\n", "{path} could not be locked");
         HeldLock(holder)
     }

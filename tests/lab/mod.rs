@@ -26,13 +26,7 @@
 //! here that acts on the kernel as a whole, such as `swapon`. See `README.md` beside this file.
 
 // Each test binary uses a part of the lab. Tests may touch the operating system and may panic.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::disallowed_methods,
-    clippy::disallowed_types
-)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod boot;
 mod changes;
@@ -143,33 +137,15 @@ fn find() -> Result<HashMap<String, PathBuf>, String> {
         return Err("needs root".into());
     }
     let setup = scripts().join("../setup.sh");
-    let listed = run(
-        Command::new("bash").arg(setup).arg("paths"),
-        b"",
-        Duration::from_secs(30),
-    );
+    let listed = run(Command::new("bash").arg(setup).arg("paths"), b"", Duration::from_secs(30));
     if !listed.ok() {
         return Err(listed.stderr.trim().into());
     }
-    let probe = [
-        "--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "true",
-    ];
-    let probe = run(
-        Command::new("unshare").args(probe),
-        b"",
-        Duration::from_secs(10),
-    );
+    let probe = ["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "true"];
+    let probe = run(Command::new("unshare").args(probe), b"", Duration::from_secs(10));
     if !probe.ok() {
-        return Err(format!(
-            "needs root with all namespaces: {}",
-            probe.stderr.trim()
-        ));
+        return Err(format!("needs root with all namespaces: {}", probe.stderr.trim()));
     }
-    let entries = listed
-        .stdout
-        .lines()
-        .filter_map(|line| line.split_once('\t'));
-    Ok(entries
-        .map(|(name, path)| (name.to_owned(), PathBuf::from(path)))
-        .collect())
+    let entries = listed.stdout.lines().filter_map(|line| line.split_once('\t'));
+    Ok(entries.map(|(name, path)| (name.to_owned(), PathBuf::from(path))).collect())
 }

@@ -35,13 +35,7 @@ impl Output {
     /// Standard output of a command that must succeed.
     #[track_caller]
     pub fn expect_ok(self) -> String {
-        assert!(
-            self.ok(),
-            "command failed: {}\n--- stdout\n{}\n--- stderr\n{}",
-            self.status,
-            self.stdout,
-            self.stderr
-        );
+        assert!(self.ok(), "command failed: {}\n--- stdout\n{}\n--- stderr\n{}", self.status, self.stdout, self.stderr);
         self.stdout
     }
 }
@@ -67,17 +61,9 @@ pub fn run(command: &mut Command, input: &[u8], deadline: Duration) -> Output {
     let Some(status) = status else {
         let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
         let _ = child.wait();
-        panic!(
-            "{command:?} was still running after {deadline:?}\n--- stdout\n{}\n--- stderr\n{}",
-            stdout.text(),
-            stderr.text()
-        );
+        panic!("{command:?} was still running after {deadline:?}\n--- stdout\n{}\n--- stderr\n{}", stdout.text(), stderr.text());
     };
-    Output {
-        status,
-        stdout: stdout.text(),
-        stderr: stderr.text(),
-    }
+    Output { status, stdout: stdout.text(), stderr: stderr.text() }
 }
 
 /// Waits for the end of a child for at most `deadline`.
@@ -101,10 +87,7 @@ pub fn wait(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
 pub fn wait_until(what: &str, deadline: Duration, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + deadline;
     while !condition() {
-        assert!(
-            Instant::now() < end,
-            "waited {deadline:?} in vain for: {what}"
-        );
+        assert!(Instant::now() < end, "waited {deadline:?} in vain for: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }

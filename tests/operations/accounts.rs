@@ -56,7 +56,9 @@ fn a_user_is_made_with_everything_asked_for_and_removed_again() {
         assert!(!line(host, "/etc/group", "adm").unwrap().contains("bob"));
         undone(host, outcome.prior);
         undone(host, group.prior);
-        assert!(line(host, "/etc/passwd", "bob").is_none() && !host.files().exists("/home/bob") && line(host, "/etc/group", "ops").is_none());
+        assert!(
+            line(host, "/etc/passwd", "bob").is_none() && !host.files().exists("/home/bob") && line(host, "/etc/group", "ops").is_none()
+        );
     });
 }
 
@@ -68,7 +70,13 @@ fn a_user_whose_making_was_cut_off_is_completed() {
         let (shadow, subuid) = (host.files().read("/etc/shadow"), line(host, "/etc/subuid", "bob").unwrap());
         // What may be left at different instants, all at once: only passwd was written, and half of the home.
         for file in ["/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid"] {
-            let kept: String = host.files().read(file).lines().filter(|line| !line.starts_with("bob:")).map(|line| line.replace(",bob", "").trim_end_matches("bob").to_owned() + "\n").collect();
+            let kept: String = host
+                .files()
+                .read(file)
+                .lines()
+                .filter(|line| !line.starts_with("bob:"))
+                .map(|line| line.replace(",bob", "").trim_end_matches("bob").to_owned() + "\n")
+                .collect();
             let mode = if file.contains("shadow") { 0o640 } else { 0o644 };
             host.files().write(file, kept, mode);
         }
@@ -156,7 +164,10 @@ fn keys_are_authorized_where_sshd_looks_and_planted_links_are_refused() {
         let first = done(host, keys(&[KEY]));
         assert!(first.satisfied_after);
         assert_eq!(host.files().read("/home/bob/.ssh/authorized_keys"), format!("{KEY}\n"));
-        assert_eq!((stat(host, "/home/bob/.ssh").as_str(), stat(host, "/home/bob/.ssh/authorized_keys").as_str()), ("700 bob:bob", "600 bob:bob"));
+        assert_eq!(
+            (stat(host, "/home/bob/.ssh").as_str(), stat(host, "/home/bob/.ssh/authorized_keys").as_str()),
+            ("700 bob:bob", "600 bob:bob")
+        );
         assert_eq!(done(host, keys(&[KEY, "ssh-rsa broken"])).done().warnings.len(), 1);
         undone(host, first.prior);
         assert!(!host.files().exists("/home/bob/.ssh"));

@@ -108,7 +108,12 @@ fn send(target: &dyn Target, job: &Job) -> String {
     let text = reveal(|| serde_json::to_vec(job)).unwrap();
     target.put(JOB, &text, 0o600);
     let output = target.exec(&[PROGRAM, "--exact", "driver::inside", "--ignored", "--nocapture"]);
-    output.stdout.lines().find_map(|line| line.strip_prefix("RESULT ")).unwrap_or_else(|| panic!("no result\n{}\n{}", output.stdout, output.stderr)).to_owned()
+    output
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("RESULT "))
+        .unwrap_or_else(|| panic!("no result\n{}\n{}", output.stdout, output.stderr))
+        .to_owned()
 }
 
 /// Does operations one after the other, as the engine would.
