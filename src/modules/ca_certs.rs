@@ -6,14 +6,8 @@ use crate::plan::{Frequency, Stage};
 use crate::secret::Secret;
 
 /// Certificates to trust.
-pub const CA_CERTS: Module = Module {
-    name: "ca_certs",
-    stage: Stage::Local,
-    frequency: Frequency::Instance,
-    keys: &["ca_certs"],
-    implied: false,
-    plan,
-};
+pub const CA_CERTS: Module =
+    Module { name: "ca_certs", stage: Stage::Local, frequency: Frequency::Instance, keys: &["ca_certs"], implied: false, plan };
 
 const LOCAL: &str = "/usr/local/share/ca-certificates";
 const CONFIG: &str = "/etc/ca-certificates.conf";

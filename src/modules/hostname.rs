@@ -116,7 +116,11 @@ fn plan_hosts(scope: &Scope<'_>, steps: &mut Steps) {
         return;
     }
     let Some(names) = names(scope).or_else(|| own_names(scope)) else {
-        steps.report.warning("hostname", "`manage_etc_hosts` is set, and this host has no name").at(&scope.keys.origin).help("set `hostname`");
+        steps
+            .report
+            .warning("hostname", "`manage_etc_hosts` is set, and this host has no name")
+            .at(&scope.keys.origin)
+            .help("set `hostname`");
         return;
     };
     let operation = match manage {

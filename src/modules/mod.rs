@@ -24,8 +24,8 @@ mod write_files;
 #[cfg(test)]
 mod testing;
 
-pub use build::{plan, PlanInput};
 pub use accounts::{Account, Accounts};
+pub use build::{plan, PlanInput};
 pub use scope::{questions, Questions, Scope, Way};
 pub use scripts::{ScriptKind, UserScript};
 pub use steps::{StepBuilder, Steps};

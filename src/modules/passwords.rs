@@ -46,9 +46,9 @@ fn listed(chpasswd: &Chpasswd, steps: &mut Steps) -> Vec<(String, NewPassword, O
     let mut passwords = Vec::new();
     for entry in &chpasswd.users {
         match entry.new_password() {
-            Some(password) => passwords.push((entry.name.clone(), password, entry.origin.clone())),
+            Some(password) => passwords.push((entry.name.0.clone(), password, entry.origin.clone())),
             None => {
-                let message = format!("`chpasswd.users` names `{}` without a password", entry.name);
+                let message = format!("`chpasswd.users` names `{}` without a password", entry.name.0);
                 steps.report.error("password", message).at(&entry.origin).help("add `password`, or `type: RANDOM`");
             }
         }

@@ -159,9 +159,8 @@ fn joined(count: usize, named: Option<&Vec<(usize, usize)>>) -> Vec<(usize, usiz
     let mut ranges = Vec::new();
     let mut at = 0;
     while at < count {
-        let last = named
-            .and_then(|named| named.iter().find(|(first, _)| *first == at))
-            .map_or(at, |(_, last)| (*last).clamp(at, count - 1));
+        let last =
+            named.and_then(|named| named.iter().find(|(first, _)| *first == at)).map_or(at, |(_, last)| (*last).clamp(at, count - 1));
         ranges.push((at, last));
         at = last + 1;
     }

@@ -1,7 +1,7 @@
 //! What the tables of the modules' tests are written with.
 
 use super::{plan, PlanInput, UserScript, Way};
-use crate::config::node::{Node, Origin};
+use crate::config::node::Node;
 use crate::config::problem::Report;
 use crate::config::typed::CloudConfig;
 use crate::facts::{Account, Facts};
@@ -9,8 +9,7 @@ use crate::plan::{Frequency, Plan, Stage, Weight};
 
 /// The document that `text` is.
 pub fn document(text: &str) -> Node {
-    let json: serde_json::Value = serde_yaml::from_str(text).expect("YAML");
-    Node::from_json(&json, &Origin::new("user-data", 1, 1))
+    crate::yaml::parse("user-data", text).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
 /// A Debian 13 host as it first boots.

@@ -5,14 +5,8 @@ use crate::plan::operation::{content, Operation, Owner, WriteFile};
 use crate::plan::{Frequency, Stage};
 
 /// The host's time zone.
-pub const TIMEZONE: Module = Module {
-    name: "timezone",
-    stage: Stage::Final,
-    frequency: Frequency::Instance,
-    keys: &["timezone"],
-    implied: false,
-    plan,
-};
+pub const TIMEZONE: Module =
+    Module { name: "timezone", stage: Stage::Final, frequency: Frequency::Instance, keys: &["timezone"], implied: false, plan };
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(zone) = &scope.keys.timezone else { return };

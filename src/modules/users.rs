@@ -3,6 +3,8 @@
 use super::accounts::{Account, Accounts, USER_KEYS};
 use super::{Module, Scope, Steps};
 use crate::config::node::Origin;
+use crate::config::typed::passwords::PasswordText;
+use crate::config::typed::users::Redirect;
 use crate::config::typed::UserEntry;
 use crate::plan::operation::{Command, CreateUser, Edit, NewPassword, Operation, Owner, PasswordLock};
 use crate::plan::{Frequency, Stage};
@@ -88,7 +90,7 @@ fn refused(account: &Account, steps: &mut Steps) -> bool {
     let entry = &account.entry;
     let no_home = entry.no_create_home == Some(true) || entry.system == Some(true);
     let keys = entry.ssh_authorized_keys.as_ref().is_some_and(|keys| !keys.0.is_empty());
-    let redirect = entry.ssh_redirect_user == Some(true);
+    let redirect = entry.ssh_redirect_user == Some(Redirect(true));
     let why = if no_home && (keys || redirect) {
         "SSH keys need a home, and `system` or `no_create_home` says there is none"
     } else if redirect && keys {
@@ -159,7 +161,7 @@ fn create_user(account: &Account, scope: &Scope<'_>) -> CreateUser {
         primary_group: text(&entry.primary_group).or_else(|| implied_group.then(|| account.name.clone())),
         uid: entry.uid,
         groups: entry.groups.clone().unwrap_or_default().0,
-        password_hash: entry.passwd.clone().filter(|hash| !hash.expose().is_empty()),
+        password_hash: filled(entry.passwd.as_ref()),
         shell: entry.shell.clone().filter(|shell| !shell.is_empty()),
         expire_date: text(&entry.expiredate),
         inactive: text(&entry.inactive),
@@ -171,11 +173,15 @@ fn create_user(account: &Account, scope: &Scope<'_>) -> CreateUser {
     }
 }
 
+/// An empty password is none.
+fn filled(password: Option<&PasswordText>) -> Option<Secret<String>> {
+    password.map(|text| text.0.clone()).filter(|text| !text.expose().is_empty())
+}
+
 fn plan_passwords(account: &Account, exists: bool, scope: &Scope<'_>, steps: &mut Steps) {
     let (name, entry) = (&account.name, &account.entry);
-    let filled = |password: &Option<Secret<String>>| password.clone().filter(|password| !password.expose().is_empty());
-    let plain = filled(&entry.plain_text_passwd).map(NewPassword::Plain);
-    let hashed = filled(&entry.hashed_passwd).map(NewPassword::Hash);
+    let plain = filled(entry.plain_text_passwd.as_ref()).map(NewPassword::Plain);
+    let hashed = filled(entry.hashed_passwd.as_ref()).map(NewPassword::Hash);
     for password in [plain, hashed].into_iter().flatten() {
         let operation = Operation::Password { user: name.clone(), password, expire: false };
         steps.add(&format!("{name}/password"), operation).at(&entry.origin).needs_thing(&thing(name));
@@ -193,7 +199,7 @@ fn plan_passwords(account: &Account, exists: bool, scope: &Scope<'_>, steps: &mu
     }
     let has_password = exists && scope.facts.users.get(name).is_some_and(|account| account.has_password);
     let none_at_all = named
-        && [&entry.plain_text_passwd, &entry.hashed_passwd, &entry.passwd].into_iter().flatten().all(|text| text.expose().is_empty());
+        && [&entry.plain_text_passwd, &entry.hashed_passwd, &entry.passwd].into_iter().flatten().all(|text| text.0.expose().is_empty());
     if none_at_all {
         let command = Command {
             argv: vec!["passwd".into(), "-d".into(), name.clone()],
@@ -221,10 +227,8 @@ fn plan_sudo(account: &Account, again: bool, scope: &Scope<'_>, steps: &mut Step
         steps.add("sudo/directory", operation);
         // Without sudo there is no file to add to; the package brings one that includes the directory.
         if scope.facts.has("sudo") && !scope.facts.sudoers_includes_dropins {
-            let change = Edit::EnsureLine {
-                line: format!("@includedir {SUDOERS_DIR}"),
-                unless: vec![format!("#includedir {SUDOERS_DIR}")],
-            };
+            let change =
+                Edit::EnsureLine { line: format!("@includedir {SUDOERS_DIR}"), unless: vec![format!("#includedir {SUDOERS_DIR}")] };
             steps.add("sudo/include", Operation::EditFile { path: SUDOERS.into(), change, mode: 0o440, force_mode: false });
         }
     }
@@ -286,7 +290,7 @@ fn plan_keys(account: &Account, scope: &Scope<'_>, steps: &mut Steps) {
         let operation = Operation::AuthorizedKeys { user: name.clone(), keys: keys.0.clone(), options: None };
         steps.add(&format!("{name}/ssh-keys"), operation).at(&entry.origin).needs_thing(&thing(name));
     }
-    if entry.ssh_redirect_user != Some(true) {
+    if entry.ssh_redirect_user != Some(Redirect(true)) {
         return;
     }
     let Some(default) = &scope.accounts.default else {

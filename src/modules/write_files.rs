@@ -118,6 +118,7 @@ fn unsupported_scheme(uri: &str) -> Option<&str> {
 fn owner(text: Option<&str>) -> Owner {
     let Some(text) = text else { return Owner::root() };
     let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
-    let named = |name: &str| Some(name.trim().to_owned()).filter(|name| !name.is_empty() && name != "-1" && !name.eq_ignore_ascii_case("none"));
+    let named =
+        |name: &str| Some(name.trim().to_owned()).filter(|name| !name.is_empty() && name != "-1" && !name.eq_ignore_ascii_case("none"));
     Owner { user: named(user), group: group.and_then(named) }
 }

@@ -215,19 +215,19 @@ fn read_double_quoted(text: &str, mut at: usize, word: &mut Word) -> Result<usiz
 /// Reads `$name`, `${...}`, `$((...))`, `$(...)` or a backquoted command; a lone `$` is itself.
 fn read_expansion(text: &str, at: usize, word: &mut Word) -> Result<usize, Unclear> {
     let rest = &text[at..];
-    let end = if rest.starts_with("$(") {
-        let end = at + 2 + closing(&rest[2..], b')')?;
+    let end = if let Some(inner) = rest.strip_prefix("$(") {
+        let end = at + 2 + closing(inner, b')')?;
         word.commands.push(text[at + 2..end].to_owned());
         end + 1
-    } else if rest.starts_with("${") {
-        let end = at + 2 + closing(&rest[2..], b'}')?;
-        let inner = &text[at + 2..end];
+    } else if let Some(inner) = rest.strip_prefix("${") {
+        let length = closing(inner, b'}')?;
+        let (end, inner) = (at + 2 + length, &inner[..length]);
         if inner.contains("$(") || inner.contains('`') {
             return Err(Unclear);
         }
         end + 1
-    } else if rest.starts_with('`') {
-        let end = at + 1 + closing(&rest[1..], b'`')?;
+    } else if let Some(inner) = rest.strip_prefix('`') {
+        let end = at + 1 + closing(inner, b'`')?;
         word.commands.push(text[at + 1..end].replace("\\`", "`"));
         end + 1
     } else {

@@ -312,7 +312,7 @@ impl<'t> Parser<'t> {
     fn function(&mut self, head: &Simple) -> Result<Command, Unclear> {
         let [name] = head.words.as_slice() else { return Err(Unclear) };
         let plain = !name.quoted && !name.expands && head.assignments.is_empty() && head.redirects.is_empty();
-        if !plain || !is_name(&name.value) || !(self.op("(") && self.op(")")) {
+        if !(plain && is_name(&name.value) && self.op("(") && self.op(")")) {
             return Err(Unclear);
         }
         self.newlines();

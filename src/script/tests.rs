@@ -8,6 +8,7 @@ use super::*;
 use crate::plan::operation::StopsMachine::{Forced, Orderly};
 
 /// What the host layer passes to [`joint_ranges`].
+#[expect(clippy::disallowed_methods, reason = "a test that asks the real shell; nothing is run by it")]
 fn sh_parses(text: &str) -> bool {
     let mut child = Command::new("/bin/sh");
     child.args(["-n", "/dev/stdin"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

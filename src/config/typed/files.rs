@@ -129,10 +129,7 @@ impl Encoding {
 fn gunzip(bytes: &[u8], limit: u64) -> Result<Vec<u8>, String> {
     use std::io::Read as _;
     let mut out = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes)
-        .take(limit + 1)
-        .read_to_end(&mut out)
-        .map_err(|error| format!("not gzip: {error}"))?;
+    flate2::read::MultiGzDecoder::new(bytes).take(limit + 1).read_to_end(&mut out).map_err(|error| format!("not gzip: {error}"))?;
     if out.len() as u64 > limit {
         return Err(format!("more than {limit} bytes when unpacked"));
     }

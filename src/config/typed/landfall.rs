@@ -330,4 +330,3 @@ fn report_unmet(phase: &RawPhase, names: &[String], ordered: &[RawPhase], reader
         }
     }
 }
-

@@ -7,6 +7,7 @@ pub mod apt;
 pub mod files;
 pub mod keys;
 pub mod landfall;
+mod legacy;
 pub mod packages;
 pub mod passwords;
 pub mod reader;
@@ -85,6 +86,9 @@ impl CloudConfig {
         let Some(entries) = document.as_map() else { return reader.mismatch(document, "a mapping") };
         let mut top: Vec<Entry> = entries.to_vec();
         top.retain(|entry| !entry.key.as_str().is_some_and(|key| keys::CONSUMED.contains(&key) || key == "landfall"));
+        if !hosted {
+            legacy::upgrade(&mut top, &mut reader);
+        }
         let section = document.get("landfall").filter(|node| !node.is_null());
         let section = section.and_then(|node| reader.within("landfall", |reader| Section::from_node(node, reader)));
         let (raw, defaults) = match section {

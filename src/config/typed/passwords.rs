@@ -1,7 +1,7 @@
 //! `password`, `chpasswd`, `ssh_pwauth`.
 
 use super::reader::{FromNode, Reader};
-use super::users::account_name;
+use super::users::{account_name, UserName};
 use crate::config::node::{Node, Origin, Value};
 use crate::plan::operation::NewPassword;
 use crate::secret::Secret;
@@ -22,11 +22,26 @@ crate::record! {
     /// One entry of `chpasswd.users`.
     pub struct PasswordEntry {
         /// Login name.
-        required name: String,
+        required name: UserName,
         /// Password or hash.
-        optional password: Secret<String>,
+        optional password: PasswordText,
         /// What `password` is.
         default kind as "type": PasswordKind,
+    }
+}
+
+/// A password or hash on one line: `chpasswd` reads lines. The newline that a YAML block leaves at the end is dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordText(pub Secret<String>);
+
+impl FromNode for PasswordText {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = Secret::<String>::from_node(node, reader)?;
+        let line = text.expose().trim_end_matches(['\r', '\n']);
+        if line.contains(['\r', '\n', '\0']) {
+            return reader.invalid(&node.origin, "a password is one line", "write it on one line, in quotes");
+        }
+        Some(Self(reader.secret(line.to_owned())))
     }
 }
 
@@ -58,8 +73,8 @@ impl PasswordEntry {
     pub fn new_password(&self) -> Option<NewPassword> {
         match (self.kind, &self.password) {
             (PasswordKind::Random, _) => Some(NewPassword::Random),
-            (PasswordKind::Hash, Some(hash)) => Some(NewPassword::Hash(hash.clone())),
-            (PasswordKind::Text, Some(text)) => Some(NewPassword::Plain(text.clone())),
+            (PasswordKind::Hash, Some(hash)) => Some(NewPassword::Hash(hash.0.clone())),
+            (PasswordKind::Text, Some(text)) => Some(NewPassword::Plain(text.0.clone())),
             (_, None) => None,
         }
     }
@@ -160,8 +175,8 @@ pub struct DefaultPassword {
 
 impl FromNode for DefaultPassword {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let text = Secret::<String>::from_node(node, reader)?;
-        Some(Self { password: told_by_looks(text.expose(), reader), origin: node.origin.clone() })
+        let text = PasswordText::from_node(node, reader)?;
+        Some(Self { password: told_by_looks(text.0.expose(), reader), origin: node.origin.clone() })
     }
 }
 

@@ -70,7 +70,11 @@ impl FromNode for ZoneName {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_+-/".contains(c);
         if name.is_empty() || name.starts_with('/') || name.ends_with('/') || !name.chars().all(plain) {
-            return reader.invalid(&node.origin, format!("`{name}` is no time zone"), "as in Europe/Berlin; see `timedatectl list-timezones`");
+            return reader.invalid(
+                &node.origin,
+                format!("`{name}` is no time zone"),
+                "as in Europe/Berlin; see `timedatectl list-timezones`",
+            );
         }
         Some(Self(name))
     }
@@ -199,7 +203,9 @@ impl FromNode for Seconds {
         let seconds = match &node.value {
             Value::Int(number) => u64::try_from(*number).ok(),
             Value::Float(number) if *number >= 0.0 && *number < 1e15 => Some(*number as u64),
-            Value::Str(text) => text.trim().parse::<f64>().ok().filter(|number| *number >= 0.0 && *number < 1e15).map(|number| number as u64),
+            Value::Str(text) => {
+                text.trim().parse::<f64>().ok().filter(|number| *number >= 0.0 && *number < 1e15).map(|number| number as u64)
+            }
             _ => None,
         };
         seconds.map(Self).or_else(|| reader.mismatch(node, "a number of seconds"))

@@ -1,0 +1,173 @@
+//! Reading: places, forms, what is kept beside what cannot be read. What the keys then do is tested with the modules.
+
+use super::reader::nearest;
+use super::*;
+use crate::config::problem::{Problem, Severity};
+use crate::plan::operation::NewPassword;
+
+fn read(text: &str) -> (CloudConfig, Report) {
+    let document = crate::yaml::parse("user-data", text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+    let mut report = Report::new();
+    let config = CloudConfig::read(&document, &mut report).expect("a mapping");
+    (config, report)
+}
+
+fn problems(text: &str) -> Vec<Problem> {
+    read(text).1.problems
+}
+
+#[test]
+fn problems_have_the_place_of_what_is_wrong() {
+    for (text, place) in [
+        ("packages: [a]\npakages: [b]\n", "user-data:2:1"),
+        ("users:\n  - name: a\n    shel: /bin/sh\n", "user-data:3:5"),
+        ("users:\n  - name: a\n    uid: x\n", "user-data:3:10"),
+        ("users:\n  - uid: 7\n  - 5\n", "user-data:3:5"),
+        ("write_files:\n  - content: x\n", "user-data:2:5"),
+        ("runcmd:\n  - echo a\n  - echo b: c\n", "user-data:3:5"),
+        ("chpasswd:\n  list: |\n    nocolon\n", "user-data:3:5"),
+        ("landfall:\n  phases:\n    - name: a\n      needs: [b]\n", "user-data:4:15"),
+        ("landfall:\n  phases:\n    - name: a\n      run: [runcmd]\n", "user-data:4:13"),
+        ("apt:\n  sources:\n    x:\n      sauce: y\n", "user-data:4:7"),
+        ("packages:\n  - {snap: [x]}\n", "user-data:2:6"),
+    ] {
+        let found = problems(text);
+        let places: Vec<String> = found
+            .iter()
+            .filter(|problem| problem.severity > Severity::Note)
+            .map(|problem| problem.origin.as_ref().expect("a place").to_string())
+            .collect();
+        assert_eq!(places, [place], "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn yaml_1_1_surprises_reach_the_user_as_meant() {
+    let (config, report) = read(
+        "users:\n- {name: a, expiredate: 2032-09-01, inactive: 30}\npassword: 0123\nhostname: 12\nruncmd: [yes, 1.10]\n\
+         write_files: [{path: /a, permissions: 0644}]\npackages: [[x, 1.10]]\nmanage_etc_hosts: on\n",
+    );
+    let user = &config.keys.users.as_ref().expect("users").0[0];
+    assert_eq!(user.expiredate.as_ref().map(|text| text.0.as_str()), Some("2032-09-01"));
+    assert_eq!(user.inactive.as_ref().map(|text| text.0.as_str()), Some("30"));
+    let password = config.keys.password.as_ref().map(|password| &password.password);
+    assert!(matches!(password, Some(NewPassword::Plain(text)) if text.expose() == "0123"));
+    assert_eq!(config.keys.hostname.as_ref().map(|name| name.0.as_str()), Some("12"));
+    let items: Vec<&str> = config.keys.runcmd.items.iter().map(|item| item.text.expose().as_str()).collect();
+    assert_eq!(items, ["yes", "1.10"]);
+    assert_eq!(config.keys.write_files[0].permissions.map(|mode| mode.0), Some(0o644));
+    assert_eq!(config.keys.packages.0[0].spec, "x=1.10");
+    assert!(report.problems.iter().all(|problem| problem.severity != Severity::Error), "{:?}", report.problems);
+    assert!(!format!("{:?}", report.problems).contains("0123"));
+}
+
+#[test]
+fn secrets_are_in_no_message() {
+    for text in [
+        "users: [{name: a, passwd: [geheim]}]",
+        "users: [{name: a, plain_text_passwd: {geheim: geheim}}]",
+        "password: [geheim]",
+        "chpasswd: {list: [geheim]}",
+        "chpasswd: {users: [{name: a, password: [geheim], type: text}]}",
+        "chpasswd: geheim",
+        "ssh_keys: {rsa_private: [geheim]}",
+        "ssh_authorized_keys: [geheim]",
+        "apt: {proxy: 'http://u:geheim@x;'}",
+        "apt: {sources: {x: {key: [geheim]}}}",
+        "write_files: [{path: /a, content: [geheim]}]",
+        "write_files: [{path: /a, source: {uri: x, headers: [geheim]}}]",
+        "ca_certs: {trusted: [geheim]}",
+    ] {
+        let found = problems(text);
+        assert!(!found.is_empty(), "{text}");
+        assert!(!format!("{found:?}").contains("geheim"), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn deprecated_spellings_are_taken_and_noted() {
+    let text =
+        "apt_update: true\nca-certs: {remove-defaults: true}\nusers: [{name: a, lock-passwd: false, ssh-authorized-keys: [ssh-rsa A]}]\n";
+    let (config, report) = read(text);
+    assert!(config.keys.package_update && config.keys.ca_certs.as_ref().is_some_and(|certs| certs.remove_defaults));
+    let user = &config.keys.users.as_ref().expect("users").0[0];
+    assert_eq!((user.lock_passwd, user.ssh_authorized_keys.as_ref().map(|keys| keys.0.len())), (Some(false), Some(1)));
+    assert_eq!((report.problems.len(), report.count(Severity::Note)), (5, 5), "{:?}", report.problems);
+    // Both spellings: the current one holds.
+    assert!(!read("package_update: false\napt_update: true\n").0.keys.package_update);
+}
+
+#[test]
+fn an_empty_document_is_a_configuration_and_a_list_is_none() {
+    for text in ["", "{}", "null", "# nothing\n"] {
+        assert!(read(text).1.problems.is_empty(), "{text}");
+    }
+    let document = crate::yaml::parse("user-data", "[a]").expect("YAML");
+    let mut report = Report::new();
+    assert!(CloudConfig::read(&document, &mut report).is_none());
+    assert_eq!(report.problems[0].message, "the document must be a mapping, not a list");
+}
+
+#[test]
+fn keys_without_a_value_count_as_left_out() {
+    let (config, report) = read("hostname:\npackages: ~\nusers:\nlandfall:\n");
+    assert!(config.keys.given.is_empty() && config.keys.hostname.is_none(), "{:?}", config.keys.given);
+    // But for these: no users is another thing than no word about users.
+    assert!(config.keys.users.is_some_and(|users| users.0.is_empty()));
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+}
+
+#[test]
+fn lengths_of_time_are_read() {
+    use super::landfall::Duration;
+    let seconds = |text: &str| {
+        let node = crate::yaml::parse("p", text).expect("YAML");
+        Duration::from_node(&node, &mut Reader::new(&mut Report::new())).map(|duration| duration.seconds)
+    };
+    for (text, expected) in [
+        ("90s", Some(90)),
+        ("10m", Some(600)),
+        ("1h30m", Some(5400)),
+        ("2d", Some(172_800)),
+        ("45", Some(45)),
+        ("'45'", Some(45)),
+        ("0", None),
+        ("soon", None),
+        ("5w", None),
+        ("''", None),
+        ("m", None),
+        ("99999999999999999999d", None),
+        ("-5", None),
+    ] {
+        assert_eq!(seconds(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_nearest_word_is_suggested_only_if_it_is_near() {
+    let known = ["packages", "package_update", "runcmd"];
+    for (word, expected) in
+        [("pakages", Some("packages")), ("run_cmd", Some("runcmd")), ("Packages", Some("packages")), ("wibble", None), ("", None)]
+    {
+        assert_eq!(nearest(word, &known), expected, "{word}");
+    }
+}
+
+#[test]
+fn no_key_is_known_twice() {
+    let mut all: Vec<&str> = Keys::KEYS.iter().chain(Keys::LATER).chain(&keys::CONSUMED).copied().collect();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
+    let phase = landfall::PhaseHead::KEYS.iter().chain(landfall::PhaseHead::LATER);
+    assert!(phase.clone().all(|key| !all.contains(key)), "a key of phases must not be a cloud-config key");
+}
+
+#[test]
+fn every_key_of_modules_is_read() {
+    let modules = crate::modules::MODULES.iter().chain(crate::modules::CLOSING);
+    for key in modules.flat_map(|module| module.keys) {
+        assert!(Keys::KEYS.contains(key), "{key}");
+    }
+}

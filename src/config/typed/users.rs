@@ -1,10 +1,10 @@
 //! `users`, `groups`, `user`.
 
+use super::passwords::PasswordText;
 use super::reader::{FromNode, Reader};
 use super::scalars::{Located, Text};
 use super::ssh::PublicKeys;
 use crate::config::node::{Entry, Node, Origin, Value};
-use crate::secret::Secret;
 
 crate::record! {
     /// One user. A mapping without `name` speaks of the default user.
@@ -24,11 +24,11 @@ crate::record! {
         /// Make the groups that do not exist.
         optional create_groups: bool,
         /// Password hash, for new users only.
-        optional passwd: Secret<String>,
+        optional passwd: PasswordText,
         /// Password hash.
-        optional hashed_passwd: Secret<String>,
+        optional hashed_passwd: PasswordText,
         /// Password in clear.
-        optional plain_text_passwd: Secret<String>,
+        optional plain_text_passwd: PasswordText,
         /// No login by password.
         optional lock_passwd: bool,
         /// Login shell.
@@ -54,7 +54,7 @@ crate::record! {
         /// Keys for login by ssh.
         optional ssh_authorized_keys: PublicKeys,
         /// The instance's keys lead to a message that names the default user.
-        optional ssh_redirect_user: bool,
+        optional ssh_redirect_user: Redirect,
     }
     later ["ssh_import_id", "snapuser"]
 }
@@ -145,6 +145,11 @@ impl FromNode for Users {
             }
         }
         Some(users)
+    }
+
+    /// `users:` with nothing behind it means nobody, as with the peer.
+    fn from_null(_origin: &Origin) -> Option<Self> {
+        Some(Self::default())
     }
 }
 
@@ -310,6 +315,19 @@ impl Groups {
         match self.0.iter_mut().find(|group| group.name == name) {
             Some(group) => group.members.extend(members),
             None => self.0.push(GroupEntry { name: name.to_owned(), members, origin: origin.clone() }),
+        }
+    }
+}
+
+/// `ssh_redirect_user`: true, or the old word `default` for the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redirect(pub bool);
+
+impl FromNode for Redirect {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match node.as_str() {
+            Some("default") => Some(Self(true)),
+            _ => bool::from_node(node, reader).map(Self),
         }
     }
 }

@@ -17,14 +17,8 @@ use crate::secret::Secret;
 use template::Variables;
 
 /// Everything under `apt`.
-pub const APT_CONFIGURE: Module = Module {
-    name: "apt_configure",
-    stage: Stage::Final,
-    frequency: Frequency::Instance,
-    keys: &["apt"],
-    implied: true,
-    plan,
-};
+pub const APT_CONFIGURE: Module =
+    Module { name: "apt_configure", stage: Stage::Final, frequency: Frequency::Instance, keys: &["apt"], implied: true, plan };
 
 const PROXY_FILE: &str = "/etc/apt/apt.conf.d/90cloud-init-aptproxy";
 const CONF_FILE: &str = "/etc/apt/apt.conf.d/94cloud-init-config";

@@ -29,7 +29,8 @@ fn a_source_with_an_inline_key_is_written_and_the_lists_are_updated() {
             UPDATE,
         ],
     );
-    let expected = "deb [arch=$(ARCH) signed-by=/etc/apt/cloud-init.gpg.d/docker.gpg] https://download.docker.com/linux/debian trixie stable\n";
+    let expected =
+        "deb [arch=$(ARCH) signed-by=/etc/apt/cloud-init.gpg.d/docker.gpg] https://download.docker.com/linux/debian trixie stable\n";
     assert_eq!(written(&plan, "apt_configure/docker.list"), expected);
 }
 
@@ -62,10 +63,16 @@ fn the_file_of_a_source_is_named_as_by_the_peer() {
         step.unwrap_or_default()
     };
     assert_eq!(file("{source: 'deb http://x/ y z', filename: f}"), "edit /etc/apt/sources.list.d/f.list: make sure of 1 line");
-    assert_eq!(file("{source: 'deb http://x/ y z', filename: f.sources}"), "edit /etc/apt/sources.list.d/f.sources.list: make sure of 1 line");
+    assert_eq!(
+        file("{source: 'deb http://x/ y z', filename: f.sources}"),
+        "edit /etc/apt/sources.list.d/f.sources.list: make sure of 1 line"
+    );
     assert_eq!(file("{source: 'deb http://x/ y z', filename: /etc/apt/own.list}"), "edit /etc/apt/own.list: make sure of 1 line");
     assert_eq!(file("{source: 'deb http://x/ y z', append: false}"), "write /etc/apt/sources.list.d/id.list (18 bytes, 0644, root:root)");
-    assert_eq!(file("{source: \"Types: deb\\nURIs: http://x\\n\"}"), "write /etc/apt/sources.list.d/id.sources (27 bytes, 0644, root:root)");
+    assert_eq!(
+        file("{source: \"Types: deb\\nURIs: http://x\\n\"}"),
+        "write /etc/apt/sources.list.d/id.sources (27 bytes, 0644, root:root)"
+    );
 }
 
 #[test]
@@ -215,7 +222,10 @@ fn one_bad_source_never_loses_the_others() {
         ("apt: {sources: [x]}", "failed: apt.sources must be a mapping of names to sources, not a list"),
         ("apt: {proxy: \"http://x\\\";y\"}", "failed: apt.proxy: this is no address"),
         ("apt: {generate_mirrorlists: true}", "degraded: `generate_mirrorlists` in apt is not supported yet"),
-        ("apt: {primary: [{arches: [default], search: [http://a, http://b]}], sources: {x: {source: 'deb $MIRROR'}}}", "degraded: `apt.primary.search` is not tried in turn yet"),
+        (
+            "apt: {primary: [{arches: [default], search: [http://a, http://b]}], sources: {x: {source: 'deb $MIRROR'}}}",
+            "degraded: `apt.primary.search` is not tried in turn yet",
+        ),
         ("apt: {add_apt_repo_match: '^x', sources: {x: {source: 'deb a'}}}", "degraded: `apt.add_apt_repo_match` is not supported yet"),
     ] {
         assert!(problems(&applied(text)).iter().any(|found| found.starts_with(problem)), "{text}: {:?}", problems(&applied(text)));
@@ -228,4 +238,22 @@ fn credentials_in_a_source_are_secrets() {
     assert!(plan.secrets.iter().any(|secret| secret.expose() == "geheim"));
     let Operation::EditFile { change: Edit::EnsureBlock { .. }, .. } = &plan.steps[0].operation else { panic!() };
     assert!(!serde_json::to_string(&plan).expect("json").contains("geheim"));
+}
+
+#[test]
+fn the_keys_of_before_apt_are_still_taken() {
+    let old = "apt_mirror: http://m\napt_https_proxy: http://p\napt_preserve_sources_list: false\n\
+               apt_sources: [{source: deb a b c}, {source: deb d e f}, {source: deb g h i, filename: own.list}]\n";
+    let plan = applied(old);
+    let found = mine(&plan);
+    assert!(found[0].contains("/etc/apt/sources.list.d/debian.sources"), "{found:?}");
+    assert!(written(&plan, "apt_configure/sources").contains("URIs: http://m\n"));
+    assert_eq!(written(&plan, "apt_configure/proxy"), "Acquire::https::Proxy \"http://p\";\n");
+    let files: Vec<&str> = found.iter().filter_map(|step| step.split("sources.list.d/").nth(1)).collect();
+    assert_eq!(files.len(), 4);
+    assert_eq!(files.iter().filter(|file| file.starts_with("cloud_config_sources.list:")).count(), 2, "{files:?}");
+    assert!(problems(&plan).iter().all(|problem| problem.starts_with("note: `apt_")), "{:?}", problems(&plan));
+    let plan = applied("{apt_proxy: http://old, apt: {proxy: http://new}}");
+    assert_eq!(written(&plan, "apt_configure/proxy"), "Acquire::http::Proxy \"http://new\";\n");
+    assert_eq!(problems(&plan)[1], "degraded: `apt` has its own `proxy`: the old key is ignored (remove the old key)");
 }

@@ -43,7 +43,10 @@ fn a_name_the_administrator_changed_is_left() {
 #[test]
 fn without_a_hostname_file_the_name_is_set_at_every_boot() {
     let plan = applied("{hostname: web, create_hostname_file: false}");
-    let rows = ["set_hostname: set the hostname to web [boot]", "set_hostname/last-set: write /var/lib/cloud/data/previous-hostname (4 bytes, 0644, root:root)"];
+    let rows = [
+        "set_hostname: set the hostname to web [boot]",
+        "set_hostname/last-set: write /var/lib/cloud/data/previous-hostname (4 bytes, 0644, root:root)",
+    ];
     assert_steps(&plan, &rows);
 }
 

@@ -72,9 +72,24 @@ fn a_typical_configuration_is_planned_in_the_peers_order() {
     let mut modules: Vec<&str> = plan.steps.iter().map(|step| step.phase.as_str()).collect();
     modules.dedup();
     let expected = [
-        "set_hostname", "bootcmd", "write_files", "update_etc_hosts", "users_groups", "ssh", "set_passwords", "apt_configure", "locale",
-        "timezone", "package_update_upgrade_install", "scripts_per_once", "scripts_per_boot", "scripts_per_instance", "runcmd",
-        "keys_to_console", "final_message", "power_state_change",
+        "set_hostname",
+        "bootcmd",
+        "write_files",
+        "update_etc_hosts",
+        "users_groups",
+        "ssh",
+        "set_passwords",
+        "apt_configure",
+        "locale",
+        "timezone",
+        "package_update_upgrade_install",
+        "scripts_per_once",
+        "scripts_per_boot",
+        "scripts_per_instance",
+        "runcmd",
+        "keys_to_console",
+        "final_message",
+        "power_state_change",
     ];
     assert_eq!(modules, expected);
     let mut stages: Vec<_> = plan.steps.iter().map(|step| step.stage).collect();
@@ -85,7 +100,8 @@ fn a_typical_configuration_is_planned_in_the_peers_order() {
 
 #[test]
 fn a_plan_survives_being_stored_and_has_unique_ids() {
-    let plan = first_boot("{users: [default, alice], packages: [x], runcmd: [a, a], apt: {sources: {s: {source: deb a b c}}}, password: geheim}");
+    let plan =
+        first_boot("{users: [default, alice], packages: [x], runcmd: [a, a], apt: {sources: {s: {source: deb a b c}}}, password: geheim}");
     let stored = crate::plan::to_stored_json(&plan).expect("json");
     assert_eq!(crate::plan::parse(&stored).expect("a plan"), plan);
     let mut ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();

@@ -11,7 +11,10 @@ fn packages_are_installed_together_in_the_users_order() {
     let install = |names: &str| format!("package_update_upgrade_install/install: install {names} @final");
     for (text, names) in [
         ("packages: [nginx, curl, nginx]", "nginx curl"),
-        ("packages: [[nginx, 1.2-3], nginx/trixie-backports, vim-, tasksel^, 'g++', libc6:arm64]", "nginx=1.2-3 nginx/trixie-backports vim- tasksel^ g++ libc6:arm64"),
+        (
+            "packages: [[nginx, 1.2-3], nginx/trixie-backports, vim-, tasksel^, 'g++', libc6:arm64]",
+            "nginx=1.2-3 nginx/trixie-backports vim- tasksel^ g++ libc6:arm64",
+        ),
         ("packages: [{apt: [nginx, [curl, '8']]}]", "nginx curl=8"),
         ("packages: [{apt: nginx}, ~, curl]", "nginx curl"),
         ("packages: nginx curl", "nginx curl"),

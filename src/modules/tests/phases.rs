@@ -112,7 +112,10 @@ fn what_is_wrong_with_a_phase_is_said_and_loses_only_that_phase() {
         ("{runcmd: [x]}", "failed: landfall.phases[0] has no `name`"),
         ("{name: 'a b', runcmd: [x]}", "failed: landfall.phases[0].name: `a b` is no phase's name"),
         ("{name: good, runcmd: [x]}", "failed: there are two phases `good`: this one is left out"),
-        ("{name: a, needs: [goood], runcmd: [x]}", "failed: phase `a` needs `goood`, and there is no such phase: it is not run (did you mean `good`?)"),
+        (
+            "{name: a, needs: [goood], runcmd: [x]}",
+            "failed: phase `a` needs `goood`, and there is no such phase: it is not run (did you mean `good`?)",
+        ),
         ("{name: a, needs: [b], runcmd: [x]}, {name: b, needs: [a], runcmd: [x]}", "failed: phase `a` needs `b`, which waits for it"),
         ("{name: a, needs: [a], runcmd: [x]}", "failed: phase `a` needs `a`, which waits for it"),
         ("{name: a, run: [packages]}", "failed: there is no top-level key `packages` to run"),
@@ -140,8 +143,8 @@ fn what_is_wrong_with_a_phase_is_said_and_loses_only_that_phase() {
         problems(&plan),
         [
             "failed: landfall.on_error must be a string, not a list",
-            "degraded: `breaker` in landfall is not supported yet: it is ignored",
             "degraded: unknown key `fases` in landfall: it is ignored (did you mean `phases`?)",
+            "degraded: `breaker` in landfall is not supported yet: it is ignored",
         ]
     );
 }

@@ -49,7 +49,10 @@ fn boot_commands_are_run_at_every_boot_once_the_network_is_there() {
 #[test]
 fn a_bad_item_loses_only_itself() {
     for (item, problem) in [
-        ("{echo a: b}", "failed: runcmd[0] must be a string, not a mapping (put the whole value in quotes: `: ` inside it makes it a mapping)"),
+        (
+            "{echo a: b}",
+            "failed: runcmd[0] must be a string, not a mapping (put the whole value in quotes: `: ` inside it makes it a mapping)",
+        ),
         ("[ls, [x]]", "failed: runcmd[0] must be a string, not a list"),
     ] {
         let plan = applied(&format!("runcmd: [{item}, echo b]"));

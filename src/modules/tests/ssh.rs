@@ -48,7 +48,10 @@ fn given_host_keys_are_written_and_stop_all_generation() {
     assert!(derived.starts_with("ssh/host-key/ed25519/derive: derive the public ed25519 host key: /bin/sh -c"), "{derived}");
     assert!(derived.ends_with("~ <- ssh/host-key/ed25519/private"), "{derived}");
     let line = "make sure of the line \"HostCertificate /etc/ssh/ssh_host_rsa_key-cert.pub\"";
-    assert_eq!(of(&plan, "ssh/host-certificate"), [format!("ssh/host-certificate: edit /etc/ssh/sshd_config.d/50-cloud-init.conf: {line}")]);
+    assert_eq!(
+        of(&plan, "ssh/host-certificate"),
+        [format!("ssh/host-certificate: edit /etc/ssh/sshd_config.d/50-cloud-init.conf: {line}")]
+    );
     assert_eq!(written(&plan, "ssh/host-key/rsa/private"), "PRIVATE\n");
     assert!(plan.secrets.iter().any(|secret| secret.expose() == "PRIVATE"));
     assert!(problems(&plan).iter().all(|problem| problem.starts_with("degraded: unknown key")), "{:?}", problems(&plan));
@@ -142,8 +145,11 @@ fn passwords_are_told_by_their_type_or_their_looks() {
         ("root:$1$a$b", "hash $1$a$b"),
         ("root:$notahash", "plain $notahash"),
         ("root:$6$onlysalt", "plain $6$onlysalt"),
+        ("root: blanks count ", "plain  blanks count "),
     ] {
-        for text in [format!("chpasswd: {{expire: false, list: ['{line}']}}"), format!("chpasswd:\n  expire: false\n  list: |\n    {line}\n")] {
+        for text in
+            [format!("chpasswd: {{expire: false, list: ['{line}']}}"), format!("chpasswd:\n  expire: false\n  list: |\n    {line}\n")]
+        {
             let plan = applied(&text);
             let (found, expire) = password(&plan, "root").expect("a password");
             assert_eq!((kind(&found).as_str(), expire), (expected, false), "{text}");
@@ -157,7 +163,10 @@ fn the_password_key_is_for_the_default_user() {
     assert_eq!(of(&plan, "set_passwords"), ["set_passwords/debian: set the password of debian <- users_groups/debian"]);
     assert_eq!(plan.secrets[0].expose(), "geheim");
     let plan = first_boot("{password: geheim, users: [alice]}");
-    assert_problems(&plan, &["degraded: `password` is for the default user, and there is none (add `default` to `users`, or use `chpasswd`)"]);
+    assert_problems(
+        &plan,
+        &["degraded: `password` is for the default user, and there is none (add `default` to `users`, or use `chpasswd`)"],
+    );
     let plan = first_boot("{password: geheim, chpasswd: {users: [{name: root, password: $6$a$b}]}}");
     assert_eq!(of(&plan, "set_passwords"), ["set_passwords/root: set the password hash of root, to be changed at first login"]);
     assert_eq!(kind(&password(&first_boot("password: $y$j9T$a$b"), "debian").expect("password").0), "hash $y$j9T$a$b");
@@ -171,8 +180,19 @@ fn a_bad_password_line_loses_only_itself_and_is_not_quoted() {
         ("chpasswd: {list: [{geheimnis: 1}, 'root:x1y2']}", "failed: chpasswd.list[0] must be a string USER:PASSWORD"),
         ("chpasswd: {list: ['geh eim:nis', 'root:x1y2']}", "failed: chpasswd.list[0]: the user's name in the entry has a character"),
         ("chpasswd: {users: [{name: bob}, {name: root, password: x1y2, type: text}]}", "failed: `chpasswd.users` names `bob` without"),
+        (
+            "chpasswd: {users: [{name: \"a\\nroot\", password: geheimnis}, {name: root, password: x1y2, type: text}]}",
+            "failed: chpasswd.users[0].name: ",
+        ),
+        (
+            "chpasswd: {users: [{name: bob, password: \"geheim\\nnis\"}, {name: root, password: x1y2, type: text}]}",
+            "failed: chpasswd.users[0].password: a password is one line",
+        ),
         ("chpasswd: {users: [{password: geheimnis}, {name: root, password: x1y2, type: text}]}", "failed: chpasswd.users[0] has no `name`"),
-        ("chpasswd: {users: [{name: bob, password: [geheimnis]}, {name: root, password: x1y2, type: text}]}", "failed: chpasswd.users[0].password must be a string, not a list"),
+        (
+            "chpasswd: {users: [{name: bob, password: [geheimnis]}, {name: root, password: x1y2, type: text}]}",
+            "failed: chpasswd.users[0].password must be a string, not a list",
+        ),
     ] {
         let plan = applied(text);
         assert!(password(&plan, "root").is_some(), "{text}");

@@ -34,7 +34,8 @@ fn a_locale_is_enabled_generated_and_set() {
 #[test]
 fn a_locale_that_is_there_is_only_set() {
     let facts = Facts { locales: ["de_de.utf8".to_owned()].into(), lang: None, ..debian() };
-    let set = |text: &str, way| steps(&planned(text, &facts, &[], way)).into_iter().filter(|step| step.starts_with("locale")).collect::<Vec<_>>();
+    let set =
+        |text: &str, way| steps(&planned(text, &facts, &[], way)).into_iter().filter(|step| step.starts_with("locale")).collect::<Vec<_>>();
     assert_eq!(set("locale: de_DE.UTF-8", Way::Applied), ["locale: edit /etc/default/locale: set LANG=de_DE.UTF-8 @final"]);
     assert_eq!(set("locale: C.UTF-8", Way::Applied), ["locale: edit /etc/default/locale: set LANG=C.UTF-8 @final"]);
     assert_eq!(set("locale: POSIX", Way::Applied), ["locale: edit /etc/default/locale: set LANG=POSIX @final"]);
@@ -53,7 +54,9 @@ fn a_locale_without_a_character_set_means_utf_8() {
     let plan = applied("locale: de_DE.ISO-8859-15");
     assert_eq!(steps(&plan)[0], "locale/enable: edit /etc/locale.gen: enable \"de_DE.ISO-8859-15 ISO-8859-15\" @final");
     assert!(problems(&applied("locale: 'de DE'"))[0].starts_with("failed: locale: `de DE` is no locale"));
-    assert!(problems(&applied("locale: 7"))[0].starts_with("failed: locale: `7` is no locale") || problems(&applied("locale: 7")).len() == 2);
+    assert!(
+        problems(&applied("locale: 7"))[0].starts_with("failed: locale: `7` is no locale") || problems(&applied("locale: 7")).len() == 2
+    );
     assert!(problems(&applied("locale_configfile: x"))[0].starts_with("failed: locale_configfile: `x` is no absolute path"));
 }
 
@@ -88,7 +91,8 @@ const PEM: &str = "\"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE--
 #[test]
 fn certificates_are_written_by_number_and_taken_up() {
     let plan = applied(&format!("ca_certs: {{trusted: [{PEM}, nonsense, {PEM}]}}"));
-    let file = |n: u8| format!("ca_certs/{n}: write /usr/local/share/ca-certificates/cloud-init-ca-cert-{n}.crt (59 bytes, 0644, root:root)");
+    let file =
+        |n: u8| format!("ca_certs/{n}: write /usr/local/share/ca-certificates/cloud-init-ca-cert-{n}.crt (59 bytes, 0644, root:root)");
     let update = "ca_certs/update: update the certificate store: update-ca-certificates";
     assert_eq!(steps(&plan), [file(1), file(3), update.to_owned()]);
     assert!(problems(&plan)[0].starts_with("failed: ca_certs.trusted[1]: this is not a PEM certificate"));
@@ -142,7 +146,11 @@ fn power_state_takes_the_peers_forms() {
                     Condition::Shell(text) => format!("sh {}", text.expose()),
                     Condition::Argv(words) => format!("run {}", words.join(" ")),
                 };
-                format!("{} {delay_minutes} {timeout_seconds} {condition} {}", step.operation.describe(), message.clone().unwrap_or_default())
+                format!(
+                    "{} {delay_minutes} {timeout_seconds} {condition} {}",
+                    step.operation.describe(),
+                    message.clone().unwrap_or_default()
+                )
             }
             other => panic!("{other:?}"),
         })

@@ -70,6 +70,7 @@ fn users_can_be_written_in_every_form_the_peer_takes() {
         ("{user: {name: bob}, users: [alice]}", vec!["alice", "bob"]),
         ("users: [5, alice]", vec!["alice"]),
         ("users: 5", vec![]),
+        ("users:", vec![]),
         ("{}", vec!["debian"]),
     ] {
         assert_eq!(names(&first_boot(text)), expected, "{text}");
@@ -159,10 +160,7 @@ fn an_existing_user_is_left_as_he_is_but_for_password_rules_and_keys() {
     let plan = planned(text, &with_alice(), &[], Way::Applied);
     assert_steps(
         &plan,
-        &[
-            "users_groups/alice/password: set the password of alice",
-            "users_groups/alice/unlock: unlock password login of alice",
-        ],
+        &["users_groups/alice/password: set the password of alice", "users_groups/alice/unlock: unlock password login of alice"],
     );
     assert_problems(&plan, &["note: user `alice` exists already: `passwd`, `uid`, `groups` are not used"]);
 }
@@ -221,6 +219,7 @@ fn one_bad_entry_never_loses_the_others() {
         ("{name: bob, ssh_authorized_keys: [nonsense]}", "failed: users[0].ssh_authorized_keys[0]: this is not an SSH public key"),
         ("{name: bob, doas: [permit nopass carl]}", "failed: a doas rule of user `bob` does not name the user"),
         ("{name: bob, ssh-authorized-keys: []}", "note: `ssh-authorized-keys` is an old spelling of `ssh_authorized_keys`"),
+        ("{name: bob, plain_text_passwd: \"two\\nlines\"}", "failed: users[0].plain_text_passwd: a password is one line"),
         ("7", "failed: users[0] must be a user's name or a mapping, not an integer"),
     ] {
         let plan = applied(&format!("users: [{text}, alice]"));
@@ -234,14 +233,17 @@ fn a_bad_rule_leaves_the_good_ones() {
     let plan = applied("users: [{name: bob, sudo: [nonsense, 'ALL=(ALL) /bin/ls']}]");
     assert_eq!(written(&plan, "users_groups/bob/sudo"), "\n# User rules for bob\nbob ALL=(ALL) /bin/ls\n");
     let plan = applied("users: [{name: bob, doas: [permit nopass bob, 'deny setenv { A=1 } bob as root cmd ls']}]");
-    assert_eq!(written(&plan, "users_groups/bob/doas"), "\n# User rules for bob\npermit nopass bob\ndeny setenv { A=1 } bob as root cmd ls\n");
+    assert_eq!(
+        written(&plan, "users_groups/bob/doas"),
+        "\n# User rules for bob\npermit nopass bob\ndeny setenv { A=1 } bob as root cmd ls\n"
+    );
 }
 
 #[test]
 fn a_redirected_user_gets_the_instances_keys_with_a_message() {
     let mut facts = debian();
     facts.metadata_keys = vec!["ssh-rsa AAAA me".into()];
-    let plan = planned("users: [default, {name: bob, ssh_redirect_user: true}]", &facts, &[], Way::FirstBoot);
+    let plan = planned("users: [default, {name: bob, ssh_redirect_user: default}]", &facts, &[], Way::FirstBoot);
     let options = plan.steps.iter().find_map(|step| match &step.operation {
         Operation::AuthorizedKeys { user, options, .. } if user == "bob" => options.clone(),
         _ => None,
