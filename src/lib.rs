@@ -22,4 +22,5 @@ pub mod run;
 pub mod script;
 pub mod secret;
 pub mod telemetry;
+pub mod userdata;
 pub mod yaml;
