@@ -15,8 +15,9 @@ use crate::config::problem::{Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::error::exit;
 use crate::facts::{Facts, PROGRAMS};
-use crate::modules::{self, Steps, UserScript, Way};
+use crate::modules::{self, Steps, Way};
 use crate::redact::Redactor;
+use crate::run::input::Input;
 use crate::yaml;
 
 use super::{input, out, Answer, TextOrJson};
@@ -74,18 +75,16 @@ pub fn validate(args: &ValidateArgs) -> Answer {
 fn check(name: &str, bytes: &[u8]) -> Checked {
     let file = if name == "-" { "stdin" } else { name };
     let mut report = Report::new();
-    let mut sources = BTreeMap::new();
     let mut redactor = Redactor::default();
-    let (document, scripts) = read(file, bytes, &mut report, &mut sources);
-    if let Some(document) = document {
-        check_own_configuration(&document, &mut report, &mut sources);
-        warn_of_section(&document, &mut report);
-        if let Some(config) = CloudConfig::read(&document, &mut report) {
-            redactor = Redactor::new(config.secrets.iter().map(|secret| secret.expose().clone()));
-            let mut steps = Steps::default();
-            modules::plan_all(&config, &assumed_facts(), &scripts, Way::FirstBoot, &mut steps);
-            report.extend(steps.finish().1);
-        }
+    let Input { document, scripts, sources } = crate::run::input::read(file, bytes, &mut report);
+    let mut sources: BTreeMap<String, String> = sources.into_iter().collect();
+    check_own_configuration(&document, &mut report, &mut sources);
+    warn_of_section(&document, &mut report);
+    if let Some(config) = CloudConfig::read(&document, &mut report) {
+        redactor = Redactor::new(config.secrets.iter().map(|secret| secret.expose().clone()));
+        let mut steps = Steps::default();
+        modules::plan_all(&config, &assumed_facts(), &scripts, Way::FirstBoot, &mut steps);
+        report.extend(steps.finish().1);
     }
     // In the order of the file, what is written into other files last.
     report.problems.sort_by_key(|problem| {
@@ -93,20 +92,6 @@ fn check(name: &str, bytes: &[u8]) -> Checked {
     });
     report.problems.dedup();
     Checked { file: file.to_owned(), size: bytes.len(), gzipped: gzipped(bytes), report, sources, redactor }
-}
-
-/// Bytes to a document; `None` where there is nothing more to look at.
-fn read(file: &str, bytes: &[u8], report: &mut Report, sources: &mut BTreeMap<String, String>) -> (Option<Node>, Vec<UserScript>) {
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    let parsed = yaml::parse_with_report(file, &text, report);
-    sources.insert(file.to_owned(), text);
-    match parsed {
-        Ok(node) => (Some(node), Vec::new()),
-        Err(error) => {
-            error.report(file, report);
-            (None, Vec::new())
-        }
-    }
 }
 
 /// The pasted way puts landfall's section into a file by `write_files`: that file is checked too.

@@ -3,6 +3,7 @@
 //! Everything the commands that change the host do meets here; what they share is the run lock, the instance's directory and
 //! the engine. Nothing below knows of it.
 
+pub mod input;
 mod instance_dir;
 mod lookup;
 mod prepare;

@@ -1,12 +1,14 @@
 //! From bytes to a plan: unpack, read, merge, type, gather facts, plan.
 
-use crate::config::node::{Node, Origin, Value};
+use super::input::{self, Input};
+use crate::config::merge::overlay;
+use crate::config::node::Node;
 use crate::config::problem::{Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::datasource::Found;
 use crate::error::{Failure, Kind};
 use crate::host::Host;
-use crate::modules::{self, Steps, UserScript, Way};
+use crate::modules::{self, Steps, Way};
 use crate::plan::{digest_of, Plan, Problem, Weight, FORMAT};
 use crate::{facts::Facts, script, yaml};
 
@@ -43,6 +45,16 @@ impl Source {
         }
     }
 
+    /// What it is called in messages.
+    fn part_name(&self) -> &str {
+        match self {
+            Self::File { name, .. } if name != "-" => name,
+            Self::File { .. } => "stdin",
+            Self::Hosted { .. } => "cloud-config.txt",
+            Self::Datasource(_) => "user-data",
+        }
+    }
+
     /// The bytes.
     pub fn user_data(&self) -> &[u8] {
         match self {
@@ -67,12 +79,6 @@ pub struct Prepared {
     pub report: Report,
 }
 
-/// What came out of the bytes: one document and the scripts beside it.
-struct Input {
-    document: Node,
-    scripts: Vec<UserScript>,
-}
-
 /// Prepares a plan for the instance `id`. What is wrong with the user-data is reported in the plan; what is independent of it
 /// is planned.
 pub fn prepare(host: &Host, id: &str, source: &Source) -> Result<Prepared, Failure> {
@@ -83,8 +89,7 @@ pub fn prepare(host: &Host, id: &str, source: &Source) -> Result<Prepared, Failu
     let config = match config {
         Some(config) => config,
         None => {
-            let nothing = Node::new(Value::Map(Vec::new()), Origin::new("user-data", 1, 1));
-            CloudConfig::read(&nothing, &mut Report::new())
+            CloudConfig::read(&input::nothing("user-data"), &mut Report::new())
                 .ok_or_else(|| Failure::new(Kind::Unknown, "an empty configuration cannot be read"))?
         }
     };
@@ -118,19 +123,28 @@ fn way(host: &Host, source: &Source) -> Way {
     }
 }
 
+/// User-data over vendor-data over the configuration on the host.
 fn read(host: &Host, source: &Source, report: &mut Report) -> Result<Input, Failure> {
-    let (document, scripts) = read_user_data(source, report);
-    let mut low: Vec<Node> = Vec::new();
+    let mut input = input::read(source.part_name(), source.user_data(), report);
+    let mut layers: Vec<Node> = Vec::new();
     for path in configuration_files(host)? {
         let text = host.read_text(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
         match yaml::parse_with_report(&path, &text, report) {
             Ok(node) if node.is_null() => {}
-            Ok(node) => low.push(node),
+            Ok(node) => layers.push(node),
             Err(error) => error.report(&path, report),
         }
     }
-    let document = low.into_iter().rev().fold(document, |high, low| overlay(&high, &low));
-    Ok(Input { document, scripts })
+    if let Source::Datasource(found) = source {
+        let vendor = input::read("vendor-data", found.vendor_data.as_deref().unwrap_or_default(), report);
+        if !vendor.scripts.is_empty() {
+            report.warning("part", "scripts in vendor-data are not supported yet; they are not run");
+        }
+        layers.push(vendor.document);
+    }
+    let document = std::mem::replace(&mut input.document, input::nothing("user-data"));
+    input.document = layers.into_iter().rev().fold(document, overlay);
+    Ok(input)
 }
 
 fn configuration_files(host: &Host) -> Result<Vec<String>, Failure> {
@@ -170,31 +184,4 @@ fn problems(report: &Report) -> Vec<Problem> {
         Severity::Note => None,
     };
     report.problems.iter().map(|problem| Problem { weight: weight(problem.severity), message: sentence(problem) }).collect()
-}
-
-/// One plain cloud-config; other forms follow with the unpacking of user-data.
-fn read_user_data(source: &Source, report: &mut Report) -> (Node, Vec<UserScript>) {
-    let nothing = || Node::new(Value::Map(Vec::new()), Origin::new("user-data", 1, 1));
-    let text = String::from_utf8_lossy(source.user_data()).into_owned();
-    match yaml::parse_with_report("user-data", &text, report) {
-        Ok(node) if node.is_null() => (nothing(), Vec::new()),
-        Ok(node) => (node, Vec::new()),
-        Err(error) => {
-            error.report("user-data", report);
-            (nothing(), Vec::new())
-        }
-    }
-}
-
-/// `high` over `low`: mappings recurse, everything else of the higher layer stays whole.
-fn overlay(high: &Node, low: &Node) -> Node {
-    let (Value::Map(above), Value::Map(below)) = (&high.value, &low.value) else { return high.clone() };
-    let mut entries = above.clone();
-    for entry in below {
-        match entries.iter_mut().find(|known| known.key.as_str() == entry.key.as_str()) {
-            Some(known) => known.value = overlay(&known.value, &entry.value),
-            None => entries.push(entry.clone()),
-        }
-    }
-    Node::new(Value::Map(entries), high.origin.clone())
 }
