@@ -10,6 +10,7 @@ use std::io::Write as _;
 use clap::Args;
 use serde_json::json;
 
+use crate::config::merge::overlay;
 use crate::config::node::{Node, Origin};
 use crate::config::problem::{Report, Severity};
 use crate::config::typed::CloudConfig;
@@ -107,7 +108,8 @@ fn check_own_configuration(document: &Node, report: &mut Report, sources: &mut B
         }
         sources.insert(path.to_owned(), content.to_owned());
         match yaml::parse_with_report(path, content, report) {
-            Ok(node) => drop(CloudConfig::read_section(&node, report)),
+            // As in hosted mode: cloud-init does the rest of the file.
+            Ok(node) => drop(CloudConfig::read_section(&overlay(document.clone(), node), report)),
             Err(error) => error.report(path, report),
         }
     }

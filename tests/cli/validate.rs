@@ -92,6 +92,13 @@ fn a_section_that_the_file_writes_for_landfall_is_checked_too() {
 }
 
 #[test]
+fn a_written_section_is_read_as_beside_cloud_init() {
+    let text = "#cloud-config\npackages: [a]\nwrite_files:\n- path: /etc/landfall/conf.d/50-user.yaml\n  content: |\n    landfall:\n      phases:\n      - name: base\n        run: [packages]\n        runcmd: [echo]\n";
+    let ran = validated(text).ended(0);
+    assert!(ran.stdout.contains("cloud-init does `packages` itself"), "{}", ran.stdout);
+}
+
+#[test]
 fn the_section_at_the_top_level_is_warned_of() {
     let ran = validated("#cloud-config\nhostname: a\nlandfall: {on_error: stop}\n").ended(0);
     assert!(
