@@ -16,6 +16,9 @@ pub const LOCALE: Module = Module {
     plan,
 };
 
+/// localedef(1): the locale was made, with warnings.
+const ONLY_WARNINGS: i32 = 1;
+
 const CONFIG_FILE: &str = "/etc/default/locale";
 /// What a system without a locale of its own gets, as with the peer.
 const FALLBACK: &str = "C.UTF-8";
@@ -72,15 +75,18 @@ fn generate(locale: &str, origin: &Origin, scope: &Scope<'_>, steps: &mut Steps)
         packages::install_now("locales", steps);
     }
     let charset = locale.split_once('.').map_or("UTF-8", |(_, rest)| rest.split('@').next().unwrap_or(rest));
-    // Debian's locale-gen reads this file and takes no names: the peer's `locale-gen NAME` makes nothing new there.
+    // For later runs of locale-gen, which reads this file and, on Debian, takes no names.
     let change = Edit::Uncomment { line: format!("{locale} {charset}") };
     let enable = Operation::EditFile { path: "/etc/locale.gen".into(), change, mode: 0o644, force_mode: false };
     let enabled = steps.add("enable", enable).at(origin).needs_thing("package:locales").id();
+    // What locale-gen would do for this line. It tells nobody of a locale that cannot be made; localedef does.
+    let source = locale.replace(&format!(".{charset}"), "");
+    let aliases = "/usr/share/locale/locale.alias";
     let command = Command {
-        argv: vec!["locale-gen".into(), "--keep-existing".into()],
-        accept: vec![0],
+        argv: ["localedef", "-i", &source, "-c", "-f", charset, "-A", aliases, locale].map(str::to_owned).to_vec(),
+        accept: vec![0, ONLY_WARNINGS],
         idempotent: true,
-        purpose: "generate locales".into(),
+        purpose: "generate the locale".into(),
         ..Command::default()
     };
     let step = steps.add("generate", Operation::Command(command)).at(origin).needs(enabled);

@@ -113,6 +113,7 @@ impl Steps {
             id = format!("{base}#{number}");
             number += 1;
         }
+        self.lists_are_fresh &= !may_change_sources(&operation);
         let floor = self.steps.last().map_or(Stage::Local, |step| step.stage);
         let limits = Limits {
             attempts: self.context.attempts,
@@ -190,6 +191,16 @@ impl Steps {
     pub fn finish(self) -> (Vec<Step>, Report) {
         (self.steps, self.report)
     }
+}
+
+/// Whether apt may know other sources after the operation: then the next installation needs new lists.
+fn may_change_sources(operation: &Operation) -> bool {
+    let path = match operation {
+        Operation::ScriptItem(_) | Operation::RunFile { .. } | Operation::RunDirectory { .. } => return true,
+        Operation::WriteFile(file) | Operation::AppendFile(file) | Operation::Download { file, .. } => &file.path,
+        _ => return false,
+    };
+    path.starts_with("/etc/apt/")
 }
 
 /// Details of the step just added.

@@ -57,6 +57,17 @@ fn users_that_a_phase_makes_are_not_replaced_by_the_default_user() {
 }
 
 #[test]
+fn lists_are_fetched_again_after_scripts_that_may_have_changed_the_sources() {
+    let updates = |text: &str| steps(&applied(text)).iter().filter(|step| step.contains("update the package lists")).count();
+    assert_eq!(updates("{packages: [a], landfall: {phases: [{name: b, packages: [b]}]}}"), 1);
+    assert_eq!(updates("{packages: [a], runcmd: [add-source], landfall: {phases: [{name: b, packages: [b]}]}}"), 2);
+    assert_eq!(
+        updates("{packages: [a], landfall: {phases: [{name: b, write_files: [{path: /etc/apt/sources.list.d/x.list}], packages: [b]}]}}"),
+        2
+    );
+}
+
+#[test]
 fn phases_are_run_in_the_order_of_their_needs() {
     let plan = phased(
         "{name: app, needs: [base, db], runcmd: [echo app]}, {name: db, needs: base, runcmd: [echo db]}, {name: base, runcmd: [echo a, echo base]}, {name: free, runcmd: [echo free]}",

@@ -12,7 +12,7 @@ fn a_locale_is_enabled_generated_and_set() {
         &applied("locale: de_DE.UTF-8"),
         &[
             "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8 UTF-8\" @final",
-            "locale/generate: generate locales: locale-gen --keep-existing @final <- locale/enable",
+            "locale/generate: generate the locale: localedef -i de_DE -c -f UTF-8 -A /usr/share/locale/locale.alias de_DE.UTF-8 @final <- locale/enable",
             "locale: edit /etc/default/locale: set LANG=de_DE.UTF-8 @final <- locale/generate",
         ],
     );
@@ -25,7 +25,7 @@ fn a_locale_is_enabled_generated_and_set() {
             "locale/update: update the package lists @final",
             "locale/install-locales: install locales @final",
             "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8@euro UTF-8\" @final <- locale/install-locales",
-            "locale/generate: generate locales: locale-gen --keep-existing @final <- locale/enable",
+            "locale/generate: generate the locale: localedef -i de_DE@euro -c -f UTF-8 -A /usr/share/locale/locale.alias de_DE.UTF-8@euro @final <- locale/enable",
             "locale: edit /etc/default/locale: set LANG=de_DE.UTF-8@euro @final <- locale/generate",
         ]
     );
