@@ -8,4 +8,8 @@
 mod accounts;
 #[path = "operations/driver.rs"]
 mod driver;
+#[path = "operations/files.rs"]
+mod files;
 mod lab;
+#[path = "operations/packages.rs"]
+mod packages;

@@ -13,6 +13,15 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 impl Host {
+    /// SHA-256 of a file, in hex; that of nothing where it does not exist.
+    pub fn sha256_of(&self, path: &str) -> io::Result<String> {
+        let mut hash = Sha256::new();
+        if let Some(mut file) = self.open_to_read(path)? {
+            io::copy(&mut file, &mut hash)?;
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Keeps `bytes` in `directory` (made 0700 if missing), durably, and returns the name it can be fetched by.
     pub fn back_up(&self, directory: &str, bytes: &[u8]) -> io::Result<String> {
         let sha256 = sha256_hex(bytes);

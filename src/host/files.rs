@@ -66,7 +66,7 @@ pub enum FileKind {
 
 impl Host {
     /// Opens a file for reading, `None` where there is none. Links are followed, those of an image inside it.
-    fn open_to_read(&self, path: &str) -> io::Result<Option<std::fs::File>> {
+    pub(super) fn open_to_read(&self, path: &str) -> io::Result<Option<std::fs::File>> {
         if self.is_live() {
             return Ok(absent_is_none(fs::File::open(path))?.map(|file| file.into_parts().0));
         }

@@ -20,13 +20,17 @@ const PROGRAM: &str = "/var/tmp/operations";
 const JOB: &str = "/var/tmp/operations.json";
 
 /// What the program in the host is asked to do.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Default)]
 struct Job {
     operations: Vec<Operation>,
     /// Recorded earlier: the operations are those of interrupted steps.
     interrupted: Vec<Prior>,
     /// Undo instead of doing.
     undo: Vec<Prior>,
+    /// A shell script that runs meanwhile; the operations begin when it has said something.
+    meanwhile: String,
+    /// Environment of the operations' children.
+    env: BTreeMap<String, String>,
 }
 
 /// What became of one operation.
@@ -118,7 +122,12 @@ fn send(target: &dyn Target, job: &Job) -> String {
 
 /// Does operations one after the other, as the engine would.
 pub fn run(target: &dyn Target, operations: &[Operation]) -> Vec<Outcome> {
-    let job = Job { operations: operations.to_vec(), interrupted: Vec::new(), undo: Vec::new() };
+    run_beside(target, "", operations)
+}
+
+/// The same while a shell script runs, which has to say something when it is ready.
+pub fn run_beside(target: &dyn Target, script: &str, operations: &[Operation]) -> Vec<Outcome> {
+    let job = Job { operations: operations.to_vec(), meanwhile: script.into(), ..Job::default() };
     serde_json::from_str(&send(target, &job)).unwrap()
 }
 
@@ -133,7 +142,7 @@ pub fn done(target: &dyn Target, operation: Operation) -> Outcome {
 /// Resumes an operation whose first try was interrupted.
 #[track_caller]
 pub fn resumed(target: &dyn Target, operation: Operation, prior: Prior) -> Outcome {
-    let job = Job { operations: vec![operation], interrupted: vec![prior], undo: Vec::new() };
+    let job = Job { operations: vec![operation], interrupted: vec![prior], ..Job::default() };
     let outcome = serde_json::from_str::<Vec<Outcome>>(&send(target, &job)).unwrap().pop().unwrap();
     outcome.done();
     outcome
@@ -142,7 +151,7 @@ pub fn resumed(target: &dyn Target, operation: Operation, prior: Prior) -> Outco
 /// Undoes.
 #[track_caller]
 pub fn undone(target: &dyn Target, prior: Prior) {
-    let job = Job { operations: Vec::new(), interrupted: Vec::new(), undo: vec![prior] };
+    let job = Job { undo: vec![prior], ..Job::default() };
     let text = send(target, &job);
     assert_eq!(text, "[]", "undoing failed");
 }
@@ -153,13 +162,14 @@ pub fn undone(target: &dyn Target, prior: Prior) {
 fn inside() {
     let job: Job = serde_json::from_slice(&std::fs::read(JOB).unwrap()).unwrap();
     assert_eq!(std::fs::metadata(PROGRAM).unwrap().permissions().mode() & 0o777, 0o755, "not in a throwaway host");
+    let _beside = (!job.meanwhile.is_empty()).then(|| beside(&job.meanwhile));
     let host = Host::default();
     let said = Mutex::new(Vec::new());
     let say = |text: &str| said.lock().unwrap().push(text.to_owned());
     let context = Context {
         host: &host,
         output: "/var/tmp/operations.out".into(),
-        env: BTreeMap::from([("LANDFALL_STEP".to_owned(), "test".to_owned())]),
+        env: job.env.clone(),
         deadline: None,
         backups: "/var/lib/landfall/backups".into(),
         instance: "i-test".into(),
@@ -190,6 +200,16 @@ fn inside() {
         })
         .collect();
     println!("\nRESULT {}", reveal(|| serde_json::to_string(&outcomes)).unwrap());
+}
+
+/// Starts a script and waits for its first line.
+fn beside(script: &str) -> std::process::Child {
+    use std::io::{BufRead as _, BufReader};
+    let mut child = std::process::Command::new("sh").arg("-c").arg(script).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(!line.is_empty(), "the script beside said nothing");
+    child
 }
 
 fn settle(operation: &Operation, interrupted: Option<&Prior>, context: &Context<'_>) -> Outcome {

@@ -14,6 +14,7 @@ mod download;
 mod edit;
 mod files;
 mod keys;
+mod packages;
 mod ssh;
 mod system;
 mod undo;
@@ -139,6 +140,13 @@ pub enum Prior {
         /// Users.
         users: Vec<String>,
     },
+    /// Packages are going to be changed. Not for undoing: an interruption is mended by comparing with it.
+    Packages {
+        /// SHA-256 of dpkg's status file, which is in the backups.
+        status: String,
+        /// Databases that are rewritten meanwhile.
+        databases: Vec<(String, PriorFile)>,
+    },
     /// A user's shadow line (stored in the 0700 state directory only).
     Shadow {
         /// Login name.
@@ -171,6 +179,8 @@ pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Fa
         Operation::PasswordLock { user, lock } => accounts::check_lock(context, user, *lock),
         Operation::AuthorizedKeys { user, keys, options } => ssh::check_keys(context, user, keys, options.as_deref()),
         Operation::SshHostKey { kind } => ssh::check_host_key(context, kind),
+        Operation::AptKey { keyid, path, .. } => packages::check_apt_key(context, keyid, path),
+        Operation::InstallPackages { packages } => packages::check_install(context, packages),
         _ => Ok(Checked::Needed),
     }
 }
@@ -180,6 +190,8 @@ pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Fa
 pub fn check_again(operation: &Operation, prior: &Prior, context: &Context<'_>) -> Result<Checked, Failure> {
     match (operation, prior) {
         (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::check_own_user(context, user, *home_existed),
+        // Installed does not mean whole: what the packages' scripts wrote was not synced.
+        (Operation::InstallPackages { .. }, _) => Ok(Checked::Needed),
         _ => check(operation, context),
     }
 }
@@ -200,6 +212,8 @@ pub fn prior(operation: &Operation, context: &Context<'_>) -> Result<Prior, Fail
         Operation::Password { user, .. } | Operation::PasswordLock { user, .. } => accounts::prior_shadow(context, user),
         Operation::AuthorizedKeys { user, .. } => ssh::prior_keys(context, user),
         Operation::SshHostKey { kind } => ssh::prior_host_key(context, kind),
+        Operation::AptKey { path, .. } => files::prior_write(context, path),
+        Operation::AptUpgrade | Operation::InstallPackages { .. } => packages::prior(context),
         _ => Ok(Prior::None),
     }
 }
@@ -228,12 +242,16 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
         Operation::AuthorizedKeys { user, keys, options } => ssh::keys(context, user, keys, options.as_deref()),
         Operation::SshHostKey { kind } => ssh::host_key(context, kind),
         Operation::ShowHostKeys => ssh::show_host_keys(context),
+        Operation::AptKey { keyid, keyserver, path } => packages::apt_key(context, keyid, keyserver, path),
+        Operation::Debconf { selections } => packages::debconf(context, selections),
+        Operation::AptUpdate => packages::update(context, None),
+        Operation::AptUpgrade => packages::upgrade(context, None),
+        Operation::InstallPackages { packages } => packages::install(context, packages, None),
         Operation::ScriptItem(_)
         | Operation::RunFile { .. }
         | Operation::RunDirectory { .. }
         | Operation::RebootIfRequired
         | Operation::PowerState { .. } => Err(by_the_engine(operation)),
-        _ => Err(Failure::new(Kind::Unknown, format!("not interpreted: {}", operation.describe()))),
     }
 }
 
@@ -242,12 +260,22 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
 pub fn apply_again(operation: &Operation, prior: &Prior, context: &Context<'_>) -> Result<Effect, Failure> {
     match (operation, prior) {
         (Operation::AppendFile(file), _) => files::append_again(context, file, &file.content.expose().0, prior),
+        (Operation::AptUpdate, _) => packages::update(context, Some(prior)),
+        (Operation::AptUpgrade, _) => packages::upgrade(context, Some(prior)),
+        (Operation::InstallPackages { packages }, _) => packages::install(context, packages, Some(prior)),
         (Operation::Download { url, headers, file, append }, _) => {
             download::download(context, &download::Download { url, headers, file, append: *append }, Some(prior))
         }
         (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::user(context, user, Some(*home_existed)),
         _ => apply(operation, context),
     }
+}
+
+/// Mends dpkg and apt after a cut, as every step that changes packages does first: for what else needs them whole, such as a
+/// script that is run again.
+pub fn mend_packages(context: &Context<'_>) -> Result<Effect, Failure> {
+    let actions = packages::mend(context, None)?;
+    Ok(Effect { detail: (!actions.is_empty()).then(|| actions.join("; ")), warnings: Vec::new() })
 }
 
 /// Whether it is so now: as `check`, but saying what is not.
@@ -261,6 +289,7 @@ pub fn verify(operation: &Operation, context: &Context<'_>) -> Result<(), Failur
         Operation::PasswordLock { user, lock } => accounts::verify_lock(context, user, *lock),
         Operation::AuthorizedKeys { user, keys, options } => ssh::verify_keys(context, user, keys, options.as_deref()),
         Operation::SshHostKey { kind } => ssh::verify_host_key(context, kind),
+        Operation::InstallPackages { packages } => packages::verify_install(context, packages),
         Operation::WriteFile(_)
         | Operation::EditFile { .. }
         | Operation::RemoveFiles { .. }

@@ -7,7 +7,7 @@ use crate::error::Failure;
 /// Undoes one step. It may be called again after an interruption: each part is put back as it was, whatever it is now.
 pub fn undo(prior: &Prior, context: &Context<'_>) -> Result<Effect, Failure> {
     match prior {
-        Prior::None => Ok(Effect::default()),
+        Prior::None | Prior::Packages { .. } => Ok(Effect::default()),
         Prior::Files { files, new_directories } => {
             for (path, was) in files.iter().rev() {
                 put_back(context, path, was)?;
@@ -28,7 +28,7 @@ pub fn undo(prior: &Prior, context: &Context<'_>) -> Result<Effect, Failure> {
 }
 
 /// Puts one path back.
-fn put_back(context: &Context<'_>, path: &str, was: &PriorFile) -> Result<(), Failure> {
+pub(super) fn put_back(context: &Context<'_>, path: &str, was: &PriorFile) -> Result<(), Failure> {
     let host = context.host;
     let failed = io_failure("put back", path);
     match was {

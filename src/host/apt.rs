@@ -1,0 +1,356 @@
+//! apt-get and dpkg, run so that they never ask, never skip a sync, and wait for each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::process::{read_tail, Ended, Spec};
+use super::Host;
+use crate::error::{Failure, Kind};
+
+/// No new output for this long: something waits for an answer that never comes.
+const SILENCE: Duration = Duration::from_secs(30 * 60);
+/// How long others may hold the package locks.
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(10 * 60);
+/// How long apt itself waits for the two dpkg locks, so that a lock taken in the last moment is no failure.
+const LOCK_RACE: &str = "DPkg::Lock::Timeout=60";
+/// dpkg keeps the configuration files a person changed, takes the new ones otherwise, and syncs whatever an image's own
+/// configuration says.
+const DPKG_OPTIONS: [&str; 3] = ["--force-confdef", "--force-confold", "--no-force-unsafe-io"];
+/// Environment of everything that may run maintainer scripts. Messages are English because they are read; the locale that
+/// scripts work in is the host's own.
+const ENVIRONMENT: [(&str, &str); 7] = [
+    ("DEBIAN_FRONTEND", "noninteractive"),
+    ("APT_LISTCHANGES_FRONTEND", "none"),
+    ("NEEDRESTART_SUSPEND", "1"),
+    ("UCF_FORCE_CONFFOLD", "1"),
+    ("LC_ALL", ""),
+    ("LC_MESSAGES", "C.UTF-8"),
+    ("LANGUAGE", ""),
+];
+
+/// How apt is run for one step.
+pub struct Apt<'h> {
+    /// The host.
+    pub host: &'h Host,
+    /// Where everything it says goes.
+    pub output: PathBuf,
+    /// Environment beside the usual one.
+    pub env: BTreeMap<String, String>,
+    /// Limit for one call, if there is one.
+    pub deadline: Option<Duration>,
+    /// Tells who is waited for.
+    pub say: &'h dyn Fn(&str),
+}
+
+/// A source that could not be fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unfetched {
+    url: String,
+    why: String,
+}
+
+/// `E: Failed to fetch URL  reason`.
+fn unfetched(text: &str) -> Vec<Unfetched> {
+    let mut found: Vec<Unfetched> = Vec::new();
+    for line in text.lines() {
+        let Some(rest) = line.strip_prefix("E: Failed to fetch ").or_else(|| line.strip_prefix("W: Failed to fetch ")) else { continue };
+        let (url, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let why = why.trim().split(" [IP:").next().unwrap_or("").trim().to_owned();
+        let one = Unfetched { url: crate::redact::url(url), why };
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found
+}
+
+impl Unfetched {
+    /// The server says that there is no such file, which a newer list may know better.
+    fn is_gone(&self) -> bool {
+        self.why.starts_with("404") || self.why.starts_with("410")
+    }
+
+    /// The server says no, and will say it again.
+    fn is_final(&self) -> bool {
+        ["401", "403"].iter().any(|status| self.why.starts_with(status)) || self.why.starts_with("File not found")
+    }
+}
+
+impl Apt<'_> {
+    fn spec(&self, argv: Vec<String>) -> Spec {
+        let mut spec = Spec::new(argv);
+        spec.env = self.env.clone();
+        spec.env.extend(ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        spec.deadline = self.deadline;
+        spec.silence = Some(SILENCE);
+        spec
+    }
+
+    fn apt_get(&self, arguments: &[&str]) -> Vec<String> {
+        let mut argv: Vec<String> = ["apt-get", "--assume-yes", "--quiet", "-o", LOCK_RACE, "-o", "Dpkg::Use-Pty=0"].map(str::to_owned).into();
+        for option in DPKG_OPTIONS {
+            argv.extend(["-o".to_owned(), format!("Dpkg::Options::={option}")]);
+        }
+        argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        argv
+    }
+
+    /// Runs a command that changes packages, its output going to the file: once nobody else does, and again if somebody was
+    /// quicker. Gives back how it ended and what it said.
+    fn change(&self, argv: &[String]) -> Result<(Ended, String), Failure> {
+        let start = Instant::now();
+        loop {
+            let left = LOCK_WAIT.saturating_sub(start.elapsed());
+            self.host.wait_for_package_locks(left, self.say)?;
+            let from = fs_err::metadata(&self.output).map_or(0, |metadata| metadata.len());
+            let ended = self.host.run(&self.spec(argv.to_vec()).output(&self.output))?;
+            let said = read_tail(&self.output, from);
+            let locked_out = !ended.success() && ended.cut.is_none() && !left.is_zero() && says_locked(&said);
+            if !locked_out {
+                return Ok((ended, said));
+            }
+            if !super::signals::sleep(Duration::from_secs(1)) {
+                return Err(Failure::new(Kind::Interrupted, "stopped while it waited for the package locks"));
+            }
+        }
+    }
+
+    /// `apt-get update`; any source that fails is a failure, the others are up to date nevertheless.
+    pub fn update(&self) -> Result<(), Failure> {
+        let argv = self.apt_get(&["-o", "APT::Update::Error-Mode=any", "update"]);
+        let (ended, said) = self.change(&argv)?;
+        if ended.success() {
+            Ok(())
+        } else {
+            Err(self.failure("updating the package lists", &ended, &said))
+        }
+    }
+
+    /// `apt-get dist-upgrade`.
+    pub fn upgrade(&self) -> Result<(), Failure> {
+        self.get("upgrading the packages", &["dist-upgrade"])
+    }
+
+    /// `apt-get install` of these, with options. Lists that are older than what the server holds are fetched once more.
+    pub fn install(&self, options: &[&str], specs: &[String]) -> Result<(), Failure> {
+        let mut arguments: Vec<&str> = vec!["install"];
+        arguments.extend(options);
+        arguments.push("--");
+        arguments.extend(specs.iter().map(String::as_str));
+        self.get("installing packages", &arguments)
+    }
+
+    /// Runs apt-get, and once more after what can be mended by fetching again: outdated lists, a damaged archive.
+    fn get(&self, doing: &str, arguments: &[&str]) -> Result<(), Failure> {
+        let argv = self.apt_get(arguments);
+        let (mut ended, mut said) = self.change(&argv)?;
+        if !ended.success() && ended.cut.is_none() {
+            let gone = unfetched(&said).iter().any(Unfetched::is_gone);
+            let damaged = says_damaged_archive(&said);
+            if damaged {
+                self.clear_archives()?;
+            }
+            if gone {
+                self.update()?;
+            }
+            if gone || damaged {
+                (ended, said) = self.change(&argv)?;
+            }
+        }
+        if ended.success() {
+            Ok(())
+        } else {
+            Err(self.failure(doing, &ended, &said))
+        }
+    }
+
+    /// What `apt-get install` of these would do, without doing it: the failure it would be.
+    pub fn simulate(&self, specs: &[String]) -> Result<(), Failure> {
+        let mut argv: Vec<String> = ["apt-get", "--assume-yes", "--quiet", "--simulate", "install", "--"].map(str::to_owned).into();
+        argv.extend(specs.iter().cloned());
+        let ended = self.host.run(&self.spec(argv))?;
+        if ended.success() {
+            return Ok(());
+        }
+        let said = format!("{}\n{}", ended.stdout, ended.tail.join("\n"));
+        Err(self.failure(&format!("installing {}", specs.join(" ")), &ended, &said))
+    }
+
+    /// `dpkg --configure -a`: finishes what was begun.
+    pub fn configure_all(&self) -> Result<(), Failure> {
+        let mut argv = vec!["dpkg".to_owned()];
+        argv.extend(DPKG_OPTIONS.map(str::to_owned));
+        argv.extend(["--configure".to_owned(), "-a".to_owned()]);
+        let (ended, said) = self.change(&argv)?;
+        if ended.success() {
+            Ok(())
+        } else {
+            Err(self.failure("finishing interrupted packages", &ended, &said))
+        }
+    }
+
+    /// `apt-get -f install`: makes dependencies whole.
+    pub fn fix_broken(&self) -> Result<(), Failure> {
+        self.get("mending dependencies", &["--fix-broken", "install"])
+    }
+
+    /// Removes a package that can neither be finished nor fetched again.
+    pub fn remove_broken(&self, spec: &str) -> Result<(), Failure> {
+        let argv = ["dpkg", "--force-remove-reinstreq", "--force-depends", "--remove", "--", spec].map(str::to_owned);
+        let (ended, said) = self.change(&argv)?;
+        if ended.success() {
+            Ok(())
+        } else {
+            Err(self.failure(&format!("removing {spec}"), &ended, &said))
+        }
+    }
+
+    /// Removes archives that were fetched, so that they are fetched again.
+    pub fn clear_archives(&self) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| Failure::io("clearing fetched archives", &error);
+        for pattern in ["/var/cache/apt/archives/*.deb", "/var/cache/apt/archives/partial/*"] {
+            for path in self.host.matching(pattern).map_err(failed)? {
+                self.host.remove(&path).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names that apt knows.
+    pub fn known_names(&self) -> BTreeSet<String> {
+        let ended = self.host.run(&self.spec(["apt-cache", "pkgnames"].map(str::to_owned).into()));
+        ended.map(|ended| ended.stdout.lines().map(|line| line.trim().to_owned()).collect()).unwrap_or_default()
+    }
+
+    /// What a failed call was: by its end, then by the state of the locks, the packages and the disk, and only then by what it
+    /// said.
+    fn failure(&self, doing: &str, ended: &Ended, said: &str) -> Failure {
+        let mut failure = ended.failure(doing);
+        failure.output = super::process::last_lines(said);
+        if ended.cut.is_some() || ended.code > 100 {
+            return failure;
+        }
+        let with = |kind: Kind, message: String| {
+            Failure { exit: Some(ended.code), output: super::process::last_lines(said), ..Failure::new(kind, message) }
+        };
+        if says_locked(said) {
+            let holder = self.host.package_lock_holders().ok().and_then(|holders| holders.into_iter().next());
+            let who = holder.map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
+            return with(Kind::Lock, format!("{doing}: {who} holds a package lock"));
+        }
+        if said.contains("No space left on device") || said.contains("You don't have enough free space") {
+            return with(Kind::Disk, format!("{doing}: the disk is full"));
+        }
+        if let Some(failure) = self.broken_packages(doing, said, &with) {
+            return failure;
+        }
+        let unfetched = unfetched(said);
+        if let Some(first) = unfetched.first() {
+            let others = if unfetched.len() > 1 { format!(" and {} more", unfetched.len() - 1) } else { String::new() };
+            let message = format!("{doing}: {}: {}{others}", first.url, first.why);
+            return with(Kind::Network, message).transient(!unfetched.iter().all(Unfetched::is_final));
+        }
+        match explained(said) {
+            Some((kind, why)) => with(kind, format!("{doing}: {why}")).transient(false),
+            None => failure,
+        }
+    }
+
+    /// Packages that dpkg could not finish.
+    fn broken_packages(&self, doing: &str, said: &str, with: &dyn Fn(Kind, String) -> Failure) -> Option<Failure> {
+        let packages = self.host.packages().ok()??;
+        let names: Vec<String> = packages.iter().filter(|package| package.is_unfinished() && !package.is_installed()).map(|package| package.name.clone()).collect();
+        if !said.contains("dpkg:") && !said.contains("Sub-process /usr/bin/dpkg returned an error code") {
+            return None;
+        }
+        if says_damaged_archive(said) {
+            return Some(with(Kind::PackageCorrupt, format!("{doing}: an archive is damaged ({})", last_error(said))));
+        }
+        let named = if names.is_empty() { last_error(said) } else { format!("{} could not be configured", names.join(", ")) };
+        let hint = "see its output with `landfall logs`; mend it, or take the package out; then `landfall resume`";
+        Some(with(Kind::Exec, format!("{doing}: {named}")).hint(hint))
+    }
+}
+
+/// apt's and dpkg's own words for a lock that somebody else has.
+fn says_locked(said: &str) -> bool {
+    ["Could not get lock ", "Unable to acquire the dpkg frontend lock", "Unable to lock directory ", "is locked by another process"]
+        .iter()
+        .any(|words| said.contains(words))
+}
+
+fn says_damaged_archive(said: &str) -> bool {
+    ["dpkg-deb: error: ", "corrupted filesystem tarfile", "unexpected end of file in archive", "cannot access archive"].iter().any(|words| said.contains(words))
+}
+
+fn last_error(said: &str) -> String {
+    let errors = said.lines().filter(|line| line.starts_with("E: ") || line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error"));
+    errors.last().or_else(|| said.lines().last()).unwrap_or("").trim_start_matches("E: ").to_owned()
+}
+
+/// Failures that only apt's words tell apart.
+fn explained(said: &str) -> Option<(Kind, String)> {
+    let line = |words: &str| said.lines().find(|line| line.contains(words)).map(|line| line.trim_start_matches("E: ").trim().to_owned());
+    const MISSING: [&str; 5] =
+        ["Unable to locate package ", "has no installation candidate", "Couldn't find any package by ", "was not found", "Couldn't find task "];
+    const CONFIG: [&str; 8] = [
+        "does not have a Release file",
+        "is not signed",
+        "NO_PUBKEY",
+        "is not valid yet",
+        "Malformed entry ",
+        "could not be parsed",
+        "Syntax error ",
+        "unmet dependencies",
+    ];
+    for words in MISSING {
+        if let Some(why) = line(words) {
+            return Some((Kind::NotFound, why));
+        }
+    }
+    for words in CONFIG {
+        if let Some(why) = line(words) {
+            let depends = said.lines().find(|line| line.contains(" : Depends: ") || line.contains(" : Conflicts: ") || line.contains(" : PreDepends: "));
+            return Some((Kind::Config, depends.map_or(why, |line| line.trim().split_whitespace().collect::<Vec<_>>().join(" "))));
+        }
+    }
+    let last = said.lines().rev().find(|line| line.starts_with("E: "))?;
+    Some((Kind::Exec, last.trim_start_matches("E: ").to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_fetched_is_named_once_with_its_reason() {
+        let said = "Err:1 http://deb.example.org trixie InRelease\n  Temporary failure resolving 'deb.example.org'\n\
+                    W: Failed to fetch http://deb.example.org/dists/trixie/InRelease  Temporary failure resolving 'deb.example.org'\n\
+                    E: Failed to fetch http://u:p@deb.example.org/a.deb  404  Not Found [IP: 10.0.0.1 80]\n\
+                    E: Failed to fetch http://u:p@deb.example.org/a.deb  404  Not Found [IP: 10.0.0.2 80]\n";
+        let found = unfetched(said);
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[1].url.as_str(), found[1].why.as_str()), ("http://***@deb.example.org/a.deb", "404  Not Found"));
+        assert!(found[1].is_gone() && !found[0].is_gone() && !found[0].is_final());
+    }
+
+    #[test]
+    fn words_of_apt_are_told_apart() {
+        for (said, kind, why) in [
+            ("Reading package lists...\nE: Unable to locate package nginxx\n", Kind::NotFound, "Unable to locate package nginxx"),
+            ("E: Package 'x' has no installation candidate\n", Kind::NotFound, "Package 'x' has no installation candidate"),
+            ("E: Version '9' for 'bash' was not found\n", Kind::NotFound, "Version '9' for 'bash' was not found"),
+            (
+                "The following packages have unmet dependencies:\n undep-lf : Depends: no-such but it is not installable\nE: Unable to correct problems\n",
+                Kind::Config,
+                "undep-lf : Depends: no-such but it is not installable",
+            ),
+            ("E: The repository 'http://x y Release' is not signed.\n", Kind::Config, "The repository 'http://x y Release' is not signed."),
+            ("E: Something else\n", Kind::Exec, "Something else"),
+        ] {
+            assert_eq!(explained(said), Some((kind, why.to_owned())));
+        }
+        assert_eq!(explained("nothing\n"), None);
+    }
+}

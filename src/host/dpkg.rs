@@ -1,0 +1,306 @@
+//! dpkg's database, read as files (deb-control(5), dpkg(1)).
+
+use std::collections::BTreeSet;
+use std::io;
+
+use super::files::FileKind;
+use super::Host;
+
+/// dpkg's directory.
+pub const DPKG: &str = "/var/lib/dpkg";
+const STATUS: &str = "/var/lib/dpkg/status";
+const INFO: &str = "/var/lib/dpkg/info";
+const LOG: &str = "/var/log/dpkg.log";
+/// How much of dpkg's log is looked at for packages that were changed lately.
+const LOG_TAIL: u64 = 64 << 10;
+/// MD5 of nothing.
+const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+/// A package that dpkg knows.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DpkgPackage {
+    /// Name.
+    pub name: String,
+    /// Architecture.
+    pub arch: String,
+    /// Version, where it is there at all.
+    pub version: String,
+    /// `installed`, `half-installed`, `unpacked`, `half-configured`, `triggers-awaited`, `triggers-pending`, `config-files`,
+    /// `not-installed`.
+    pub state: String,
+    /// dpkg says that it has to be unpacked again.
+    pub reinstall: bool,
+    /// Several architectures of it may be installed; its files in the database then carry the architecture.
+    pub multi_arch_same: bool,
+    /// Names it provides.
+    pub provides: Vec<String>,
+}
+
+impl DpkgPackage {
+    /// Unpacked and configured, triggers aside.
+    pub fn is_installed(&self) -> bool {
+        matches!(self.state.as_str(), "installed" | "triggers-awaited" | "triggers-pending")
+    }
+
+    /// dpkg was stopped while it worked on it.
+    pub fn is_unfinished(&self) -> bool {
+        self.reinstall || !matches!(self.state.as_str(), "installed" | "config-files" | "not-installed")
+    }
+
+    /// As apt takes it: with its architecture, which a package for all has not.
+    pub fn spec(&self) -> String {
+        if self.arch == "all" || self.arch.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{}:{}", self.name, self.arch)
+        }
+    }
+
+    fn info(&self, kind: &str) -> String {
+        let arch = if self.multi_arch_same { format!(":{}", self.arch) } else { String::new() };
+        format!("{INFO}/{}{arch}.{kind}", self.name)
+    }
+}
+
+/// The packages of a status file; `None` if it is damaged.
+pub fn parse_status(text: &str) -> Option<Vec<DpkgPackage>> {
+    if text.is_empty() || text.contains('\0') || !text.ends_with('\n') {
+        return None;
+    }
+    text.split("\n\n").map(str::trim_end).filter(|stanza| !stanza.is_empty()).map(package_of).collect()
+}
+
+fn package_of(stanza: &str) -> Option<DpkgPackage> {
+    let mut package = DpkgPackage::default();
+    let mut known = false;
+    for line in stanza.lines() {
+        let Some((field, value)) = line.split_once(':').filter(|_| !line.starts_with([' ', '\t'])) else { continue };
+        let value = value.trim();
+        match field.to_ascii_lowercase().as_str() {
+            "package" => value.clone_into(&mut package.name),
+            "architecture" => value.clone_into(&mut package.arch),
+            "version" => value.clone_into(&mut package.version),
+            "multi-arch" => package.multi_arch_same = value == "same",
+            "provides" => {
+                let name = |part: &str| part.split(['(', ':']).next().unwrap_or("").trim().to_owned();
+                package.provides = value.split(',').map(name).filter(|name| !name.is_empty()).collect();
+            }
+            "status" => {
+                let mut words = value.split_whitespace();
+                let (_, flag, state) = (words.next()?, words.next()?, words.next()?);
+                package.reinstall = flag == "reinstreq";
+                state.clone_into(&mut package.state);
+                known = true;
+            }
+            _ => {}
+        }
+    }
+    (known && !package.name.is_empty()).then_some(package)
+}
+
+/// What a power cut did to the database.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Damage {
+    /// The status file cannot be read.
+    pub status: bool,
+    /// dpkg was stopped in the middle: entries of `updates` are not merged, or packages are not configured.
+    pub unfinished: Vec<String>,
+    /// Packages that have to be unpacked again.
+    pub reinstall: Vec<String>,
+    /// Files of the database that dpkg would choke on.
+    pub unreadable: Vec<String>,
+}
+
+impl Damage {
+    /// Nothing is wrong.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Host {
+    /// Every package dpkg knows; `None` if its status file is damaged. A host without dpkg has none.
+    pub fn packages(&self) -> io::Result<Option<Vec<DpkgPackage>>> {
+        if !self.exists(DPKG) {
+            return Ok(Some(Vec::new()));
+        }
+        Ok(parse_status(&self.read_text(STATUS)?.unwrap_or_default()))
+    }
+
+    /// Looks for what a cut left, by reading files only.
+    pub fn dpkg_damage(&self) -> io::Result<Damage> {
+        let mut damage = Damage::default();
+        let Some(packages) = self.packages()? else {
+            damage.status = true;
+            return Ok(damage);
+        };
+        let updates = self.list(&format!("{DPKG}/updates"))?;
+        if updates.iter().any(|name| name.bytes().all(|byte| byte.is_ascii_digit())) {
+            damage.unfinished.push("dpkg".into());
+        }
+        let format = format!("{INFO}/format");
+        if !packages.is_empty() && self.read(&format)?.is_some_and(|bytes| bytes.is_empty()) {
+            damage.unreadable.push(format);
+        }
+        let lately = self.lately_changed()?;
+        for package in &packages {
+            if package.reinstall || package.state == "half-installed" {
+                damage.reinstall.push(package.spec());
+            } else if package.is_unfinished() {
+                damage.unfinished.push(package.spec());
+            }
+            if !package.is_installed() {
+                continue;
+            }
+            let list = package.info("list");
+            match self.last_byte(&list)? {
+                Some(b'\n') if !lately.contains(&package.name) || !self.has_empty_files(package)? => continue,
+                // dpkg refuses to work at all over a list whose last line is cut.
+                Some(byte) if byte != b'\n' => damage.unreadable.push(list),
+                _ => {}
+            }
+            damage.reinstall.push(package.spec());
+        }
+        damage.reinstall.dedup();
+        Ok(damage)
+    }
+
+    /// The last byte of a file; `None` for an empty or missing one.
+    fn last_byte(&self, path: &str) -> io::Result<Option<u8>> {
+        let Some(status) = self.status(path)? else { return Ok(None) };
+        let Some(last) = status.size.checked_sub(1).and_then(|last| u32::try_from(last).ok()) else { return Ok(None) };
+        Ok(self.read_range(path, last, 1)?.first().copied())
+    }
+
+    /// Names of packages that dpkg's log mentions lately.
+    fn lately_changed(&self) -> io::Result<BTreeSet<String>> {
+        let size = self.status(LOG)?.map_or(0, |status| status.size);
+        let from = u32::try_from(size.saturating_sub(LOG_TAIL)).unwrap_or(u32::MAX);
+        let bytes = self.read_range(LOG, from, u32::try_from(LOG_TAIL).unwrap_or(u32::MAX))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let name = |line: &str| {
+            let mut words = line.split_whitespace().skip(2);
+            let package = match words.next()? {
+                "status" => words.nth(1)?,
+                "install" | "upgrade" | "configure" | "unpack" => words.next()?,
+                _ => return None,
+            };
+            Some(package.split(':').next().unwrap_or(package).to_owned())
+        };
+        Ok(text.lines().filter_map(name).collect())
+    }
+
+    /// Files of a package are empty although they were not when it was built, or its scripts are.
+    fn has_empty_files(&self, package: &DpkgPackage) -> io::Result<bool> {
+        for script in ["preinst", "postinst", "prerm", "postrm"] {
+            if self.status(&package.info(script))?.is_some_and(|status| status.size == 0) {
+                return Ok(true);
+            }
+        }
+        let sums = self.read_text(&package.info("md5sums"))?.unwrap_or_default();
+        for line in sums.lines() {
+            let Some((sum, path)) = line.split_once("  ") else { continue };
+            let status = self.status(&format!("/{}", path.trim_start_matches('/')))?;
+            if sum != EMPTY_MD5 && status.is_some_and(|status| status.kind == FileKind::File && status.size == 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Puts an older status file in place of a damaged one: dpkg's own copy, or that of the daily backup.
+    pub fn restore_dpkg_status(&self) -> io::Result<Option<&'static str>> {
+        for copy in ["/var/lib/dpkg/status-old", "/var/backups/dpkg.status.0"] {
+            let Some(bytes) = self.read(copy)? else { continue };
+            if parse_status(&String::from_utf8_lossy(&bytes)).is_some() {
+                self.write(STATUS, &bytes, super::files::Attributes::own(0o644))?;
+                return Ok(Some(copy));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS_TEXT: &str = "\
+Package: base\nStatus: install ok installed\nArchitecture: amd64\nMulti-Arch: same\nVersion: 1\nDescription: x\n Package: not a field\n\n\
+Package: tool\nStatus: install ok installed\nArchitecture: all\nVersion: 2\nProvides: virtual (= 2), other\n\n\
+Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\n";
+
+    fn root() -> (tempfile::TempDir, Host) {
+        let dir = tempfile::tempdir().expect("dir");
+        let host = Host::rooted(dir.path());
+        for (path, text) in [
+            ("var/lib/dpkg/status", STATUS_TEXT),
+            ("var/lib/dpkg/status-old", STATUS_TEXT),
+            ("var/lib/dpkg/info/format", "1\n"),
+            ("var/lib/dpkg/info/base:amd64.list", "/.\n"),
+            ("var/lib/dpkg/info/tool.list", "/.\n/usr\n/usr/tool\n"),
+            ("var/lib/dpkg/info/tool.md5sums", "0123456789abcdef0123456789abcdef  usr/tool\nd41d8cd98f00b204e9800998ecf8427e  usr/empty\n"),
+            ("usr/tool", "tool"),
+            ("usr/empty", ""),
+            ("var/log/dpkg.log", "2026-01-01 10:00:00 status installed tool:all 2\n"),
+        ] {
+            put(&dir, path, text);
+        }
+        std::fs::create_dir_all(dir.path().join("var/lib/dpkg/updates")).expect("updates");
+        (dir, host)
+    }
+
+    fn put(dir: &tempfile::TempDir, path: &str, text: &str) {
+        let real = dir.path().join(path);
+        std::fs::create_dir_all(real.parent().expect("parent")).expect("directories");
+        std::fs::write(real, text).expect("write");
+    }
+
+    #[test]
+    fn packages_are_read_with_what_they_provide() {
+        let packages = parse_status(STATUS_TEXT).expect("sound");
+        assert_eq!((packages[0].spec().as_str(), packages[1].spec().as_str()), ("base:amd64", "tool"));
+        assert_eq!(packages[1].provides, ["virtual", "other"]);
+        assert!(packages[0].is_installed() && !packages[2].is_installed() && !packages[2].is_unfinished());
+        for damaged in ["", "Package: x\n", "Package: x\nStatus: install ok installed", "Package: x\nStatus: install\n", "\0\0\n"] {
+            assert_eq!(parse_status(damaged), None, "{damaged:?}");
+        }
+    }
+
+    #[test]
+    fn a_sound_database_has_no_damage_and_every_kind_of_it_is_found() {
+        let (dir, host) = root();
+        assert!(host.dpkg_damage().expect("look").is_none());
+        assert!(Host::rooted(dir.path().join("usr")).dpkg_damage().expect("no dpkg").is_none());
+
+        put(&dir, "usr/tool", "");
+        assert_eq!(host.dpkg_damage().expect("look").reinstall, ["tool"]);
+        put(&dir, "usr/tool", "tool");
+        put(&dir, "var/lib/dpkg/info/tool.postinst", "");
+        assert_eq!(host.dpkg_damage().expect("look").reinstall, ["tool"]);
+        std::fs::remove_file(dir.path().join("var/lib/dpkg/info/tool.postinst")).expect("remove");
+        put(&dir, "var/lib/dpkg/info/tool.list", "/.\n/us");
+        let damage = host.dpkg_damage().expect("look");
+        assert_eq!((damage.reinstall, damage.unreadable), (vec!["tool".to_owned()], vec!["/var/lib/dpkg/info/tool.list".to_owned()]));
+        put(&dir, "var/lib/dpkg/info/tool.list", "");
+        assert_eq!(host.dpkg_damage().expect("look").reinstall, ["tool"]);
+        put(&dir, "var/lib/dpkg/info/tool.list", "/.\n");
+        put(&dir, "var/lib/dpkg/updates/0001", "x");
+        assert_eq!(host.dpkg_damage().expect("look").unfinished, ["dpkg"]);
+        put(&dir, "var/lib/dpkg/info/format", "");
+        assert_eq!(host.dpkg_damage().expect("look").unreadable, ["/var/lib/dpkg/info/format"]);
+    }
+
+    #[test]
+    fn unfinished_packages_and_a_lost_status_are_found() {
+        let (dir, host) = root();
+        let text = STATUS_TEXT.replacen("install ok installed", "install reinstreq half-installed", 1).replace("install ok installed", "install ok half-configured");
+        put(&dir, "var/lib/dpkg/status", &text);
+        let damage = host.dpkg_damage().expect("look");
+        assert_eq!((damage.reinstall, damage.unfinished), (vec!["base:amd64".to_owned()], vec!["tool".to_owned()]));
+        put(&dir, "var/lib/dpkg/status", "");
+        assert!(host.dpkg_damage().expect("look").status);
+        assert_eq!(host.restore_dpkg_status().expect("restore"), Some("/var/lib/dpkg/status-old"));
+        assert!(host.dpkg_damage().expect("look").is_none());
+    }
+}

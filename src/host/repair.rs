@@ -1,0 +1,129 @@
+//! Mends dpkg and apt after a power cut.
+//!
+//! dpkg syncs what it unpacks, so its own files survive or are known to be unfinished. What maintainer scripts wrote is synced
+//! by nobody: after a cut it may be empty although the package counts as installed. So where it is known which packages were
+//! changed since the last sync, those are installed again, which runs their scripts again.
+
+use std::collections::BTreeMap;
+
+use super::apt::Apt;
+use super::dpkg::{parse_status, Damage};
+use crate::error::{Failure, Kind};
+
+/// Versions of the installed packages at some time.
+pub type Installed = BTreeMap<String, String>;
+
+/// The installed packages of a status file.
+pub fn installed_in(status: &str) -> Option<Installed> {
+    let packages = parse_status(status)?;
+    Some(packages.into_iter().filter(|package| package.is_installed()).map(|package| (package.spec(), package.version)).collect())
+}
+
+fn look_failed(error: std::io::Error) -> Failure {
+    Failure::io("looking at the package database", crate::error::system_cause(&error))
+}
+
+impl Apt<'_> {
+    /// Mends what a cut left. Costs a few reads where nothing is wrong. `interrupted`: a step of ours was cut off, so that
+    /// everything is looked at. `before`: the packages when everything was last synced. Says what was done.
+    pub fn repair(&self, interrupted: bool, before: Option<&Installed>) -> Result<Vec<String>, Failure> {
+        let (host, mut actions) = (self.host, Vec::new());
+        let mut damage = host.dpkg_damage().map_err(look_failed)?;
+        let lists = host.damaged_lists(interrupted).map_err(look_failed)?;
+        if damage.is_none() && lists.is_empty() && !interrupted {
+            return Ok(actions);
+        }
+        // What looks damaged may be at work.
+        self.host.wait_for_package_locks(super::apt::LOCK_WAIT, self.say)?;
+        if interrupted {
+            host.remove_apt_caches().map_err(look_failed)?;
+            self.remove_damaged_archives(&mut actions)?;
+        }
+        if damage.status {
+            let copy = host.restore_dpkg_status().map_err(look_failed)?.ok_or_else(|| {
+                Failure::new(Kind::PackageCorrupt, "dpkg's status file is damaged and there is no copy of it").transient(false)
+            })?;
+            actions.push(format!("dpkg's status file was damaged and is restored from {copy}"));
+            damage = host.dpkg_damage().map_err(look_failed)?;
+        }
+        for path in &damage.unreadable {
+            self.mend_database_file(path).map_err(look_failed)?;
+        }
+        if !lists.is_empty() {
+            host.remove_lists(&lists).map_err(look_failed)?;
+            self.update()?;
+            actions.push("damaged package lists were fetched again".into());
+        }
+        if !damage.unfinished.is_empty() || !damage.reinstall.is_empty() {
+            // A package that still cannot be configured must not keep the others from being mended.
+            let _ = self.configure_all();
+            if !damage.unfinished.is_empty() {
+                actions.push(format!("finished interrupted packages: {}", damage.unfinished.join(", ")));
+            }
+        }
+        self.install_again(before, &damage, &mut actions)?;
+        let left = host.dpkg_damage().map_err(look_failed)?;
+        if !left.is_none() {
+            let _ = self.fix_broken();
+        }
+        Ok(actions)
+    }
+
+    fn mend_database_file(&self, path: &str) -> std::io::Result<()> {
+        if path.ends_with("/format") {
+            // The one format there has been since 2011 (dpkg's info/format).
+            return self.host.write(path, b"1\n", super::files::Attributes::own(0o644));
+        }
+        self.host.remove(path).map(|_| ())
+    }
+
+    fn install_again(&self, before: Option<&Installed>, damage: &Damage, actions: &mut Vec<String>) -> Result<(), Failure> {
+        let packages = self.host.packages().map_err(look_failed)?.unwrap_or_default();
+        let changed = |spec: &String, version: &String| before.is_some_and(|before| before.get(spec) != Some(version));
+        let mut specs: Vec<String> = damage.reinstall.clone();
+        for package in packages.iter().filter(|package| package.is_installed()) {
+            let spec = package.spec();
+            if changed(&spec, &package.version) && !specs.contains(&spec) {
+                specs.push(spec);
+            }
+        }
+        if specs.is_empty() {
+            return Ok(());
+        }
+        const AGAIN: &[&str] = &["--reinstall", "--fix-broken"];
+        let mut result = self.install(AGAIN, &specs);
+        if result.is_err() && self.update().is_ok() {
+            result = self.install(AGAIN, &specs);
+        }
+        match result {
+            Ok(()) => actions.push(format!("installed again: {}", specs.join(", "))),
+            Err(failure) if matches!(failure.kind, Kind::Interrupted | Kind::Lock | Kind::Disk) => return Err(failure),
+            Err(failure) => {
+                for spec in &damage.reinstall {
+                    let still = self.host.packages().map_err(look_failed)?.unwrap_or_default();
+                    if still.iter().any(|package| package.spec() == *spec && package.reinstall) && self.remove_broken(spec).is_ok() {
+                        actions.push(format!("removed {spec}, which a cut had left half unpacked and which cannot be fetched"));
+                    }
+                }
+                actions.push(format!("not installed again, because it failed ({}): {}", failure.message, specs.join(", ")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Archives that were being fetched, or that cannot be unpacked.
+    fn remove_damaged_archives(&self, actions: &mut Vec<String>) -> Result<(), Failure> {
+        let host = self.host;
+        for path in host.matching("/var/cache/apt/archives/partial/*").map_err(look_failed)? {
+            host.remove(&path).map_err(look_failed)?;
+        }
+        for path in host.matching("/var/cache/apt/archives/*.deb").map_err(look_failed)? {
+            let unpack = ["sh", "-c", "dpkg-deb --fsys-tarfile \"$1\" >/dev/null", "sh", path.as_str()];
+            if !host.run(&super::process::Spec::new(unpack))?.success() {
+                host.remove(&path).map_err(look_failed)?;
+                actions.push(format!("removed the damaged archive {path}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! Files from elsewhere, and the facts of a host.
+
+use std::collections::BTreeMap;
+
+use landfall::error::Kind;
+use landfall::plan::operation::{content, Operation, WriteFile};
+use landfall::secret::Secret;
+
+use crate::driver::{done, run, run_beside};
+use crate::lab::{Disk, Lab, Release};
+
+fn download(url: &str, fallback: &str) -> Operation {
+    Operation::Download {
+        url: url.into(),
+        headers: BTreeMap::from([("X-Token".to_owned(), Secret::new("t0ken".to_owned()))]),
+        file: WriteFile { path: "/srv/got".into(), content: content(fallback), mode: Some(0o600), owner: None, own_parents: false },
+        append: false,
+    }
+}
+
+/// An HTTPS server on loopback with a certificate that the host trusts.
+const SERVER: &str = "cd /srv && echo served >page && openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 \
+    -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null && cp cert.pem /etc/ssl/certs/ca-certificates.crt && \
+    openssl s_server -quiet -accept 4433 -cert cert.pem -key key.pem -WWW 2>/dev/null & \
+    for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.3; ss -ltn | grep -q :4433 && break; done; echo ready; wait";
+
+#[test]
+fn a_file_comes_over_tls_from_a_host_that_is_trusted() {
+    let Some(lab) = Lab::require() else { return };
+    for release in [Release::Bookworm, Release::Trixie] {
+        let host = lab.host(release, Disk::Directory);
+        let trusted = host.files().read_bytes("/etc/ssl/certs/ca-certificates.crt");
+        let outcome = run_beside(&host, SERVER, &[download("https://localhost:4433/page", "")]).pop().unwrap();
+        outcome.done();
+        assert_eq!(host.files().read("/srv/got"), "served\n");
+        host.files().write("/etc/ssl/certs/ca-certificates.crt", trusted, 0o644);
+        let again = SERVER.replace("cp cert.pem /etc/ssl/certs/ca-certificates.crt", "true");
+        let outcome = run_beside(&host, &again, &[download("https://localhost:4433/page", "")]).pop().unwrap();
+        assert_eq!(outcome.failed().kind, Kind::Network, "{:?}", outcome.result);
+    }
+}
+
+#[test]
+fn a_file_of_the_host_is_copied_and_a_fallback_is_used_with_a_warning() {
+    let Some(lab) = Lab::require() else { return };
+    let host = lab.host(Release::Trixie, Disk::Directory);
+    done(&host, download("file:///etc/debian_version", ""));
+    assert_eq!(host.files().read("/srv/got"), host.files().read("/etc/debian_version"));
+    let missing = run(&host, &[download("/no/such/file", "")]).pop().unwrap();
+    assert_eq!(missing.failed().kind, Kind::NotFound);
+    let fallback = done(&host, download("file:///no/such/file", "instead\n"));
+    assert_eq!((host.files().read("/srv/got").as_str(), fallback.done().warnings.len()), ("instead\n", 1));
+    let unknown = run(&host, &[download("http://no-such-host.invalid/x", "")]).pop().unwrap();
+    assert!(unknown.failed().kind == Kind::Network && unknown.failed().transient, "{:?}", unknown.result);
+    assert_eq!(run(&host, &[download("ftp://host/x", "")]).pop().unwrap().failed().kind, Kind::Input);
+}
