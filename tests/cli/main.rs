@@ -2,6 +2,7 @@
 
 mod plan;
 mod run;
+mod state;
 mod usage;
 mod validate;
 

@@ -54,7 +54,8 @@ fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-fn ran(output: std::io::Result<Output>) -> Ran {
+/// What came of a command.
+pub fn ran(output: std::io::Result<Output>) -> Ran {
     let output = output.expect("runs");
     Ran {
         code: output.status.code().unwrap_or(-1),
