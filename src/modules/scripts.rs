@@ -148,10 +148,6 @@ fn plan_items(items: &ScriptItems, env: &BTreeMap<String, String>, scope: &Scope
             let _ = step.notice(format!("if the power fails after this item, later items do without: {lost}"));
         }
     }
-    for (number, origin) in &items.bad {
-        let message = format!("item {number} of `{script}` cannot be run: it is left out");
-        steps.report.note("script-item", message).at(origin);
-    }
 }
 
 /// Ranges of items to run as one, covering all of them in order; what is not named stands alone.

@@ -18,10 +18,8 @@ pub struct ScriptLine {
 /// The items of a script.
 #[derive(Clone, Debug, Default)]
 pub struct ScriptItems {
-    /// Items that can be run.
+    /// The items that can be run.
     pub items: Vec<ScriptLine>,
-    /// Numbers of items that cannot: reported, counted as failed.
-    pub bad: Vec<(u32, Origin)>,
     /// How many items the user counts, those left out included.
     pub total: u32,
 }
@@ -41,11 +39,9 @@ impl FromNode for ScriptItems {
                 Value::Seq(words) => quote_words(words, reader),
                 _ => String::from_node(item, reader),
             });
-            match text {
-                Some(text) => {
-                    script.items.push(ScriptLine { number, text: Secret::new(text), origin: item.origin.clone() });
-                }
-                None => script.bad.push((number, item.origin.clone())),
+            // An item that is no command has been reported as an error; the others are run.
+            if let Some(text) = text {
+                script.items.push(ScriptLine { number, text: Secret::new(text), origin: item.origin.clone() });
             }
         }
         Some(script)
