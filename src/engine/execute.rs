@@ -13,6 +13,7 @@ use super::retry::{again_at_next_boot, Policy};
 use super::script::OpenScript;
 use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
+use crate::host::holdback::HoldBack;
 use crate::host::{fault, signals, Host};
 use crate::plan::operation::{Operation, OnInterrupt};
 use crate::plan::{Frequency, OnError, Plan, Stage, Step, Weight};
@@ -42,6 +43,11 @@ impl Places {
 
     fn backups(&self) -> String {
         format!("{}/backups", self.instance)
+    }
+
+    /// The record of what was stopped for the time of the run.
+    fn held_back(&self) -> String {
+        format!("{}/held-back.json", self.boot)
     }
 
     /// Directory of the shell states of finished items: it lasts as long as their outcomes do.
@@ -99,6 +105,8 @@ pub struct Engine<'e> {
     pub(super) redactor: Redactor,
     pub(super) script: Option<OpenScript>,
     pub(super) attempt: Cell<u32>,
+    /// What was stopped for the time of the run.
+    held: Option<HoldBack>,
     /// Number of the current step and of all, until it was announced.
     position: Option<(usize, usize)>,
 }
@@ -167,7 +175,7 @@ impl<'e> Engine<'e> {
     /// An engine for `plan`.
     pub fn new(host: &'e Host, plan: &'e Plan, ledger: Ledger, places: Places, ids: RunIds, progress: &'e dyn Progress) -> Self {
         let redactor = Redactor::new(plan.secrets.iter().map(|secret| secret.expose().clone()));
-        Self { host, plan, ledger, places, ids, progress, redactor, script: None, attempt: Cell::new(1), position: None }
+        Self { host, plan, ledger, places, ids, progress, redactor, script: None, attempt: Cell::new(1), held: None, position: None }
     }
 
     /// What the journals know now.
@@ -218,6 +226,9 @@ impl<'e> Engine<'e> {
         let private = Attributes { mode: 0o700, uid: 0, gid: 0 };
         let boot = self.places.boot.clone();
         self.host.make_directories(&boot, private).map_err(|error| Failure::io(&boot, &error))?;
+        if let Err(failure) = HoldBack::recover(self.host, &self.places.held_back()) {
+            self.progress.say(&format!("apt's own timers could not be started again: {failure}"));
+        }
         for (at, step) in plan.steps.iter().enumerate() {
             if step.stage > until {
                 break;
@@ -281,6 +292,9 @@ impl<'e> Engine<'e> {
     fn stop(&mut self, step: Option<&Step>, signal: Option<Signal>) -> Result<RunEnd, Failure> {
         if step.is_none() && signal.is_some() {
             self.leave_script(None)?;
+        }
+        if !self.machine_is_stopping() {
+            self.give_back();
         }
         self.progress.changed(&self.ledger);
         Ok(RunEnd::Stopped(signal))
@@ -372,6 +386,9 @@ impl<'e> Engine<'e> {
             StepState::Interrupted(intents) => intents,
             _ => Vec::new(),
         };
+        if step.operation.uses_apt() {
+            self.hold_back();
+        }
         match &step.operation {
             Operation::ScriptItem(item) => self.run_script_item(step, item),
             Operation::RunFile { path, env } => self.run_file(step, path, env),
@@ -606,6 +623,25 @@ impl<'e> Engine<'e> {
     pub(super) fn output_end(&self, file: String, from: u64) -> Option<OutputRange> {
         let to = self.output_length(&file);
         (to > from).then_some(OutputRange { file, from, to })
+    }
+
+    /// Keeps other users of apt from starting until the run ends. Their being in the way is no failure: locks are waited for.
+    fn hold_back(&mut self) {
+        if self.held.is_some() {
+            return;
+        }
+        match HoldBack::take(self.host, &self.places.held_back()) {
+            Ok(held) => self.held = held,
+            Err(failure) => self.progress.say(&format!("apt's own timers could not be held back: {failure}")),
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(held) = self.held.take() {
+            if let Err(failure) = held.restore(self.host, &self.places.held_back()) {
+                self.progress.say(&format!("apt's own timers could not be started again: {failure}"));
+            }
+        }
     }
 
     /// Whether the machine is going down: asked after everything that may have said so.

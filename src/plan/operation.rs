@@ -620,6 +620,11 @@ impl Operation {
         }
     }
 
+    /// Whether it works with apt and dpkg, so that others are held back meanwhile.
+    pub const fn uses_apt(&self) -> bool {
+        matches!(self, Self::AptUpdate | Self::AptUpgrade | Self::InstallPackages { .. })
+    }
+
     /// Whether a child process does the work, so that what it wrote has to be synced before the outcome is recorded.
     pub const fn uses_child(&self) -> bool {
         !matches!(
