@@ -282,6 +282,9 @@ impl<'e> Engine<'e> {
     fn end(&mut self, end: RunEnd) -> Result<RunEnd, Failure> {
         fault::step("end");
         self.leave_script(None)?;
+        if end != RunEnd::Rebooting {
+            self.give_back();
+        }
         if self.ledger.wrote() {
             self.record(Frequency::Instance, Event::End, true)?;
         }
