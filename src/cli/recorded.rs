@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::config::problem::Report;
 use crate::engine::summary::{State, StepSummary, Summary, Told};
 use crate::host::process::Spec;
 use crate::host::runlock::Owner;
@@ -41,13 +42,15 @@ impl Recorded {
         Some(Redactor::new(secrets.iter().map(|secret| secret.expose().clone())).apply(&text))
     }
 
-    /// The text of a part of the user-data, by its name; root only.
+    /// The text of a part of the user-data, or of a configuration file, by the name that origins use; root only.
     pub fn source_text(&self, part: &str, host: &Host) -> Option<String> {
-        if part.starts_with('/') {
+        if part.starts_with("/etc/landfall/") {
             return host.read_text(part).ok().flatten();
         }
         let bytes = self.directory.as_ref()?.user_data(host)?;
-        String::from_utf8(bytes).ok().filter(|_| part == "user-data")
+        // A single text is called by whatever name it came under; parts have names of their own.
+        let sources = run::input::read(part, &bytes, &mut Report::new()).sources;
+        sources.into_iter().find(|(name, _)| name == part).map(|(_, text)| text)
     }
 }
 

@@ -77,7 +77,8 @@ fn check(name: &str, bytes: &[u8]) -> Checked {
     let file = if name == "-" { "stdin" } else { name };
     let mut report = Report::new();
     let mut redactor = Redactor::default();
-    let Input { document, scripts, sources } = crate::run::input::read(file, bytes, &mut report);
+    let Input { document, scripts, sources } =
+        own_configuration(file, bytes, &mut report).unwrap_or_else(|| crate::run::input::read(file, bytes, &mut report));
     let mut sources: BTreeMap<String, String> = sources.into_iter().collect();
     check_own_configuration(&document, &mut report, &mut sources);
     warn_of_section(&document, &mut report);
@@ -93,6 +94,15 @@ fn check(name: &str, bytes: &[u8]) -> Checked {
     });
     report.problems.dedup();
     Checked { file: file.to_owned(), size: bytes.len(), gzipped: gzipped(bytes), report, sources, redactor }
+}
+
+/// A file as it lies in `/etc/landfall`: a `landfall` section without a header. Anything else is user-data.
+fn own_configuration(file: &str, bytes: &[u8], report: &mut Report) -> Option<Input> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.starts_with("#cloud-config"))?;
+    let mut found = Report::new();
+    let document = yaml::parse_with_report(file, text, &mut found).ok().filter(|node| node.get("landfall").is_some())?;
+    report.extend(found);
+    Some(Input { document, scripts: Vec::new(), sources: vec![(file.to_owned(), text.to_owned())] })
 }
 
 /// The pasted way puts landfall's section into a file by `write_files`: that file is checked too.

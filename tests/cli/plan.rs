@@ -43,7 +43,7 @@ fn a_plan_as_json_is_the_plan_with_its_secrets_masked() {
     let json = ran.json();
     assert_eq!(json["format"], 1);
     let write = json["steps"].as_array().expect("steps").iter().find(|step| step["id"] == "write_files/etc/motd").expect("a step");
-    for (key, value) in [("op", "write_file"), ("path", "/etc/motd"), ("content", "***"), ("origin", "user-data:5:3")] {
+    for (key, value) in [("op", "write_file"), ("path", "/etc/motd"), ("content", "***"), ("origin", "stdin:5:3")] {
         assert_eq!(write[key], value);
     }
 }
@@ -60,7 +60,7 @@ fn a_secret_that_a_command_repeats_is_masked_in_the_plan() {
 #[test]
 fn what_is_wrong_is_said_beside_the_plan_of_the_rest() {
     let ran = planned("text", "#cloud-config\nhostname: web\nusers: 5\n").ended(65);
-    assert!(ran.stdout.contains("error: user-data:3:8: "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("error: stdin:3:8: "), "{}", ran.stdout);
     assert!(ran.stdout.contains("web"), "{}", ran.stdout);
 }
 

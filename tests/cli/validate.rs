@@ -109,6 +109,29 @@ fn the_section_at_the_top_level_is_warned_of() {
 }
 
 #[test]
+fn a_configuration_file_of_landfalls_own_needs_no_header() {
+    validated("landfall:\n  on_error: stop\n").ended(0);
+    assert!(validated("landfall:\n  on_error: never\n").ended(65).stdout.contains(" --> stdin:2:13\n"));
+}
+
+#[test]
+fn a_header_that_is_missing_or_misspelt_is_an_error_with_its_fix() {
+    for text in ["hostname: a\n", "# cloud-config\nhostname: a\n", "#cloudconfig\nhostname: a\n"] {
+        let ran = validated(text).ended(65);
+        assert!(ran.stdout.contains("stdin:1:1") && ran.stdout.contains("#cloud-config`"), "{text:?}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn problems_of_a_part_are_located_in_that_part() {
+    let text = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n--B\nContent-Type: text/cloud-config\n\
+        Content-Disposition: attachment; filename=\"one.yaml\"\n\n#cloud-config\nhostname: a\n\
+        --B\nContent-Type: text/cloud-config\n\n#cloud-config\nusers: 5\n--B--\n";
+    let ran = validated(text).ended(65);
+    assert!(ran.stdout.contains(" --> part-002:2:8\n  |\n2 | users: 5\n"), "{}", ran.stdout);
+}
+
+#[test]
 fn what_no_provider_takes_is_said() {
     let text = format!("#cloud-config\n# {}\n", "x".repeat(20 << 10));
     assert!(validated(&text).ended(0).stdout.contains("gzip it for Amazon EC2\n"));
