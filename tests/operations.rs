@@ -13,3 +13,5 @@ mod files;
 mod lab;
 #[path = "operations/packages.rs"]
 mod packages;
+#[path = "operations/units.rs"]
+mod units;

@@ -18,8 +18,24 @@ const LOCKS: [&str; 6] =
     ["/etc/passwd.lock", "/etc/shadow.lock", "/etc/group.lock", "/etc/gshadow.lock", "/etc/subuid.lock", "/etc/subgid.lock"];
 /// Programs that take them.
 const TOOLS: [&str; 18] = [
-    "useradd", "usermod", "userdel", "groupadd", "groupmod", "groupdel", "gpasswd", "passwd", "chpasswd", "chgpasswd", "newusers", "chage",
-    "vipw", "pwconv", "grpconv", "chfn", "chsh", "systemd-sysusers",
+    "useradd",
+    "usermod",
+    "userdel",
+    "groupadd",
+    "groupmod",
+    "groupdel",
+    "gpasswd",
+    "passwd",
+    "chpasswd",
+    "chgpasswd",
+    "newusers",
+    "chage",
+    "vipw",
+    "pwconv",
+    "grpconv",
+    "chfn",
+    "chsh",
+    "systemd-sysusers",
 ];
 /// The kernel lock that every tool takes first (lckpwdf(3)), and how long it is waited for.
 const PWD_LOCK: &str = "/etc/.pwd.lock";
@@ -219,12 +235,16 @@ mod tests {
         std::fs::write(dir.path().join("home/bob/.profile"), "").expect("cut");
         std::fs::write(dir.path().join("home/bob/.bashrc"), "mine").expect("own");
         let me = Attributes::own(0);
-        let bob = User { name: "bob".into(), uid: me.uid, gid: me.gid, gecos: String::new(), home: "/home/bob".into(), shell: String::new() };
+        let bob =
+            User { name: "bob".into(), uid: me.uid, gid: me.gid, gecos: String::new(), home: "/home/bob".into(), shell: String::new() };
         assert!(host.complete_home(&bob, false).expect("look"));
         assert!(host.complete_home(&bob, true).expect("complete"));
         assert!(!host.complete_home(&bob, false).expect("look again"));
         let text = |path: &str| host.read_text(path).expect("read").expect("file");
-        assert_eq!((text("/home/bob/.profile"), text("/home/bob/.bashrc"), text("/home/bob/.config/x")), ("profile".into(), "mine".into(), "x".into()));
+        assert_eq!(
+            (text("/home/bob/.profile"), text("/home/bob/.bashrc"), text("/home/bob/.config/x")),
+            ("profile".into(), "mine".into(), "x".into())
+        );
         let new = User { home: "/srv/homes/eve".into(), ..bob };
         host.complete_home(&new, true).expect("made");
         assert_eq!(host.status("/srv/homes/eve").expect("status").expect("home").attributes.mode, 0o750);

@@ -88,7 +88,8 @@ impl Apt<'_> {
     }
 
     fn apt_get(&self, arguments: &[&str]) -> Vec<String> {
-        let mut argv: Vec<String> = ["apt-get", "--assume-yes", "--quiet", "-o", LOCK_RACE, "-o", "Dpkg::Use-Pty=0"].map(str::to_owned).into();
+        let mut argv: Vec<String> =
+            ["apt-get", "--assume-yes", "--quiet", "-o", LOCK_RACE, "-o", "Dpkg::Use-Pty=0"].map(str::to_owned).into();
         for option in DPKG_OPTIONS {
             argv.extend(["-o".to_owned(), format!("Dpkg::Options::={option}")]);
         }
@@ -231,8 +232,10 @@ impl Apt<'_> {
         if ended.cut.is_some() || ended.code > 100 {
             return failure;
         }
-        let with = |kind: Kind, message: String| {
-            Failure { exit: Some(ended.code), output: super::process::last_lines(said), ..Failure::new(kind, message) }
+        let with = |kind: Kind, message: String| Failure {
+            exit: Some(ended.code),
+            output: super::process::last_lines(said),
+            ..Failure::new(kind, message)
         };
         if says_locked(said) {
             let holder = self.host.package_lock_holders().ok().and_then(|holders| holders.into_iter().next());
@@ -260,7 +263,11 @@ impl Apt<'_> {
     /// Packages that dpkg could not finish.
     fn broken_packages(&self, doing: &str, said: &str, with: &dyn Fn(Kind, String) -> Failure) -> Option<Failure> {
         let packages = self.host.packages().ok()??;
-        let names: Vec<String> = packages.iter().filter(|package| package.is_unfinished() && !package.is_installed()).map(|package| package.name.clone()).collect();
+        let names: Vec<String> = packages
+            .iter()
+            .filter(|package| package.is_unfinished() && !package.is_installed())
+            .map(|package| package.name.clone())
+            .collect();
         if !said.contains("dpkg:") && !said.contains("Sub-process /usr/bin/dpkg returned an error code") {
             return None;
         }
@@ -281,19 +288,27 @@ fn says_locked(said: &str) -> bool {
 }
 
 fn says_damaged_archive(said: &str) -> bool {
-    ["dpkg-deb: error: ", "corrupted filesystem tarfile", "unexpected end of file in archive", "cannot access archive"].iter().any(|words| said.contains(words))
+    ["dpkg-deb: error: ", "corrupted filesystem tarfile", "unexpected end of file in archive", "cannot access archive"]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 fn last_error(said: &str) -> String {
-    let errors = said.lines().filter(|line| line.starts_with("E: ") || line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error"));
+    let errors =
+        said.lines().filter(|line| line.starts_with("E: ") || line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error"));
     errors.last().or_else(|| said.lines().last()).unwrap_or("").trim_start_matches("E: ").to_owned()
 }
 
 /// Failures that only apt's words tell apart.
 fn explained(said: &str) -> Option<(Kind, String)> {
     let line = |words: &str| said.lines().find(|line| line.contains(words)).map(|line| line.trim_start_matches("E: ").trim().to_owned());
-    const MISSING: [&str; 5] =
-        ["Unable to locate package ", "has no installation candidate", "Couldn't find any package by ", "was not found", "Couldn't find task "];
+    const MISSING: [&str; 5] = [
+        "Unable to locate package ",
+        "has no installation candidate",
+        "Couldn't find any package by ",
+        "was not found",
+        "Couldn't find task ",
+    ];
     const CONFIG: [&str; 8] = [
         "does not have a Release file",
         "is not signed",
@@ -311,7 +326,9 @@ fn explained(said: &str) -> Option<(Kind, String)> {
     }
     for words in CONFIG {
         if let Some(why) = line(words) {
-            let depends = said.lines().find(|line| line.contains(" : Depends: ") || line.contains(" : Conflicts: ") || line.contains(" : PreDepends: "));
+            let depends = said
+                .lines()
+                .find(|line| line.contains(" : Depends: ") || line.contains(" : Conflicts: ") || line.contains(" : PreDepends: "));
             return Some((Kind::Config, depends.map_or(why, |line| line.trim().split_whitespace().collect::<Vec<_>>().join(" "))));
         }
     }

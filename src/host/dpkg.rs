@@ -294,7 +294,9 @@ Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\
     #[test]
     fn unfinished_packages_and_a_lost_status_are_found() {
         let (dir, host) = root();
-        let text = STATUS_TEXT.replacen("install ok installed", "install reinstreq half-installed", 1).replace("install ok installed", "install ok half-configured");
+        let text = STATUS_TEXT
+            .replacen("install ok installed", "install reinstreq half-installed", 1)
+            .replace("install ok installed", "install ok half-configured");
         put(&dir, "var/lib/dpkg/status", &text);
         let damage = host.dpkg_damage().expect("look");
         assert_eq!((damage.reinstall, damage.unfinished), (vec!["base:amd64".to_owned()], vec!["tool".to_owned()]));

@@ -127,7 +127,8 @@ impl Host {
         let text = self.read_text("/etc/sudoers").ok().flatten().unwrap_or_default();
         let includes = |line: &str| {
             let mut words = line.split_whitespace();
-            matches!(words.next(), Some("#includedir" | "@includedir")) && words.next().is_some_and(|path| path.trim_end_matches('/') == "/etc/sudoers.d")
+            matches!(words.next(), Some("#includedir" | "@includedir"))
+                && words.next().is_some_and(|path| path.trim_end_matches('/') == "/etc/sudoers.d")
         };
         Ok(text.lines().any(includes))
     }
@@ -264,7 +265,10 @@ mod tests {
         assert!(facts.groups.contains("sudo") && facts.sshd_includes_dropins && facts.sudoers_includes_dropins);
         assert_eq!(facts.files, ["/etc/apt/apt.conf.d/94cloud-init-config".to_owned()].into());
         assert!(facts.has("gpg") && !facts.has("sudo") && !facts.has_sources_list);
-        assert_eq!((facts.timezone.as_deref(), facts.zone_exists, facts.lang.as_deref()), (Some("Europe/Berlin"), Some(true), Some("C.UTF-8")));
+        assert_eq!(
+            (facts.timezone.as_deref(), facts.zone_exists, facts.lang.as_deref()),
+            (Some("Europe/Berlin"), Some(true), Some("C.UTF-8"))
+        );
         assert_eq!(facts.locales, ["c", "c.utf8", "posix"].map(str::to_owned).into());
         assert_eq!(host.facts(Some("Europe")).expect("facts").zone_exists, Some(false));
         assert_eq!(Host::rooted(dir.path().join("etc")).facts(Some("UTC")).expect("facts").zone_exists, None);

@@ -43,6 +43,9 @@ impl HoldBack {
             return Ok(None);
         }
         let text = serde_json::to_vec(&held).map_err(|error| failed(error.into()))?;
+        if let Some((directory, _)) = record.rsplit_once('/') {
+            host.make_directories(directory, Attributes::own(0o700)).map_err(failed)?;
+        }
         host.write(record, &text, Attributes::own(0o600)).map_err(failed)?;
         for unit in &held.units {
             host.unit_job("stop", unit, false)?;

@@ -203,7 +203,9 @@ fn failure(url: &str, error: &Error) -> Failure {
     };
     let failure = Failure::new(kind, format!("{}: {why}", shown(url))).transient(transient);
     match error {
-        Error::Tls(_) | Error::Rustls(_) | Error::Pem(_) => failure.hint("check the host's clock and the certificates it trusts (ca_certs); then `landfall resume`"),
+        Error::Tls(_) | Error::Rustls(_) | Error::Pem(_) => {
+            failure.hint("check the host's clock and the certificates it trusts (ca_certs); then `landfall resume`")
+        }
         _ => failure,
     }
 }

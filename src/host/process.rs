@@ -240,12 +240,7 @@ fn collected(collector: Option<Collector>) -> String {
 /// Opens an output file for appending, 0600.
 pub fn open_log(path: &std::path::Path) -> Result<fs_err::File, Failure> {
     use fs_err::os::unix::fs::OpenOptionsExt as _;
-    fs_err::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| Failure::io("output file", &error))
+    fs_err::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| Failure::io("output file", &error))
 }
 
 fn feed(child: &mut Child, spec: &Spec) {

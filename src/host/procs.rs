@@ -40,7 +40,8 @@ fn start_time(stat: &str) -> Option<u64> {
 
 /// The innermost unit in a `/proc/PID/cgroup` line.
 fn unit_of(cgroup: &str) -> Option<String> {
-    let path = cgroup.lines().find_map(|line| line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path)))?;
+    let path =
+        cgroup.lines().find_map(|line| line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path)))?;
     let is_unit = |part: &&str| part.ends_with(".service") || part.ends_with(".scope");
     path.trim().split('/').rev().find(is_unit).map(str::to_owned)
 }

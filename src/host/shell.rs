@@ -95,12 +95,12 @@ impl Shell {
         let flags = OFlag::from_bits_truncate(flags) | OFlag::O_NONBLOCK;
         fcntl(results.as_fd(), FcntlArg::F_SETFL(flags)).map_err(|error| failed(error.into()))?;
         signals::set_running_group(i32::try_from(child.id()).unwrap_or(0));
-        let mut shell =
-            Self {
+        let mut shell = Self {
             host: host.clone(),
             directory: start.directory.clone(),
             log: host.real_path(&start.log),
-            child, control: Some(control),
+            child,
+            control: Some(control),
             results,
             read: Vec::new(),
         };

@@ -59,9 +59,15 @@ impl Host {
     /// Where sshd looks for a user's keys: the first of its places that is the user's alone.
     pub fn authorized_keys_path(&self, user: &User) -> io::Result<String> {
         let places = self.sshd_setting("AuthorizedKeysFile")?.unwrap_or_default();
-        let own = |place: &&str| !place.starts_with('/') && *place != "none" || ["%h", "%u", "%U"].iter().any(|token| place.contains(token));
+        let own =
+            |place: &&str| !place.starts_with('/') && *place != "none" || ["%h", "%u", "%U"].iter().any(|token| place.contains(token));
         let place = places.split_whitespace().map(|place| place.trim_matches('"')).find(own).unwrap_or(".ssh/authorized_keys");
-        let path = place.replace("%%", "\0").replace("%h", &user.home).replace("%u", &user.name).replace("%U", &user.uid.to_string()).replace('\0', "%");
+        let path = place
+            .replace("%%", "\0")
+            .replace("%h", &user.home)
+            .replace("%u", &user.name)
+            .replace("%U", &user.uid.to_string())
+            .replace('\0', "%");
         Ok(if path.starts_with('/') { path } else { format!("{}/{path}", user.home.trim_end_matches('/')) })
     }
 

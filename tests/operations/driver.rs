@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use landfall::engine::apply::{self, Checked, Context, Effect, Prior};
 use landfall::error::Failure;
+use landfall::host::holdback::HoldBack;
 use landfall::host::Host;
 use landfall::plan::Operation;
 use landfall::secret::reveal;
@@ -29,8 +30,8 @@ struct Job {
     undo: Vec<Prior>,
     /// A shell script that runs meanwhile; the operations begin when it has said something.
     meanwhile: String,
-    /// Environment of the operations' children.
-    env: BTreeMap<String, String>,
+    /// Instead of operations: a question to the host layer.
+    ask: String,
 }
 
 /// What became of one operation.
@@ -156,6 +157,36 @@ pub fn undone(target: &dyn Target, prior: Prior) {
     assert_eq!(text, "[]", "undoing failed");
 }
 
+/// Asks the host layer something; see [`answer`].
+#[track_caller]
+pub fn ask(target: &dyn Target, question: &str) -> String {
+    let text = send(target, &Job { ask: question.into(), ..Job::default() });
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Where what is held back is recorded.
+pub const HELD: &str = "/var/lib/landfall/held-back.json";
+
+fn answer(host: &Host, question: &str) -> String {
+    match question {
+        "hold back" => format!("{:?}", HoldBack::take(host, HELD).unwrap().is_some()),
+        "recover" => format!("{:?}", HoldBack::recover(host, HELD)),
+        "hold back and restore" => {
+            let held = HoldBack::take(host, HELD).unwrap().expect("something to hold back");
+            format!("{:?}", held.restore(host, HELD))
+        }
+        "is stopping" => format!("{:?}", host.is_stopping()),
+        "sync" => format!("{:?}", host.sync_filesystems()),
+        "facts" => {
+            host.facts(None).unwrap();
+            let start = std::time::Instant::now();
+            let facts = host.facts(None).unwrap();
+            format!("{} us {}", start.elapsed().as_micros(), serde_json::to_string(&facts).unwrap())
+        }
+        other => panic!("no such question: {other}"),
+    }
+}
+
 /// The part that runs inside a host.
 #[test]
 #[ignore = "run by the other tests, inside a host"]
@@ -164,12 +195,16 @@ fn inside() {
     assert_eq!(std::fs::metadata(PROGRAM).unwrap().permissions().mode() & 0o777, 0o755, "not in a throwaway host");
     let _beside = (!job.meanwhile.is_empty()).then(|| beside(&job.meanwhile));
     let host = Host::default();
+    if !job.ask.is_empty() {
+        println!("\nRESULT {}", serde_json::to_string(&answer(&host, &job.ask)).unwrap());
+        return;
+    }
     let said = Mutex::new(Vec::new());
     let say = |text: &str| said.lock().unwrap().push(text.to_owned());
     let context = Context {
         host: &host,
         output: "/var/tmp/operations.out".into(),
-        env: job.env.clone(),
+        env: BTreeMap::new(),
         deadline: None,
         backups: "/var/lib/landfall/backups".into(),
         instance: "i-test".into(),

@@ -18,25 +18,31 @@ fn download(url: &str, fallback: &str) -> Operation {
     }
 }
 
-/// An HTTPS server on loopback with a certificate that the host trusts.
-const SERVER: &str = "cd /srv && echo served >page && openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 \
-    -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null && cp cert.pem /etc/ssl/certs/ca-certificates.crt && \
-    openssl s_server -quiet -accept 4433 -cert cert.pem -key key.pem -WWW 2>/dev/null & \
-    for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.3; ss -ltn | grep -q :4433 && break; done; echo ready; wait";
+/// An HTTPS server on loopback, whose certificate is signed by an authority of its own in /srv/ca.pem.
+const SERVER: &str = r#"
+cd /srv && echo served >page
+new() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "$@" 2>/dev/null; }
+new -x509 -keyout ca.key -out ca.pem -subj /CN=lab -days 2
+new -keyout key.pem -out request.pem -subj /CN=localhost
+printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' >extensions
+openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out cert.pem 2>/dev/null
+[ ! -e trust ] || cp ca.pem /etc/ssl/certs/ca-certificates.crt
+openssl s_server -quiet -accept 4433 -cert cert.pem -key key.pem -WWW >/dev/null 2>&1 &
+for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.3; ss -ltn | grep -q :4433 && break; done
+echo ready; wait
+"#;
 
 #[test]
 fn a_file_comes_over_tls_from_a_host_that_is_trusted() {
     let Some(lab) = Lab::require() else { return };
     for release in [Release::Bookworm, Release::Trixie] {
         let host = lab.host(release, Disk::Directory);
-        let trusted = host.files().read_bytes("/etc/ssl/certs/ca-certificates.crt");
-        let outcome = run_beside(&host, SERVER, &[download("https://localhost:4433/page", "")]).pop().unwrap();
-        outcome.done();
-        assert_eq!(host.files().read("/srv/got"), "served\n");
-        host.files().write("/etc/ssl/certs/ca-certificates.crt", trusted, 0o644);
-        let again = SERVER.replace("cp cert.pem /etc/ssl/certs/ca-certificates.crt", "true");
-        let outcome = run_beside(&host, &again, &[download("https://localhost:4433/page", "")]).pop().unwrap();
+        let page = || run_beside(&host, SERVER, &[download("https://localhost:4433/page", "")]).pop().unwrap();
+        let outcome = page();
         assert_eq!(outcome.failed().kind, Kind::Network, "{:?}", outcome.result);
+        host.files().write("/srv/trust", "", 0o644);
+        page().done();
+        assert_eq!(host.files().read("/srv/got"), "served\n");
     }
 }
 

@@ -50,7 +50,10 @@ fn packages_are_installed_without_a_question() {
         host.files().write("/etc/conf-lf/main.conf", "value = mine\n", 0o644);
         let upgraded = done(host, Operation::AptUpgrade);
         assert_eq!(detail(&upgraded), "upgraded 1 package");
-        assert_eq!((state(host, "conf-lf").as_str(), host.files().read("/etc/conf-lf/main.conf").as_str()), ("installed 2.0", "value = mine\n"));
+        assert_eq!(
+            (state(host, "conf-lf").as_str(), host.files().read("/etc/conf-lf/main.conf").as_str()),
+            ("installed 2.0", "value = mine\n")
+        );
         done(host, install(&["hello-lf-"]));
         assert!(!state(host, "hello-lf").starts_with("installed"));
     });
@@ -159,7 +162,9 @@ fn after_a_cut_packages_are_installed_again_because_their_scripts_synced_nothing
 #[test]
 fn who_holds_a_lock_is_named_and_waited_for() {
     each_release(|host| {
-        let hold = |lock: &str| format!("perl -e 'use Fcntl; open(my $f, \"+>>\", \"{lock}\"); my $l = pack(\"s s x![q] q q i x![q]\", F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die; $| = 1; print \"held\\n\"; sleep 2'");
+        let hold = |lock: &str| {
+            format!("perl -e 'use Fcntl; open(my $f, \"+>>\", \"{lock}\"); my $l = pack(\"s s x![q] q q i x![q]\", F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die; $| = 1; print \"held\\n\"; sleep 2'")
+        };
         for lock in ["/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock"] {
             let outcome = run_beside(host, &hold(lock), &[Operation::AptUpdate]).pop().unwrap();
             outcome.done();

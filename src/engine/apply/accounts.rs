@@ -60,7 +60,10 @@ fn find_user(context: &Context<'_>, name: &str) -> Result<Option<User>, Failure>
 }
 
 pub(super) fn existing_user(context: &Context<'_>, name: &str) -> Result<User, Failure> {
-    let missing = || Failure::new(Kind::NotFound, format!("the user {name} does not exist")).hint(format!("add {name} to `users`, or install what makes it; then `landfall resume`"));
+    let missing = || {
+        Failure::new(Kind::NotFound, format!("the user {name} does not exist"))
+            .hint(format!("add {name} to `users`, or install what makes it; then `landfall resume`"))
+    };
     find_user(context, name)?.ok_or_else(missing)
 }
 
@@ -148,7 +151,8 @@ pub(super) fn check_own_user(context: &Context<'_>, user: &CreateUser, home_exis
         return Ok(Checked::Needed);
     }
     let found = existing_user(context, &user.name)?;
-    let home = user.create_home && !home_existed && context.host.complete_home(&found, false).map_err(io_failure("look at", &found.home))?;
+    let home =
+        user.create_home && !home_existed && context.host.complete_home(&found, false).map_err(io_failure("look at", &found.home))?;
     let groups = missing_groups(context, user)?;
     let ids = missing_sub_ids(context, user)?;
     let password = wanted_hash(context, user)?;
@@ -268,8 +272,7 @@ fn chpasswd(context: &Context<'_>, user: &str, password: &str, is_hash: bool) ->
 
 pub(super) fn check_password(context: &Context<'_>, user: &str, password: &NewPassword, expire: bool) -> Result<Checked, Failure> {
     let NewPassword::Hash(hash) = password else { return Ok(Checked::Needed) };
-    let set = shadow(context, user)?
-        .is_some_and(|shadow| shadow.password == *hash.expose() && (!expire || shadow.changed == Some(0)));
+    let set = shadow(context, user)?.is_some_and(|shadow| shadow.password == *hash.expose() && (!expire || shadow.changed == Some(0)));
     Ok(Checked::satisfied_if(set))
 }
 
@@ -358,7 +361,10 @@ pub(super) fn verify_lock(context: &Context<'_>, user: &str, lock: PasswordLock)
     if right {
         Ok(())
     } else {
-        Err(Failure::new(Kind::Unknown, format!("password login of {user} is not {}", if lock == PasswordLock::Lock { "locked" } else { "unlocked" })))
+        Err(Failure::new(
+            Kind::Unknown,
+            format!("password login of {user} is not {}", if lock == PasswordLock::Lock { "locked" } else { "unlocked" }),
+        ))
     }
 }
 

@@ -89,9 +89,8 @@ fn setting<'l>(line: &'l str, separator: &str) -> Option<Setting<'l>> {
 /// line is left either way.
 fn set_keyword(old: &[&str], keyword: &str, separator: &str, value: &str) -> Vec<String> {
     let blank_separated = separator.trim().is_empty();
-    let is_match = |line: &&str| {
-        blank_separated && setting(line, separator).is_some_and(|found| found.keyword.eq_ignore_ascii_case("match"))
-    };
+    let is_match =
+        |line: &&str| blank_separated && setting(line, separator).is_some_and(|found| found.keyword.eq_ignore_ascii_case("match"));
     let global = old.iter().position(is_match).unwrap_or(old.len());
     let mut new = Vec::with_capacity(old.len() + 1);
     let mut set = false;
@@ -151,9 +150,8 @@ fn hosts_entry(old: &[&str], address: &str, names: &[String]) -> Vec<String> {
         let mut words = data.split_whitespace().map(str::to_owned);
         (words.next()? == address).then(|| words.collect())
     };
-    let is_entry = |line: &str| {
-        parts(line).is_some_and(|found| found.first() == names.first() && names.iter().all(|name| found.contains(name)))
-    };
+    let is_entry =
+        |line: &str| parts(line).is_some_and(|found| found.first() == names.first() && names.iter().all(|name| found.contains(name)));
     let entry = old.iter().position(|line| is_entry(line));
     let mut new: Vec<String> = Vec::with_capacity(old.len() + 1);
     let mut last_of_address = None;
@@ -239,11 +237,7 @@ mod tests {
             "Port 22\nMatch User bob\n  PasswordAuthentication yes\n",
             "Port 22\nPasswordAuthentication no\nMatch User bob\n  PasswordAuthentication yes\n",
         );
-        becomes(
-            &no,
-            "PasswordAuthentication yes\nPasswordAuthentication no\n",
-            "PasswordAuthentication no\n#PasswordAuthentication no\n",
-        );
+        becomes(&no, "PasswordAuthentication yes\nPasswordAuthentication no\n", "PasswordAuthentication no\n#PasswordAuthentication no\n");
         becomes(&no, "#PasswordAuthentication yes\n", "#PasswordAuthentication yes\nPasswordAuthentication no\n");
     }
 
@@ -287,11 +281,7 @@ mod tests {
         becomes(&entry, "127.0.1.1 old new # mine\n", "127.0.1.1\told # mine\n127.0.1.1\tnew.example.org new\n");
         becomes(&entry, "127.0.1.1 new.example.org extra new\n", "127.0.1.1 new.example.org extra new\n");
         becomes(&entry, "127.0.1.1 new\n# x\n", "# x\n127.0.1.1\tnew.example.org new\n");
-        becomes(
-            &entry,
-            "127.0.1.1 new\n127.0.1.1 new.example.org new\n127.0.1.1 z\n",
-            "127.0.1.1 new.example.org new\n127.0.1.1 z\n",
-        );
+        becomes(&entry, "127.0.1.1 new\n127.0.1.1 new.example.org new\n127.0.1.1 z\n", "127.0.1.1 new.example.org new\n127.0.1.1 z\n");
     }
 
     #[test]

@@ -89,9 +89,7 @@ pub(super) fn prior_of(context: &Context<'_>, path: &str) -> Result<PriorFile, F
     let failed = io_failure("look at", path);
     let Some(status) = host.status(path).map_err(&failed)? else { return Ok(PriorFile::Absent) };
     match status.kind {
-        FileKind::Symlink => {
-            Ok(PriorFile::Symlink { target: host.link_target(path).map_err(&failed)?.unwrap_or_default() })
-        }
+        FileKind::Symlink => Ok(PriorFile::Symlink { target: host.link_target(path).map_err(&failed)?.unwrap_or_default() }),
         FileKind::File => {
             let bytes = host.read(path).map_err(io_failure("read", path))?.unwrap_or_default();
             let sha256 = host.back_up(&context.backups, &bytes).map_err(io_failure("keep a copy of", path))?;
@@ -138,8 +136,7 @@ pub(super) fn check_write(context: &Context<'_>, file: &WriteFile) -> Result<Che
     }
     let bytes = &file.content.expose().0;
     let size = context.host.status(&target).map_err(io_failure("look at", &target))?.map_or(0, |status| status.size);
-    let same = size == bytes.len() as u64
-        && context.host.read(&target).map_err(io_failure("read", &target))?.as_ref() == Some(bytes);
+    let same = size == bytes.len() as u64 && context.host.read(&target).map_err(io_failure("read", &target))?.as_ref() == Some(bytes);
     Ok(Checked::satisfied_if(same))
 }
 
@@ -170,9 +167,7 @@ pub(super) fn append_again(context: &Context<'_>, file: &WriteFile, bytes: &[u8]
         _ => None,
     };
     let before = match before {
-        Some(PriorFile::File { sha256, .. }) => {
-            context.host.backed_up(&context.backups, sha256).map_err(io_failure("restore", &target))?
-        }
+        Some(PriorFile::File { sha256, .. }) => context.host.backed_up(&context.backups, sha256).map_err(io_failure("restore", &target))?,
         _ => Vec::new(),
     };
     let done = present.as_ref().is_some_and(|present| match present.strip_prefix(before.as_slice()) {
@@ -210,9 +205,9 @@ fn edit_texts(context: &Context<'_>, path: &str, change: &Edit) -> Result<(Optio
     let (target, _) = target(context, path)?;
     let now = match context.host.read(&target).map_err(io_failure("read", path))? {
         None => None,
-        Some(bytes) => Some(String::from_utf8(bytes).map_err(|_| {
-            Failure::new(Kind::Config, format!("{path} is not UTF-8 text; it is left as it is"))
-        })?),
+        Some(bytes) => Some(
+            String::from_utf8(bytes).map_err(|_| Failure::new(Kind::Config, format!("{path} is not UTF-8 text; it is left as it is")))?,
+        ),
     };
     let after = edited(now.as_deref().unwrap_or(""), change);
     Ok((now, after))

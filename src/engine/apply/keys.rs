@@ -131,7 +131,9 @@ mod tests {
             assert_eq!((found.options, found.comment), (options, comment));
         }
         assert!(key_of(&key("ssh-ed25519-cert-v01@openssh.com", 1)).is_some() && key_of(&key("sk-ssh-ed25519@openssh.com", 1)).is_some());
-        for bad in ["", "# x", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-rsa !!!", "ssh-magic AAAA", &plain.replace("ssh-ed25519 ", "ssh-rsa ")] {
+        for bad in
+            ["", "# x", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-rsa !!!", "ssh-magic AAAA", &plain.replace("ssh-ed25519 ", "ssh-rsa ")]
+        {
             assert_eq!(key_of(bad), None, "{bad}");
         }
         assert_eq!(unusable(&[plain, "ssh-rsa broken".into(), "# note".into()]), ["ssh-rsa broken"]);

@@ -164,9 +164,7 @@ fn by_the_engine(operation: &Operation) -> Failure {
 pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Failure> {
     match operation {
         Operation::WriteFile(file) => files::check_write(context, file),
-        Operation::EditFile { path, change, mode, force_mode } => {
-            files::check_edit(context, path, change, force_mode.then_some(*mode))
-        }
+        Operation::EditFile { path, change, mode, force_mode } => files::check_edit(context, path, change, force_mode.then_some(*mode)),
         Operation::RemoveFiles { paths } => files::check_remove(context, paths),
         Operation::Directory { path, mode, owner } => files::check_directory(context, path, *mode, owner.as_ref()),
         Operation::Symlink { path, target } => files::check_link(context, path, target),
@@ -299,9 +297,7 @@ pub fn verify(operation: &Operation, context: &Context<'_>) -> Result<(), Failur
         | Operation::Group { .. }
         | Operation::User(_) => match check(operation, context)? {
             Checked::Satisfied => Ok(()),
-            Checked::Needed => {
-                Err(Failure::new(Kind::Unknown, format!("it was done, but is not so: {}", operation.describe())))
-            }
+            Checked::Needed => Err(Failure::new(Kind::Unknown, format!("it was done, but is not so: {}", operation.describe()))),
         },
         _ => Ok(()),
     }

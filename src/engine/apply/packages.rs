@@ -53,7 +53,9 @@ fn stands(spec: &str, packages: &[DpkgPackage]) -> Option<bool> {
     match wanted(spec) {
         Wanted::Installed { name, arch, version } => {
             let fits = |package: &DpkgPackage| {
-                package.name == name && arch.is_none_or(|arch| package.arch == arch) && version.is_none_or(|version| package.version == version)
+                package.name == name
+                    && arch.is_none_or(|arch| package.arch == arch)
+                    && version.is_none_or(|version| package.version == version)
             };
             let provided = |package: &DpkgPackage| version.is_none() && package.provides.iter().any(|provided| provided == name);
             Some(installed().any(|package| fits(package) || provided(package)))
@@ -151,7 +153,8 @@ pub(super) fn check_install(context: &Context<'_>, packages: &[Package]) -> Resu
 
 pub(super) fn verify_install(context: &Context<'_>, packages: &[Package]) -> Result<(), Failure> {
     let now = packages_now(context)?;
-    let missing: Vec<&str> = packages.iter().map(|package| package.spec.as_str()).filter(|spec| stands(spec, &now) == Some(false)).collect();
+    let missing: Vec<&str> =
+        packages.iter().map(|package| package.spec.as_str()).filter(|spec| stands(spec, &now) == Some(false)).collect();
     if missing.is_empty() {
         Ok(())
     } else {
@@ -388,7 +391,8 @@ mod tests {
     fn a_specification_is_compared_with_what_is_installed() {
         let mut mta = package("postfix", "3", "installed");
         mta.provides = vec!["mail-transport-agent".into()];
-        let packages = [package("nginx", "1.2", "installed"), mta, package("half", "1", "half-configured"), package("old", "1", "config-files")];
+        let packages =
+            [package("nginx", "1.2", "installed"), mta, package("half", "1", "half-configured"), package("old", "1", "config-files")];
         for (spec, so) in [
             ("nginx", Some(true)),
             ("nginx=1.2", Some(true)),

@@ -64,7 +64,8 @@ pub(super) fn keys(context: &Context<'_>, user: &str, keys: &[String], options: 
     let file = key_file(context, user)?;
     let home = &file.user.home;
     let in_home = file.path.starts_with(&format!("{}/", home.trim_end_matches('/')));
-    let Some(home_status) = host.status(&host.follow_trusted(home).map_err(io_failure("look at", home))?).map_err(io_failure("look at", home))?
+    let Some(home_status) =
+        host.status(&host.follow_trusted(home).map_err(io_failure("look at", home))?).map_err(io_failure("look at", home))?
     else {
         return Err(Failure::new(Kind::NotFound, format!("{user} has no home {home} to keep SSH keys in"))
             .hint("leave out no_create_home or system, or take the keys away; then `landfall resume`"));

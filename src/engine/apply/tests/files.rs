@@ -93,8 +93,13 @@ fn an_edit_changes_what_it_names_and_nothing_else() {
     let new = |force_mode| Operation::EditFile { path: "/etc/new".into(), change: line.clone(), mode: 0o440, force_mode };
     root.done(&new(false));
     assert_eq!(root.mode("/etc/new"), 0o440);
-    nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, &root.dir.path().join("etc/new"), nix::sys::stat::Mode::S_IRUSR, nix::sys::stat::FchmodatFlags::FollowSymlink)
-        .expect("chmod");
+    nix::sys::stat::fchmodat(
+        nix::fcntl::AT_FDCWD,
+        &root.dir.path().join("etc/new"),
+        nix::sys::stat::Mode::S_IRUSR,
+        nix::sys::stat::FchmodatFlags::FollowSymlink,
+    )
+    .expect("chmod");
     root.satisfied(&new(false));
     root.done(&new(true));
     assert_eq!(root.mode("/etc/new"), 0o440);
