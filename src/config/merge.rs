@@ -19,8 +19,7 @@ const BETWEEN_PARTS: &str = "dict(replace)+list()+str()";
 const BETWEEN_LAYERS: &str = "list()+dict()+str()";
 
 /// What a user most often wants instead of the default.
-const JOINING: &str =
-    "to join the lists of both, put `merge_how: list(append)+dict(recurse_array)+str()` into the later part";
+const JOINING: &str = "to join the lists of both, put `merge_how: list(append)+dict(recurse_array)+str()` into the later part";
 
 /// A cloud-config part, read.
 #[derive(Clone, Debug)]
@@ -323,9 +322,7 @@ fn iterated(node: &Node) -> Result<Vec<Node>, String> {
     match &node.value {
         Value::Seq(items) => Ok(items.clone()),
         Value::Map(entries) => Ok(entries.iter().map(|entry| entry.key.clone()).collect()),
-        Value::Str(text) => {
-            Ok(text.chars().map(|c| Node::new(Value::Str(c.to_string()), node.origin.clone())).collect())
-        }
+        Value::Str(text) => Ok(text.chars().map(|c| Node::new(Value::Str(c.to_string()), node.origin.clone())).collect()),
         _ => Err(format!("{} cannot be merged into a list", node.kind())),
     }
 }
@@ -391,8 +388,7 @@ mod tests {
 
     #[test]
     fn values_keep_the_places_they_were_written_at() {
-        let (config, _) =
-            merged(&["d: {x: 1}\nl: [1]\n", "merge_how: list(append)+dict(recurse_array)+str()\nd: {y: 2}\nl: [2]\n"]);
+        let (config, _) = merged(&["d: {x: 1}\nl: [1]\n", "merge_how: list(append)+dict(recurse_array)+str()\nd: {y: 2}\nl: [2]\n"]);
         let place = |node: &Node| node.origin.to_string();
         let nested = config.get("d").expect("d");
         assert_eq!(place(nested.get("x").expect("x")), "part-001:1:8");

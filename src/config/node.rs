@@ -22,11 +22,7 @@ pub struct Origin {
 impl Origin {
     /// A place in a part.
     pub fn new(part: impl Into<Arc<str>>, line: u32, column: u32) -> Self {
-        Origin {
-            part: part.into(),
-            line,
-            column,
-        }
+        Origin { part: part.into(), line, column }
     }
 }
 
@@ -102,11 +98,7 @@ enum KeyKind {
 impl Node {
     /// A node without a recorded spelling.
     pub fn new(value: Value, origin: Origin) -> Self {
-        Node {
-            value,
-            origin,
-            raw: None,
-        }
+        Node { value, origin, raw: None }
     }
 
     /// The value of the string key `key`, if this is a mapping that has it.
@@ -116,9 +108,7 @@ impl Node {
 
     /// The entry of the string key `key`, if this is a mapping that has it.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries()
-            .iter()
-            .find(|entry| entry.key.as_str() == Some(key))
+        self.entries().iter().find(|entry| entry.key.as_str() == Some(key))
     }
 
     /// The entries, if this is a mapping; nothing otherwise.
@@ -246,10 +236,7 @@ impl Node {
             Value::Set(items) => format!("{{{}}}", joined(items)),
             Value::Seq(items) => format!("[{}]", joined(items)),
             Value::Map(entries) => {
-                let inner: Vec<_> = entries
-                    .iter()
-                    .map(|e| format!("{}: {}", e.key.python_repr(), e.value.python_repr()))
-                    .collect();
+                let inner: Vec<_> = entries.iter().map(|e| format!("{}: {}", e.key.python_repr(), e.value.python_repr())).collect();
                 format!("{{{}}}", inner.join(", "))
             }
         }
@@ -264,28 +251,14 @@ impl Node {
             Value::Null => Json::Null,
             Value::Bool(value) => Json::Bool(*value),
             Value::Int(value) => {
-                let small = i64::try_from(*value)
-                    .map(Json::from)
-                    .or_else(|_| u64::try_from(*value).map(Json::from));
+                let small = i64::try_from(*value).map(Json::from).or_else(|_| u64::try_from(*value).map(Json::from));
                 small.unwrap_or_else(|_| Json::String(value.to_string()))
             }
-            Value::Float(value) => serde_json::Number::from_f64(*value)
-                .map_or_else(|| Json::String(python_float(*value)), Json::Number),
-            Value::BigInt(text) | Value::Str(text) | Value::Timestamp(text) => {
-                Json::String(text.clone())
-            }
-            Value::Bytes(bytes) => {
-                Json::String(base64::engine::general_purpose::STANDARD.encode(bytes))
-            }
-            Value::Seq(items) | Value::Set(items) => {
-                Json::Array(items.iter().map(Node::to_json).collect())
-            }
-            Value::Map(entries) => Json::Object(
-                entries
-                    .iter()
-                    .map(|e| (e.key.json_key(), e.value.to_json()))
-                    .collect(),
-            ),
+            Value::Float(value) => serde_json::Number::from_f64(*value).map_or_else(|| Json::String(python_float(*value)), Json::Number),
+            Value::BigInt(text) | Value::Str(text) | Value::Timestamp(text) => Json::String(text.clone()),
+            Value::Bytes(bytes) => Json::String(base64::engine::general_purpose::STANDARD.encode(bytes)),
+            Value::Seq(items) | Value::Set(items) => Json::Array(items.iter().map(Node::to_json).collect()),
+            Value::Map(entries) => Json::Object(entries.iter().map(|e| (e.key.json_key(), e.value.to_json())).collect()),
         }
     }
 
@@ -305,21 +278,12 @@ impl Node {
         let value = match json {
             Json::Null => Value::Null,
             Json::Bool(value) => Value::Bool(*value),
-            Json::Number(number) => match number
-                .as_i64()
-                .map(i128::from)
-                .or(number.as_u64().map(i128::from))
-            {
+            Json::Number(number) => match number.as_i64().map(i128::from).or(number.as_u64().map(i128::from)) {
                 Some(value) => Value::Int(value),
                 None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
             },
             Json::String(text) => Value::Str(text.clone()),
-            Json::Array(items) => Value::Seq(
-                items
-                    .iter()
-                    .map(|item| Node::from_json(item, origin))
-                    .collect(),
-            ),
+            Json::Array(items) => Value::Seq(items.iter().map(|item| Node::from_json(item, origin)).collect()),
             Json::Object(entries) => Value::Map(
                 entries
                     .iter()
@@ -354,9 +318,7 @@ impl PartialEq for Value {
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Int(a), Value::Int(b)) => a == b,
             (Value::Float(a), Value::Float(b)) => a == b || (a.is_nan() && b.is_nan()),
-            (Value::BigInt(a), Value::BigInt(b))
-            | (Value::Str(a), Value::Str(b))
-            | (Value::Timestamp(a), Value::Timestamp(b)) => a == b,
+            (Value::BigInt(a), Value::BigInt(b)) | (Value::Str(a), Value::Str(b)) | (Value::Timestamp(a), Value::Timestamp(b)) => a == b,
             (Value::Bytes(a), Value::Bytes(b)) => a == b,
             (Value::Seq(a), Value::Seq(b)) | (Value::Set(a), Value::Set(b)) => a == b,
             (Value::Map(a), Value::Map(b)) => a == b,
@@ -366,11 +328,7 @@ impl PartialEq for Value {
 }
 
 fn joined(items: &[Node]) -> String {
-    items
-        .iter()
-        .map(Node::python_repr)
-        .collect::<Vec<_>>()
-        .join(", ")
+    items.iter().map(Node::python_repr).collect::<Vec<_>>().join(", ")
 }
 
 /// Python's `repr` of a float: the shortest digits that read back, positional from 1e-4 up to below 1e16.
@@ -386,25 +344,13 @@ fn python_float(value: f64) -> String {
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
         let positional = format!("{value}");
-        return if positional.contains('.') {
-            positional
-        } else {
-            positional + ".0"
-        };
+        return if positional.contains('.') { positional } else { positional + ".0" };
     }
-    format!(
-        "{mantissa}e{}{:02}",
-        if exponent < 0 { '-' } else { '+' },
-        exponent.unsigned_abs()
-    )
+    format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.unsigned_abs())
 }
 
 fn python_quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::from(quote);
     for c in text.chars() {
         match c {
@@ -424,11 +370,7 @@ fn python_quoted(text: &str) -> String {
 }
 
 fn python_bytes(bytes: &[u8]) -> String {
-    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
     let mut out = format!("b{quote}");
     for &byte in bytes {
         match byte {
@@ -475,17 +417,8 @@ mod tests {
             (Value::Float(f64::NAN), "nan"),
             (Value::Str("a'b".into()), "a'b"),
             (Value::Bytes(b"hi\x00'".to_vec()), "b\"hi\\x00'\""),
-            (
-                Value::Seq(vec![text("a'b"), node(Value::Null)]),
-                "[\"a'b\", None]",
-            ),
-            (
-                Value::Map(vec![Entry {
-                    key: text("echo a"),
-                    value: text("b"),
-                }]),
-                "{'echo a': 'b'}",
-            ),
+            (Value::Seq(vec![text("a'b"), node(Value::Null)]), "[\"a'b\", None]"),
+            (Value::Map(vec![Entry { key: text("echo a"), value: text("b") }]), "{'echo a': 'b'}"),
         ];
         for (value, expected) in rows {
             assert_eq!(node(value).python_str(), expected);
@@ -505,22 +438,10 @@ mod tests {
     #[test]
     fn json_has_a_place_for_every_value() {
         let map = node(Value::Map(vec![
-            Entry {
-                key: node(Value::Bool(true)),
-                value: node(Value::Int(1)),
-            },
-            Entry {
-                key: text("b"),
-                value: node(Value::Bytes(b"hi".to_vec())),
-            },
-            Entry {
-                key: node(Value::Null),
-                value: node(Value::Float(f64::INFINITY)),
-            },
-            Entry {
-                key: text("n"),
-                value: node(Value::Int(1 << 100)),
-            },
+            Entry { key: node(Value::Bool(true)), value: node(Value::Int(1)) },
+            Entry { key: text("b"), value: node(Value::Bytes(b"hi".to_vec())) },
+            Entry { key: node(Value::Null), value: node(Value::Float(f64::INFINITY)) },
+            Entry { key: text("n"), value: node(Value::Int(1 << 100)) },
         ]));
         let expected = serde_json::json!({"true": 1, "b": "aGk=", "null": "inf", "n": (1i128 << 100).to_string()});
         assert_eq!(map.to_json(), expected);
@@ -529,9 +450,6 @@ mod tests {
     #[test]
     fn json_reads_back() {
         let json = serde_json::json!({"a": [1, null, true, "x", 1.5], "big": u64::MAX});
-        assert_eq!(
-            Node::from_json(&json, &Origin::new("config.json", 1, 1)).to_json(),
-            json
-        );
+        assert_eq!(Node::from_json(&json, &Origin::new("config.json", 1, 1)).to_json(), json);
     }
 }

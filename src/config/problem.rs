@@ -87,13 +87,7 @@ impl Report {
     }
 
     fn add(&mut self, severity: Severity, code: &'static str, message: String) -> &mut Problem {
-        self.problems.push(Problem {
-            severity,
-            code,
-            message,
-            origin: None,
-            help: None,
-        });
+        self.problems.push(Problem { severity, code, message, origin: None, help: None });
         let last = self.problems.len() - 1;
         &mut self.problems[last]
     }
@@ -105,10 +99,7 @@ impl Report {
 
     /// How many problems are of this severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.problems
-            .iter()
-            .filter(|p| p.severity == severity)
-            .count()
+        self.problems.iter().filter(|p| p.severity == severity).count()
     }
 
     /// Takes over another report's problems.
@@ -118,11 +109,7 @@ impl Report {
 
     /// The report as text, each problem with the line it is about and a caret below it. `sources` gives a part's text by its
     /// name; `hidden` hides the excerpt's value at places that the caller knows to be secret, beyond what names tell.
-    pub fn render<'a>(
-        &self,
-        sources: &dyn Fn(&str) -> Option<&'a str>,
-        hidden: &dyn Fn(&Origin) -> bool,
-    ) -> String {
+    pub fn render<'a>(&self, sources: &dyn Fn(&str) -> Option<&'a str>, hidden: &dyn Fn(&Origin) -> bool) -> String {
         let mut out = String::new();
         for problem in &self.problems {
             render_problem(&mut out, problem, sources, hidden);
@@ -151,27 +138,14 @@ impl Report {
     }
 }
 
-fn render_problem<'a>(
-    out: &mut String,
-    problem: &Problem,
-    sources: &dyn Fn(&str) -> Option<&'a str>,
-    hidden: &dyn Fn(&Origin) -> bool,
-) {
+fn render_problem<'a>(out: &mut String, problem: &Problem, sources: &dyn Fn(&str) -> Option<&'a str>, hidden: &dyn Fn(&Origin) -> bool) {
     // Writing to a String cannot fail.
-    let _ = writeln!(
-        out,
-        "{}[{}]: {}",
-        problem.severity.name(),
-        problem.code,
-        problem.message
-    );
+    let _ = writeln!(out, "{}[{}]: {}", problem.severity.name(), problem.code, problem.message);
     let mut margin = 1;
     if let Some(origin) = &problem.origin {
         margin = origin.line.to_string().len();
         let _ = writeln!(out, "{:margin$}--> {origin}", "");
-        if let Some(line) =
-            sources(&origin.part).and_then(|text| excerpt(text, origin, hidden(origin)))
-        {
+        if let Some(line) = sources(&origin.part).and_then(|text| excerpt(text, origin, hidden(origin))) {
             let caret = (origin.column as usize - 1).min(line.chars().count());
             let _ = writeln!(out, "{:margin$} |", "");
             let _ = writeln!(out, "{} | {line}", origin.line);
@@ -179,12 +153,7 @@ fn render_problem<'a>(
         }
     }
     if let Some(help) = &problem.help {
-        let _ = writeln!(
-            out,
-            "{:margin$} = help: {}",
-            "",
-            help.replace('\n', &format!("\n{:margin$}   ", ""))
-        );
+        let _ = writeln!(out, "{:margin$} = help: {}", "", help.replace('\n', &format!("\n{:margin$}   ", "")));
     }
     out.push('\n');
 }
@@ -219,9 +188,7 @@ fn masked(lines: &[&str], index: usize, hidden: bool) -> Option<String> {
     if below_secret(lines, index) {
         return Some(format!("{}***", &line[..blank]));
     }
-    let after_key = keys(line)
-        .find(|(name, _)| hidden || looks_secret(name))
-        .map(|(_, end)| end);
+    let after_key = keys(line).find(|(name, _)| hidden || looks_secret(name)).map(|(_, end)| end);
     match after_key {
         Some(end) if !opens_block(&line[end..]) => Some(format!("{} ***", &line[..end])),
         None if hidden => Some(format!("{}***", &line[..blank])),
@@ -232,13 +199,7 @@ fn masked(lines: &[&str], index: usize, hidden: bool) -> Option<String> {
 /// Whether what follows a key on its line is no value: nothing, a comment, or a block scalar's indicator.
 fn opens_block(rest: &str) -> bool {
     let rest = rest.trim();
-    rest.is_empty()
-        || rest.starts_with('#')
-        || matches!(
-            rest.trim_end_matches(['+', '-'])
-                .trim_end_matches(char::is_numeric),
-            "|" | ">"
-        )
+    rest.is_empty() || rest.starts_with('#') || matches!(rest.trim_end_matches(['+', '-']).trim_end_matches(char::is_numeric), "|" | ">")
 }
 
 /// Whether a line of smaller indentation above, up to the top level, has a secret's key: then this line is its value.
@@ -265,8 +226,7 @@ fn below_secret(lines: &[&str], index: usize) -> bool {
 /// `chpasswd` lists `user:password` lines, which have no key of their own.
 fn harmless_in_chpasswd(line: &str) -> bool {
     keys(line).next().is_some_and(|(name, end)| {
-        matches!(name, "expire" | "name" | "type")
-            || (matches!(name, "users" | "list") && opens_block(&line[end..]))
+        matches!(name, "expire" | "name" | "type") || (matches!(name, "users" | "list") && opens_block(&line[end..]))
     })
 }
 
@@ -279,9 +239,7 @@ fn indentation(line: &str) -> usize {
 fn keys(line: &str) -> impl Iterator<Item = (&str, usize)> {
     line.match_indices(':').filter_map(|(colon, _)| {
         let before = line[..colon].trim_end();
-        let start = before
-            .rfind(|c: char| " \t{[,'\"-".contains(c) && c != '-')
-            .map_or(0, |at| at + 1);
+        let start = before.rfind(|c: char| " \t{[,'\"-".contains(c) && c != '-').map_or(0, |at| at + 1);
         let quoted = before.ends_with(['"', '\'']);
         let name = if quoted {
             let inner = &before[..before.len() - 1];
@@ -300,21 +258,10 @@ pub fn looks_secret(name: &str) -> bool {
     if matches!(name.as_str(), "lock_passwd" | "chpasswd" | "ssh_pwauth") {
         return false;
     }
-    let parts = [
-        "passw",
-        "passphrase",
-        "secret",
-        "token",
-        "private",
-        "credential",
-    ];
+    let parts = ["passw", "passphrase", "secret", "token", "private", "credential"];
     let ends = ["_key", "apikey", "_psk"];
-    let whole = [
-        "key", "content", "psk", "pass", "auth", "auth_key", "authkey",
-    ];
-    parts.iter().any(|part| name.contains(part))
-        || ends.iter().any(|end| name.ends_with(end))
-        || whole.contains(&name.as_str())
+    let whole = ["key", "content", "psk", "pass", "auth", "auth_key", "authkey"];
+    parts.iter().any(|part| name.contains(part)) || ends.iter().any(|end| name.ends_with(end)) || whole.contains(&name.as_str())
 }
 
 #[cfg(test)]
@@ -323,17 +270,13 @@ mod tests {
 
     fn rendered(text: &str, line: u32, column: u32) -> String {
         let mut report = Report::new();
-        report
-            .error("bad", "something is wrong")
-            .at(&Origin::new("user-data", line, column))
-            .help("do this");
+        report.error("bad", "something is wrong").at(&Origin::new("user-data", line, column)).help("do this");
         report.render(&|name| (name == "user-data").then_some(text), &|_| false)
     }
 
     fn shown_line(text: &str, line: u32) -> String {
         let all = rendered(text, line, 1);
-        let start =
-            all.find(&format!("\n{line} | ")).expect("an excerpt") + 4 + line.to_string().len();
+        let start = all.find(&format!("\n{line} | ")).expect("an excerpt") + 4 + line.to_string().len();
         all[start..].lines().next().unwrap_or_default().to_string()
     }
 
@@ -345,10 +288,7 @@ mod tests {
 
     #[test]
     fn a_problem_beyond_the_text_has_no_excerpt() {
-        assert_eq!(
-            rendered("a", 9, 1),
-            "error[bad]: something is wrong\n --> user-data:9:1\n  = help: do this\n\n"
-        );
+        assert_eq!(rendered("a", 9, 1), "error[bad]: something is wrong\n --> user-data:9:1\n  = help: do this\n\n");
     }
 
     #[test]
@@ -356,49 +296,17 @@ mod tests {
         let rows: &[(&str, u32, &str)] = &[
             ("password: hunter2", 1, "password: ***"),
             ("users:\n  - passwd: $6$salt$hash", 2, "  - passwd: ***"),
-            (
-                "users: [{name: a, hashed_passwd: $6$x}, b]",
-                1,
-                "users: [{name: a, hashed_passwd: ***",
-            ),
-            (
-                "users: [{\"plain_text_passwd\": \"x\"}]",
-                1,
-                "users: [{\"plain_text_passwd\": ***",
-            ),
-            (
-                "ssh_keys:\n  rsa_private: |\n    -----BEGIN\n    abc",
-                4,
-                "    ***",
-            ),
-            (
-                "ssh_keys:\n  rsa_private: |\n    abc",
-                2,
-                "  rsa_private: |",
-            ),
+            ("users: [{name: a, hashed_passwd: $6$x}, b]", 1, "users: [{name: a, hashed_passwd: ***"),
+            ("users: [{\"plain_text_passwd\": \"x\"}]", 1, "users: [{\"plain_text_passwd\": ***"),
+            ("ssh_keys:\n  rsa_private: |\n    -----BEGIN\n    abc", 4, "    ***"),
+            ("ssh_keys:\n  rsa_private: |\n    abc", 2, "  rsa_private: |"),
             ("chpasswd:\n  list: |\n    root:hunter2", 3, "    ***"),
             ("chpasswd:\n  list:\n    - root:hunter2", 3, "    ***"),
             ("chpasswd:\n  expire: maybe", 2, "  expire: maybe"),
-            (
-                "chpasswd:\n  users:\n  - {name: root, password: x}",
-                3,
-                "  - {name: root, password: ***",
-            ),
-            (
-                "write_files:\n- path: /a\n  content: hunter2",
-                3,
-                "  content: ***",
-            ),
-            (
-                "write_files:\n- content: |\n    hunter2\n  path: /a",
-                4,
-                "  path: /a",
-            ),
-            (
-                "write_files:\n- content: |\n    hunter2\n  path: /a",
-                3,
-                "    ***",
-            ),
+            ("chpasswd:\n  users:\n  - {name: root, password: x}", 3, "  - {name: root, password: ***"),
+            ("write_files:\n- path: /a\n  content: hunter2", 3, "  content: ***"),
+            ("write_files:\n- content: |\n    hunter2\n  path: /a", 4, "  path: /a"),
+            ("write_files:\n- content: |\n    hunter2\n  path: /a", 3, "    ***"),
             ("lock_passwd: maybe", 1, "lock_passwd: maybe"),
             ("apt_token: x", 1, "apt_token: ***"),
             ("packages: [nginx]", 1, "packages: [nginx]"),
@@ -412,12 +320,8 @@ mod tests {
     fn the_caller_can_hide_a_place_that_names_do_not_tell() {
         let mut report = Report::new();
         report.note("x", "m").at(&Origin::new("p", 1, 1));
-        assert!(!report
-            .render(&|_| Some("runcmd: [curl hunter2]"), &|_| true)
-            .contains("hunter2"));
-        assert!(!report
-            .render(&|_| Some("- curl hunter2"), &|_| true)
-            .contains("hunter2"));
+        assert!(!report.render(&|_| Some("runcmd: [curl hunter2]"), &|_| true).contains("hunter2"));
+        assert!(!report.render(&|_| Some("- curl hunter2"), &|_| true).contains("hunter2"));
     }
 
     #[test]
@@ -429,10 +333,7 @@ mod tests {
     #[test]
     fn json_carries_every_field() {
         let mut report = Report::new();
-        report
-            .warning("unknown-key", "m")
-            .at(&Origin::new("part-002", 3, 5))
-            .help("h");
+        report.warning("unknown-key", "m").at(&Origin::new("part-002", 3, 5)).help("h");
         report.note("n", "m2");
         let expected = serde_json::json!([
             {"severity": "warning", "code": "unknown-key", "message": "m", "part": "part-002", "line": 3, "column": 5, "help": "h"},

@@ -28,24 +28,18 @@ pub fn read(name: &str, bytes: &[u8], report: &mut Report) -> Input {
     for part in userdata::unpack(name, bytes, report) {
         match part.kind {
             PartKind::CloudConfig => configs.extend(config(&mut input, part, report)),
-            PartKind::Script => input.script(part, ScriptKind::User),
-            PartKind::ScriptPerBoot => input.script(part, ScriptKind::Per(Frequency::Boot)),
-            PartKind::ScriptPerInstance => input.script(part, ScriptKind::Per(Frequency::Instance)),
-            PartKind::ScriptPerOnce => input.script(part, ScriptKind::Per(Frequency::Once)),
-            PartKind::NotYet(kind) => {
-                let message = format!("{}: `{kind}` is not supported yet; this part is not used, the others are", part.name);
-                report.error("part", message).at(&Origin::new(part.name.as_str(), 1, 1));
-            }
-            PartKind::Unknown => {
-                let message = format!("{}: a part of a type that is not known; it is not used", part.name);
-                report.warning("part", message).at(&Origin::new(part.name.as_str(), 1, 1));
-            }
-            PartKind::Reported => input.sources.push((part.name.clone(), part.text())),
+            PartKind::ShellScript => input.script(part, ScriptKind::User),
+            PartKind::ShellScriptPerBoot => input.script(part, ScriptKind::Per(Frequency::Boot)),
+            PartKind::ShellScriptPerInstance => input.script(part, ScriptKind::Per(Frequency::Instance)),
+            PartKind::ShellScriptPerOnce => input.script(part, ScriptKind::Per(Frequency::Once)),
+            // Unknown or not handled yet, and reported.
+            _ => input.sources.push((part.name, String::from_utf8_lossy(&part.content).into_owned())),
         }
     }
-    input.document = match configs.len() {
-        0 => input.document,
-        1 => configs.remove(0).root,
+    input.document = match configs.as_slice() {
+        [] => input.document,
+        // What is no mapping is told of where the document is read.
+        [only] if only.root.as_map().is_none() => configs.remove(0).root,
         _ => merge_parts(configs, report),
     };
     input
@@ -57,7 +51,7 @@ pub fn nothing(name: &str) -> Node {
 }
 
 fn config(input: &mut Input, part: Part, report: &mut Report) -> Option<ConfigPart> {
-    let text = part.text();
+    let text = part.text(report)?.to_owned();
     let parsed = yaml::parse_with_report(&part.name, &text, report);
     input.sources.push((part.name.clone(), text));
     match parsed {
@@ -72,15 +66,6 @@ fn config(input: &mut Input, part: Part, report: &mut Report) -> Option<ConfigPa
 
 impl Input {
     fn script(&mut self, part: Part, kind: ScriptKind) {
-        self.scripts.push(UserScript { name: script_name(part.name), kind, content: content(part.content) });
-    }
-}
-
-/// A script that is the whole user-data is called as the peer calls its first part.
-fn script_name(name: String) -> String {
-    if name.contains('/') || name == "user-data" || name == "stdin" {
-        "part-001".to_owned()
-    } else {
-        name
+        self.scripts.push(UserScript { name: part.file_name, kind, content: content(part.content) });
     }
 }

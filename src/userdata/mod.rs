@@ -1,217 +1,292 @@
-//! From the bytes a datasource gave to named parts: gunzip, MIME, sniffing. Nothing is run and nothing is interpreted here.
+//! User-data: from the bytes a datasource gave to named parts. Nothing is interpreted here.
 //!
-//! What the peer takes silently for something else, or drops, is reported: a byte order mark, a header that is nearly right,
-//! a kind of part that this release does not do yet.
+//! A blob is one text, whose first characters say what it is, or a MIME message of several; either may be compressed by
+//! gzip. The rules are cloud-init's (its documentation, "User-data formats"); where it silently does nothing, this reports.
+//! More lenient than it: a UTF-8 byte order mark, blank lines before MIME headers, and a compressed part that is declared as
+//! text are accepted.
+//!
+//! Recognised but not handled yet, and reported so: includes, boothooks, part-handlers, archives, JSON patches, templates.
 
+mod advice;
 mod mime;
 mod sniff;
-#[cfg(test)]
-mod tests;
 
 use std::io::Read as _;
+
+use flate2::read::MultiGzDecoder;
 
 use crate::config::node::Origin;
 use crate::config::problem::Report;
 
-pub use sniff::PartKind;
+/// The most bytes that user-data may have, as received and after decompression.
+pub const MAX_BYTES: usize = 64 << 20;
 
-/// The most a part, or the whole, may hold once it is unpacked.
-pub const UNPACKED_LIMIT: u64 = 64 << 20;
-/// How deep multipart documents may be nested.
-const MAX_DEPTH: usize = 16;
-/// How many parts there may be.
-const MAX_PARTS: usize = 10_000;
+/// The type of a text that nothing declares, as cloud-init calls it.
+const UNDECLARED: &str = "text/x-not-multipart";
 
-/// One part of the user-data.
+/// What a part is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartKind {
+    /// `#cloud-config`, text/cloud-config.
+    CloudConfig,
+    /// `#!`, text/x-shellscript: run once for the instance in the final stage.
+    ShellScript,
+    /// text/x-shellscript-per-boot.
+    ShellScriptPerBoot,
+    /// text/x-shellscript-per-instance.
+    ShellScriptPerInstance,
+    /// text/x-shellscript-per-once.
+    ShellScriptPerOnce,
+    /// `#cloud-boothook`.
+    Boothook,
+    /// `#include`.
+    IncludeUrl,
+    /// `#include-once`.
+    IncludeOnceUrl,
+    /// `#part-handler`.
+    PartHandler,
+    /// `## template: jinja`.
+    Jinja,
+    /// `#cloud-config-archive`.
+    CloudConfigArchive,
+    /// `#cloud-config-jsonp`.
+    Jsonp,
+    /// Something else; the declared type, or text/x-not-multipart for an undeclared text.
+    Unknown(String),
+}
+
+impl PartKind {
+    /// The MIME type.
+    pub fn mime_type(&self) -> &str {
+        match self {
+            PartKind::CloudConfig => "text/cloud-config",
+            PartKind::ShellScript => "text/x-shellscript",
+            PartKind::ShellScriptPerBoot => "text/x-shellscript-per-boot",
+            PartKind::ShellScriptPerInstance => "text/x-shellscript-per-instance",
+            PartKind::ShellScriptPerOnce => "text/x-shellscript-per-once",
+            PartKind::Boothook => "text/cloud-boothook",
+            PartKind::IncludeUrl => "text/x-include-url",
+            PartKind::IncludeOnceUrl => "text/x-include-once-url",
+            PartKind::PartHandler => "text/part-handler",
+            PartKind::Jinja => "text/jinja2",
+            PartKind::CloudConfigArchive => "text/cloud-config-archive",
+            PartKind::Jsonp => "text/cloud-config-jsonp",
+            PartKind::Unknown(declared) => declared,
+        }
+    }
+
+    /// Whether landfall acts on such parts.
+    pub fn is_handled(&self) -> bool {
+        self.is_script() || *self == PartKind::CloudConfig
+    }
+
+    /// Whether this is a script that is stored and run.
+    pub fn is_script(&self) -> bool {
+        use PartKind::{ShellScript, ShellScriptPerBoot, ShellScriptPerInstance, ShellScriptPerOnce};
+        matches!(self, ShellScript | ShellScriptPerBoot | ShellScriptPerInstance | ShellScriptPerOnce)
+    }
+}
+
+/// One part of user-data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Its file name, or `part-001`; a single part is called `user-data`.
+    /// The name that origins and messages use: the blob's own for a single text ("user-data"), else the file name of the
+    /// MIME headers, or "part-001" by position. Unique within the blob.
     pub name: String,
+    /// The name cloud-init stores a script under: the file name without unusual characters, or "part-001".
+    pub file_name: String,
     /// What it is.
     pub kind: PartKind,
-    /// Its bytes, unpacked and without byte order mark.
+    /// The content, decoded and decompressed, without byte order mark.
     pub content: Vec<u8>,
-    /// `Merge-Type` or `X-Merge-Type` of its headers.
+    /// The header `Merge-Type` or `X-Merge-Type`.
     pub merge_type: Option<String>,
-    /// `Launch-Index` of its headers.
-    pub launch_index: Option<i64>,
+    /// The header `Launch-Index`.
+    pub launch_index: Option<u64>,
 }
 
-impl Part {
-    /// Its content as text; bytes that are not UTF-8 are replaced.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.content).into_owned()
-    }
-}
-
-/// Why user-data, or a part of it, cannot be unpacked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why nothing can be made of user-data as a whole, or of a compressed part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserDataError {
+    /// More than [`MAX_BYTES`] as received or decompressed.
+    #[error("longer than {} MiB{}", MAX_BYTES >> 20, if *.decompressed { " when decompressed" } else { "" })]
+    TooLong {
+        /// Whether this showed only while decompressing.
+        decompressed: bool,
+    },
     /// The gzip data is damaged.
-    #[error("the gzip data cannot be unpacked: {0}")]
+    #[error("gzip data that cannot be decompressed: {0}")]
     Gzip(String),
-    /// More than [`UNPACKED_LIMIT`].
-    #[error("it unpacks to more than {} MiB", UNPACKED_LIMIT >> 20)]
-    TooLarge,
-    /// Not a MIME document although it says so.
-    #[error("it begins like a MIME document but cannot be read as one")]
-    Mime,
-    /// Multipart in multipart in multipart ...
-    #[error("its multipart documents are nested too deeply")]
-    TooDeep,
 }
 
-/// Takes user-data apart. `name` is what the whole is called in messages. Parts that cannot be unpacked are reported and left
-/// out.
+/// Tells the parts of user-data called `name` ("user-data", "vendor-data"). Empty user-data has none. What is damaged is
+/// reported and left out; what is unknown or not handled yet is reported too, and is among the parts.
 pub fn unpack(name: &str, bytes: &[u8], report: &mut Report) -> Vec<Part> {
-    let mut unpacker = Unpacker { whole: name.to_owned(), parts: Vec::new(), report, counted: 0 };
-    unpacker.whole(bytes);
-    unpacker.parts
+    unpack_within(MAX_BYTES, name, bytes, report)
 }
 
-struct Unpacker<'r> {
-    whole: String,
+fn unpack_within(limit: usize, name: &str, bytes: &[u8], report: &mut Report) -> Vec<Part> {
+    let mut unpacking = Unpacking { blob: name, left: limit, seen: 0, parts: Vec::new(), report };
+    if let Err(error) = unpacking.blob(bytes) {
+        unpacking.report.error("user-data", format!("{name}: {error}")).at(&Origin::new(name, 1, 1));
+    }
+    unpacking.parts
+}
+
+/// The work of telling parts.
+struct Unpacking<'a> {
+    /// The name of the whole.
+    blob: &'a str,
+    /// How many bytes may still be decompressed.
+    left: usize,
+    /// How many parts were met, damaged ones included.
+    seen: usize,
     parts: Vec<Part>,
-    report: &'r mut Report,
-    counted: usize,
+    report: &'a mut Report,
 }
 
-/// What MIME says of a part.
-#[derive(Clone, Debug, Default)]
+/// What the headers of a MIME part say.
+#[derive(Default)]
 struct Headers {
-    content_type: Option<String>,
-    filename: Option<String>,
+    /// Lower case; text/plain if not given.
+    mime_type: String,
+    file_name: Option<String>,
     merge_type: Option<String>,
-    launch_index: Option<i64>,
+    launch_index: Option<u64>,
 }
 
-impl Unpacker<'_> {
-    fn whole(&mut self, bytes: &[u8]) {
-        let name = self.whole.clone();
-        let bytes = match gunzip_if_needed(bytes) {
-            Ok(bytes) => bytes,
-            Err(error) => return self.failed(&name, &error),
-        };
-        let bytes = self.without_mark(&name, bytes);
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return;
+impl Unpacking<'_> {
+    fn blob(&mut self, bytes: &[u8]) -> Result<(), UserDataError> {
+        if bytes.len() > self.left {
+            return Err(UserDataError::TooLong { decompressed: false });
         }
-        if sniff::is_mime(&bytes) {
-            if let Err(error) = self.multipart(&bytes, 0) {
-                self.failed(&name, &error);
-            }
-            return;
+        let decompressed;
+        let mut text = bytes;
+        if is_gzip(text) {
+            decompressed = self.gunzip(text)?;
+            text = &decompressed;
         }
-        let kind = self.sniffed(&name, &bytes);
-        self.push(Part { name, kind, content: bytes, merge_type: None, launch_index: None });
-    }
-
-    fn failed(&mut self, name: &str, error: &UserDataError) {
-        self.report.error("user-data", format!("{name}: {error}")).at(&Origin::new(name, 1, 1));
-    }
-
-    fn without_mark(&mut self, name: &str, bytes: Vec<u8>) -> Vec<u8> {
-        match bytes.strip_prefix(b"\xEF\xBB\xBF") {
-            Some(rest) => {
-                let message = "a byte order mark stands before the header; cloud-init would not recognise it, landfall passes it over";
-                self.report.note("bom", message).at(&Origin::new(name, 1, 1)).help("save the file as UTF-8 without BOM");
-                rest.to_vec()
-            }
-            None => bytes,
-        }
-    }
-
-    fn sniffed(&mut self, name: &str, bytes: &[u8]) -> PartKind {
-        let kind = sniff::kind_of(bytes);
-        if kind == PartKind::Unknown {
-            if let Some(help) = sniff::nearly(bytes) {
-                let problem = self.report.error("header", format!("{name}: the first line says nothing of what this is; it is not used"));
-                problem.at(&Origin::new(name, 1, 1)).help(help);
-                return PartKind::Reported;
-            }
-        }
-        kind
-    }
-
-    fn multipart(&mut self, bytes: &[u8], depth: usize) -> Result<(), UserDataError> {
-        if depth >= MAX_DEPTH {
-            return Err(UserDataError::TooDeep);
-        }
-        for (headers, content) in mime::parts(bytes).ok_or(UserDataError::Mime)? {
-            if self.counted >= MAX_PARTS {
-                return Err(UserDataError::TooDeep);
-            }
-            self.counted += 1;
-            let name = self.part_name(headers.filename.as_deref());
-            let content = match gunzip_if_needed(&content) {
-                Ok(content) => content,
-                Err(error) => {
-                    self.failed(&name, &error);
-                    continue;
-                }
-            };
-            let content = self.without_mark(&name, content);
-            if sniff::is_mime(&content) && headers.content_type.as_deref().is_none_or_multipart() {
-                self.counted -= 1;
-                self.multipart(&content, depth + 1)?;
-                continue;
-            }
-            let kind = match headers.content_type.as_deref() {
-                Some(declared) if !sniff::is_sniffed_again(declared) => sniff::kind_of_type(declared),
-                _ => self.sniffed(&name, &content),
-            };
-            self.push(Part { name, kind, content, merge_type: headers.merge_type, launch_index: headers.launch_index });
+        let text = self.without_bom(text, self.blob);
+        if mime::is_message(text) {
+            mime::each_part(text, self);
+        } else if !text.trim_ascii().is_empty() {
+            self.single(text);
         }
         Ok(())
     }
 
-    /// As the peer names files: `/` becomes `_`, other odd characters go; without a name, `part-001`.
-    fn part_name(&self, filename: Option<&str>) -> String {
-        let cleaned: String = filename
-            .unwrap_or_default()
-            .chars()
-            .map(|c| if c == '/' { '_' } else { c })
-            .filter(|c| c.is_ascii_alphanumeric() || "_-.() ".contains(*c))
-            .collect();
-        let cleaned = cleaned.trim();
-        if cleaned.is_empty() || cleaned.starts_with('.') {
-            format!("part-{:03}", self.counted)
-        } else {
-            cleaned.to_owned()
-        }
+    /// A blob that is one text.
+    fn single(&mut self, text: &[u8]) {
+        let name = self.blob.to_string();
+        let kind = sniff::kind(text).unwrap_or_else(|| PartKind::Unknown(UNDECLARED.into()));
+        self.add(name, kind, text, Headers::default());
     }
 
-    fn push(&mut self, mut part: Part) {
-        if part.content.windows(2).take(4096).any(|pair| pair == b"\r\n") && part.kind.is_text() {
-            part.content = String::from_utf8_lossy(&part.content).replace("\r\n", "\n").into_bytes();
+    /// A part of a MIME message; `None` if its transfer encoding cannot be undone.
+    fn part(&mut self, decoded: Option<Vec<u8>>, headers: Headers) {
+        let name = self.unique_name(headers.file_name.as_deref());
+        let declared = headers.mime_type.as_str();
+        let Some(mut content) = decoded else {
+            self.damaged(name, "its Content-Transfer-Encoding cannot be undone");
+            return;
+        };
+        let compressed = sniff::is_gzip_type(declared) || (is_gzip(&content) && sniff::is_sniffed_type(declared));
+        if compressed {
+            match self.gunzip(&content) {
+                Ok(bytes) => content = bytes,
+                Err(error) => return self.damaged(name, &error.to_string()),
+            }
         }
+        let content = self.without_bom(&content, &name);
+        let sniffed = if compressed || sniff::is_sniffed_type(declared) { sniff::kind(content) } else { None };
+        let kind = sniffed.unwrap_or_else(|| sniff::declared(declared));
+        self.add(name, kind, content, headers);
+    }
+
+    fn damaged(&mut self, name: String, why: &str) {
+        self.seen += 1;
+        let message = format!("the part `{name}` is left out: {why}");
+        self.report.error("part-damaged", message).at(&Origin::new(name, 1, 1));
+    }
+
+    fn add(&mut self, name: String, kind: PartKind, content: &[u8], headers: Headers) {
+        self.seen += 1;
+        let cleaned = headers.file_name.as_deref().map(clean_file_name).filter(|name| !name.is_empty());
+        let part = Part {
+            name,
+            file_name: cleaned.unwrap_or_else(|| format!("part-{:03}", self.seen)),
+            kind,
+            content: content.to_vec(),
+            merge_type: headers.merge_type,
+            launch_index: headers.launch_index,
+        };
+        advice::report(&part, self.report);
         self.parts.push(part);
     }
+
+    fn unique_name(&self, file_name: Option<&str>) -> String {
+        let wanted = match file_name {
+            Some(name) => name.to_string(),
+            None => format!("part-{:03}", self.seen + 1),
+        };
+        let taken = |name: &str| self.parts.iter().any(|part| part.name == name);
+        if !taken(&wanted) {
+            return wanted;
+        }
+        let numbered = (2..).map(|number| format!("{wanted} ({number})")).find(|name| !taken(name));
+        numbered.unwrap_or(wanted)
+    }
+
+    fn gunzip(&mut self, bytes: &[u8]) -> Result<Vec<u8>, UserDataError> {
+        let mut out = Vec::new();
+        let limit = self.left as u64 + 1;
+        MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut out).map_err(|error| UserDataError::Gzip(error.to_string()))?;
+        if out.len() > self.left {
+            return Err(UserDataError::TooLong { decompressed: true });
+        }
+        self.left -= out.len();
+        Ok(out)
+    }
+
+    fn without_bom<'b>(&mut self, content: &'b [u8], name: &str) -> &'b [u8] {
+        let Some(rest) = content.strip_prefix("\u{feff}".as_bytes()) else { return content };
+        self.report
+            .note("byte-order-mark", "the text starts with a byte order mark, which cloud-init does not understand")
+            .at(&Origin::new(name, 1, 1))
+            .help("save it as UTF-8 without BOM, so that cloud-init reads it too");
+        rest
+    }
 }
 
-trait NoneOrMultipart {
-    fn is_none_or_multipart(&self) -> bool;
-}
-
-impl NoneOrMultipart for Option<&str> {
-    fn is_none_or_multipart(&self) -> bool {
-        match self {
-            None => true,
-            Some(declared) => declared.starts_with("multipart/") || sniff::is_sniffed_again(declared),
+impl Part {
+    /// The content as text; `None`, with an error in the report, if it is not UTF-8.
+    pub fn text(&self, report: &mut Report) -> Option<&str> {
+        match std::str::from_utf8(&self.content) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                let good = String::from_utf8_lossy(&self.content[..error.valid_up_to()]).into_owned();
+                let line = good.matches('\n').count() + 1;
+                let column = good.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+                let place = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+                report
+                    .error("not-utf-8", "the text is not UTF-8")
+                    .at(&Origin::new(self.name.as_str(), place(line), place(column)))
+                    .help("save it as UTF-8; binary file content goes into `write_files` as base64");
+                None
+            }
         }
     }
 }
 
-/// Unpacks one layer of gzip.
-fn gunzip_if_needed(bytes: &[u8]) -> Result<Vec<u8>, UserDataError> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes.to_vec());
-    }
-    let mut out = Vec::new();
-    let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(UNPACKED_LIMIT + 1);
-    reader.read_to_end(&mut out).map_err(|error| UserDataError::Gzip(error.to_string()))?;
-    if out.len() as u64 > UNPACKED_LIMIT {
-        return Err(UserDataError::TooLarge);
-    }
-    Ok(out)
+fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
 }
+
+/// A file name as cloud-init stores it: slashes become underscores, unusual characters go.
+fn clean_file_name(name: &str) -> String {
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || "_-.()".contains(*c);
+    name.replace('/', "_").chars().filter(allowed).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! What to tell about a part that is not acted on, or whose first line is not what it should be.
+
+use base64::Engine as _;
+
+use crate::config::node::Origin;
+use crate::config::problem::Report;
+use crate::config::typed::reader::nearest;
+
+use super::{is_gzip, sniff, Part, PartKind, UNDECLARED};
+
+/// How many lines are searched for a header that is not on the first.
+const SEARCHED_LINES: usize = 20;
+
+const HEADER_HELP: &str = "make `#cloud-config` the first line, exactly so";
+
+/// Reports what is wrong with a part as such.
+pub(super) fn report(part: &Part, report: &mut Report) {
+    let text = String::from_utf8_lossy(&part.content);
+    match &part.kind {
+        PartKind::CloudConfig => odd_header(part, &text, report),
+        PartKind::Unknown(declared) => match mistake(part, &text) {
+            Some(Mistake { line, message, help }) => {
+                report.error("user-data-header", message).at(&place(part, line)).help(help);
+            }
+            None => {
+                let message = format!("{}: this is of an unknown type ({declared}); nothing is done with it", part.name);
+                // As the whole user-data it means that nothing at all is done.
+                let problem = match declared.as_str() {
+                    UNDECLARED => report.error("unknown-part", message),
+                    _ => report.warning("unknown-part", message),
+                };
+                problem
+                    .at(&place(part, 1))
+                    .help("the first line says what user-data is: `#cloud-config` for configuration, `#!/bin/sh` for a script");
+            }
+        },
+        kind if kind.is_handled() => {}
+        kind => {
+            let message = format!("{}: {} is not supported yet; nothing is done with this part", part.name, kind.mime_type());
+            report.warning("part-not-supported", message).at(&place(part, 1));
+        }
+    }
+}
+
+fn place(part: &Part, line: u32) -> Origin {
+    Origin::new(part.name.as_str(), line, 1)
+}
+
+/// `#cloud-config:` and `#cloud-configuration` are taken for the header, as cloud-init takes them.
+fn odd_header(part: &Part, text: &str, report: &mut Report) {
+    let first = first_line(text);
+    let rest = first.trim_start().get("#cloud-config".len()..).filter(|_| sniff::kind(first.as_bytes()).is_some());
+    if rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(char::is_whitespace)) {
+        let message = format!("`{}` is taken as `#cloud-config`", first.trim());
+        report.warning("user-data-header", message).at(&place(part, 1)).help(HEADER_HELP);
+    }
+}
+
+/// A mistake that keeps the user's configuration from being seen as such.
+struct Mistake {
+    line: u32,
+    message: String,
+    help: &'static str,
+}
+
+fn mistake(part: &Part, text: &str) -> Option<Mistake> {
+    let at_first = |message: &str, help| Some(Mistake { line: 1, message: message.to_string(), help });
+    if is_gzip(&part.content) {
+        return at_first("the content is compressed twice", "compress it once");
+    }
+    if part.content.starts_with(&[0xff, 0xfe]) || part.content.starts_with(&[0xfe, 0xff]) {
+        return at_first("the text is UTF-16", "save it as UTF-8");
+    }
+    if is_base64_of_user_data(text) {
+        return at_first("the user-data is encoded as base64", "decode it first: nothing here says that it is base64");
+    }
+    let first = first_line(text).trim();
+    if first.to_ascii_lowercase().starts_with("## template:jinja") {
+        return at_first("`## template:jinja` is not the header of a template", "put a space after the colon: `## template: jinja`");
+    }
+    if is_almost_header(first) {
+        return at_first(&format!("`{first}` is not the header `#cloud-config`"), HEADER_HELP);
+    }
+    let lines = || text.lines().take(SEARCHED_LINES).zip(1..);
+    let late = lines().find(|(line, _)| sniff::kind(line.as_bytes()).is_some());
+    let only_comments_above =
+        |number: u32| lines().take_while(|(_, above)| *above < number).all(|(line, _)| is_comment(line) || line.trim() == "---");
+    if let Some((line, number)) = late.filter(|(_, number)| only_comments_above(*number)) {
+        let header = line.trim();
+        return Some(Mistake {
+            line: number,
+            message: format!("`{header}` stands on line {number}, so it is not seen"),
+            help: "make it the first line",
+        });
+    }
+    let (start, number) = text.lines().zip(1..).find(|(line, _)| !is_comment(line) && line.trim() != "---")?;
+    looks_like_yaml(start).then(|| Mistake {
+        line: number,
+        message: "this looks like a cloud-config without its header, so nothing is done with it".into(),
+        help: HEADER_HELP,
+    })
+}
+
+fn first_line(text: &str) -> &str {
+    text.trim_start().lines().next().unwrap_or_default()
+}
+
+fn is_comment(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || (line.starts_with('#') && sniff::kind(line.as_bytes()).is_none())
+}
+
+/// `# cloud-config`, `#cloud_config`, `cloud-config`, `#clodu-config`.
+fn is_almost_header(line: &str) -> bool {
+    let letters: String = line.chars().filter(char::is_ascii_alphabetic).collect();
+    let others = line.chars().filter(|c| !c.is_ascii_alphabetic());
+    others.clone().count() <= 6 && others.clone().all(|c| "# -_:".contains(c)) && nearest(&letters, &["cloudconfig"]).is_some()
+}
+
+/// A key at the start of the line, as a cloud-config has it.
+fn looks_like_yaml(line: &str) -> bool {
+    let Some((key, rest)) = line.split_once(':') else { return false };
+    let is_key = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+    !key.is_empty() && key.chars().all(is_key) && (rest.is_empty() || rest.starts_with([' ', '\r']))
+}
+
+fn is_base64_of_user_data(text: &str) -> bool {
+    let start: String = text.chars().filter(|c| !c.is_ascii_whitespace()).take(64).collect();
+    let whole_groups = &start.as_bytes()[..start.len() / 4 * 4];
+    match base64::engine::general_purpose::STANDARD.decode(whole_groups) {
+        Ok(bytes) => is_gzip(&bytes) || sniff::kind(&bytes).is_some(),
+        Err(_) => false,
+    }
+}
