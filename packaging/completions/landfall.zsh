@@ -1,0 +1,57 @@
+#compdef landfall
+
+_landfall() {
+  local -a commands common
+  common=(
+    '(-v --verbose)'{-q,--quiet}'[say errors only]'
+    '(-q --quiet)*'{-v,--verbose}'[say more]'
+    {-h,--help}'[show how it is used]'
+  )
+  commands=(
+    'run:find user-data, plan, execute or resume'
+    'apply:execute a user-data file now'
+    'resume:go on with the recorded run now'
+    'rerun:run one step of the recorded run again'
+    'plan:show what a run of this user-data would do here'
+    'validate:say what is wrong with user-data'
+    'status:show the state of the current or last run'
+    'why:say why the run failed or waits'
+    'logs:show the log, or what one step said'
+    'unlock:show who holds the run lock, or end that run'
+    'clean:forget the run'
+  )
+
+  local context state state_descr line
+  typeset -A opt_args
+  _arguments -C $common {-V,--version}'[show the version]' '1:command:->command' '*::argument:->argument' && return
+
+  case $state in
+    command) _describe command commands ;;
+    argument)
+      case $words[1] in
+        run) _arguments $common '--stage[point of the boot]:stage:(local network final)' ;;
+        apply) _arguments $common '--root[system under this directory]:directory:_directories' ':user-data:_files' ;;
+        resume) _arguments $common ;;
+        rerun) _arguments $common ':step:' ;;
+        plan)
+          _arguments $common '--root[system under this directory]:directory:_directories' '--format[how it is printed]:format:(text json)' \
+            ':user-data:_files'
+          ;;
+        validate) _arguments $common '--format[how it is printed]:format:(text json)' '*:user-data:_files' ;;
+        status)
+          _arguments $common {-w,--wait}'[wait for the end]' '--timeout[no longer than this]:duration:' {-l,--long}'[every step too]' \
+            '--format[how it is printed]:format:(tabular json yaml)' '--strict[exit 2 where the run is degraded]'
+          ;;
+        why) _arguments $common '--format[how it is printed]:format:(text json)' ;;
+        logs) _arguments $common {-n,--lines}'[last lines only]:lines:' {-f,--follow}'[go on as it grows]' ':step:' ;;
+        unlock) _arguments $common '--force[end the run that holds it]' ;;
+        clean)
+          _arguments $common {-l,--logs}'[the logs too]' {-s,--seed}'[the seed directory too]' '--machine-id[a new machine-id too]' \
+            '--format[how it is printed]:format:(text json)'
+          ;;
+      esac
+      ;;
+  esac
+}
+
+_landfall "$@"

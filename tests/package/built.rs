@@ -45,6 +45,11 @@ pub fn deb() -> Option<PathBuf> {
     fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).find(is_deb)
 }
 
+/// The binary under test, as the package has it; `None` says that the test is skipped.
+pub fn binary() -> Option<PathBuf> {
+    built("LANDFALL_BIN", "target/debian/landfall")
+}
+
 /// What a tool of this machine prints.
 #[track_caller]
 pub fn tool(program: &str, arguments: &[&str]) -> String {

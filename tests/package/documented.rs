@@ -1,9 +1,16 @@
 //! What is said about the program beside the program: versions, man page, completions.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
-fn tree(path: &str) -> String {
+use crate::built::{binary, tool};
+use crate::lab::run;
+
+/// A file of the tree.
+pub fn tree(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -14,4 +21,71 @@ fn every_place_that_names_the_version_names_the_same() {
     let newest = tree("CHANGELOG.md").lines().find(|line| line.starts_with("## ")).unwrap().to_owned();
     assert!(newest.starts_with(&format!("## [{version}]")), "{newest}");
     assert!(tree("packaging/landfall.1").contains(&format!("\"landfall {version}\"")));
+}
+
+/// Names at the beginning of the lines of one section of a help text.
+fn section<'a>(help: &'a str, title: &str) -> Vec<&'a str> {
+    help.lines()
+        .skip_while(|line| *line != title)
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect()
+}
+
+fn long_options(help: &str) -> BTreeSet<String> {
+    let options = help.lines().skip_while(|line| *line != "Options:").skip(1);
+    let is_option = |word: &&str| word.starts_with("--");
+    options.filter_map(|line| line.split_whitespace().take(2).find(is_option)).map(|word| word.trim_end_matches("...").to_owned()).collect()
+}
+
+#[test]
+fn the_man_page_and_the_completions_know_every_command_and_option_and_no_other() {
+    let Some(binary) = binary() else { return };
+    let help = |arguments: &[&str]| tool(binary.to_str().unwrap(), arguments);
+    let top = help(&["--help"]);
+    let commands = section(&top, "Commands:");
+    assert!(commands.contains(&"run") && commands.contains(&"status"), "{top}");
+    let mut options = long_options(&top);
+    for command in &commands {
+        options.extend(long_options(&help(&[command, "--help"])));
+    }
+    let man = tree("packaging/landfall.1").replace("\\-", "-");
+    let bash = tree("packaging/completions/landfall.bash");
+    let zsh = tree("packaging/completions/landfall.zsh");
+    let fish = tree("packaging/completions/landfall.fish");
+    let mut missing = Vec::new();
+    for command in &commands {
+        let places = [
+            ("man", man.lines().any(|line| line.starts_with(".B") && line.split_whitespace().nth(1) == Some(command))),
+            ("bash", bash.contains(&format!("{command} ")) || bash.contains(&format!("{command}\""))),
+            ("zsh", zsh.contains(&format!("'{command}:")) && zsh.contains(&format!("        {command})"))),
+            ("fish", fish.contains(&format!("-a {command} "))),
+        ];
+        missing.extend(places.iter().filter(|(_, found)| !found).map(|(place, _)| format!("{place}: {command}")));
+    }
+    for option in &options {
+        let word = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == option);
+        let places = [("man", word(&man)), ("bash", word(&bash)), ("zsh", word(&zsh)), ("fish", fish.contains(&format!("-l {} ", &option[2..])))];
+        missing.extend(places.iter().filter(|(_, found)| !found).map(|(place, _)| format!("{place}: {option}")));
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    let named = fish.lines().filter_map(|line| line.split_once(" -a ")?.1.split(' ').next()).filter(|word| word.starts_with(char::is_alphabetic));
+    let unknown: Vec<_> = named.filter(|word| !commands.contains(word)).collect();
+    assert_eq!(unknown, Vec::<&str>::new());
+}
+
+#[test]
+fn the_settings_that_the_installed_configuration_shows_are_valid() {
+    let Some(binary) = binary() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("landfall.yaml");
+    let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
+    let settings: String = tree("packaging/landfall.yaml").lines().filter(is_setting).map(|line| format!("{}\n", &line[1..])).collect();
+    assert!(settings.starts_with("landfall:\n"), "{settings}");
+    fs::write(&path, format!("#cloud-config\n{settings}")).unwrap();
+    let checked = run(Command::new(&binary).arg("validate").arg(&path), b"", Duration::from_secs(10));
+    let said = format!("{}{}", checked.stdout, checked.stderr);
+    assert!(checked.ok() && !said.contains("unknown") && !said.contains("invalid"), "{said}\n{settings}");
 }

@@ -5,6 +5,7 @@ mod lab;
 
 mod built;
 mod documented;
+mod examples;
 mod lifecycle;
 mod snapshot;
 mod stub;

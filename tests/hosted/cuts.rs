@@ -1,0 +1,100 @@
+//! The power is cut at one instant after another; the next boot always ends as a boot without a cut does.
+
+use std::time::Duration;
+
+use crate::bootstrap::{boot, boot_to_done, from_package, host, said, ITEMS, RELEASES};
+use crate::lab::{wait_until, Booted, Disk, Host};
+
+/// The items take their time, so that a cut can be placed; the last one is not the end of the run.
+const SECTION: &str = "landfall:
+  phases:
+    - name: first
+      write_files:
+        - path: /root/written
+          content: by landfall
+      runcmd:
+        - echo one >>/root/items
+        - sleep 1
+        - echo two >>/root/items
+        - sleep 1
+    - name: second
+      needs: first
+      packages: [hello-lf]
+      runcmd:
+        - hello-lf >>/root/items
+        - sleep 1
+";
+
+/// An instant: its name, and how to know that it has come.
+type Instant = (&'static str, fn(&Booted) -> bool);
+
+fn is_there(booted: &Booted, path: &str) -> bool {
+    booted.files().exists(path)
+}
+
+fn items(booted: &Booted) -> usize {
+    booted.files().try_read("/root/items").map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
+}
+
+const INSTANTS: [Instant; 11] = [
+    ("cloud-init has found its instance", |booted| is_there(booted, "/var/lib/cloud/data/instance-id")),
+    ("bootcmd has begun", |booted| is_there(booted, "/etc/landfall/bootstrap.conf")),
+    ("bootcmd has written the script", |booted| is_there(booted, "/var/lib/cloud/scripts/per-boot/landfall")),
+    ("cloud-init has marked its own work as done", |booted| is_there(booted, "/var/lib/cloud/instance/sem/config_users_groups")),
+    ("the installation has begun", |booted| is_there(booted, "/run/landfall-bootstrap")),
+    ("the package is being unpacked", |booted| is_there(booted, "/usr/bin/landfall.dpkg-new") || is_there(booted, "/usr/bin/landfall")),
+    ("the package is being configured", |booted| is_there(booted, "/etc/systemd/system/multi-user.target.wants/landfall.service")),
+    ("landfall has its state", |booted| is_there(booted, "/var/lib/landfall/instances")),
+    ("an item is being run", |booted| items(booted) == 1),
+    ("another item is being run", |booted| items(booted) == 2),
+    ("the last item is being run", |booted| items(booted) == 3),
+];
+
+fn cut_at(host: &Host, (name, has_come): Instant) {
+    let booted = boot(host);
+    wait_until(name, Duration::from_secs(180), || has_come(&booted));
+    booted.power_cut();
+}
+
+fn assert_complete(host: &Host, booted: &Booted, cut: &str) {
+    let items = String::from_utf8(host.files().try_read("/root/items").unwrap_or_default()).unwrap();
+    assert_eq!(items, ITEMS, "after a cut when {cut}\n{}", said(booted));
+    assert_eq!(host.files().read("/root/written"), "by landfall", "after a cut when {cut}");
+    assert_eq!(booted.exec(&["dpkg", "--audit"]).stdout, "", "after a cut when {cut}");
+    booted.exec(&["dpkg", "--verify", "landfall", "hello-lf"]).expect_ok();
+}
+
+#[test]
+fn a_host_whose_power_is_cut_at_any_instant_of_its_first_boot_ends_up_complete() {
+    for release in RELEASES {
+        for instant in INSTANTS {
+            let Some(host) = host(release, Disk::Ext4Whole, &from_package(), SECTION, "") else { return };
+            cut_at(&host, instant);
+            let booted = boot_to_done(&host);
+            assert_complete(&host, &booted, instant.0);
+            booted.shutdown();
+        }
+    }
+    println!("closing: hosted: {} cuts of a first boot under cloud-init 22.4 and 25.1, 0 differ", RELEASES.len() * INSTANTS.len());
+}
+
+#[test]
+fn a_host_whose_power_is_cut_in_every_boot_ends_up_complete() {
+    for release in RELEASES {
+        let Some(host) = host(release, Disk::Ext4Whole, &from_package(), SECTION, "") else { return };
+        for instant in INSTANTS {
+            let booted = boot(&host);
+            let mut done = false;
+            wait_until(instant.0, Duration::from_secs(180), || {
+                done = booted.exec(&["cloud-init", "status"]).stdout.contains("status: done");
+                done || (instant.1)(&booted)
+            });
+            booted.power_cut();
+            if done {
+                break;
+            }
+        }
+        let booted = boot_to_done(&host);
+        assert_complete(&host, &booted, "every boot was cut");
+    }
+}
