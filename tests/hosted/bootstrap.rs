@@ -52,7 +52,8 @@ pub fn user_data(from: &str, section: &str, more: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cloud-config/bootstrap.yaml");
     let pasted = fs::read_to_string(path).unwrap();
     let pasted = replace(&pasted, "/etc/landfall/bootstrap.conf", from);
-    replace(&pasted, "/etc/landfall/conf.d/50-user.yaml", section) + more
+    // A locale that is there: on a minimal Debian 12 cloud-init's locale module fails at its default.
+    replace(&pasted, "/etc/landfall/conf.d/50-user.yaml", section) + "locale: C.UTF-8\n" + more
 }
 
 fn replace(pasted: &str, path: &str, content: &str) -> String {
