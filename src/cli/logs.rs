@@ -8,7 +8,7 @@ use crate::error::exit;
 use crate::host::log::LOG_FILE;
 use crate::host::Host;
 
-use super::{out, recorded, Answer, Refusal};
+use super::{out, recorded, Answer, Refusal, TextOrJson};
 
 /// `landfall logs`.
 #[derive(Debug, Args)]
@@ -20,30 +20,42 @@ pub struct LogsArgs {
     #[arg(long, short = 'n', value_name = "N")]
     lines: Option<usize>,
     /// Go on as it grows
-    #[arg(long, short, conflicts_with = "step")]
+    #[arg(long, short, conflicts_with_all = ["step", "format"])]
     follow: bool,
+    /// How they are printed
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    format: TextOrJson,
+}
+
+impl LogsArgs {
+    fn print(&self, text: &str) -> Answer {
+        let text = last(text, self.lines);
+        match self.format {
+            TextOrJson::Text => {
+                out::print(text);
+                Ok(exit::OK)
+            }
+            TextOrJson::Json => out::json(&serde_json::json!({ "lines": text.lines().collect::<Vec<_>>() })),
+        }
+    }
 }
 
 /// Shows them.
 pub fn logs(args: &LogsArgs, host: &Host) -> Answer {
     match &args.step {
-        Some(step) => show_step(step, args.lines, host),
+        Some(step) => show_step(step, args, host),
         None => show_log(args, host),
     }
 }
 
-fn show_step(id: &str, lines: Option<usize>, host: &Host) -> Answer {
+fn show_step(id: &str, args: &LogsArgs, host: &Host) -> Answer {
     super::refusal::require_root(&format!("logs {id}"))?;
     let recorded = recorded::load(host)?;
     let Some(step) = recorded.summary.steps.iter().find(|step| step.id == id) else {
         let refusal = Refusal::new(exit::USAGE, format!("the recorded run has no step `{id}`"));
         return Err(refusal.help("`landfall status --long` lists the steps"));
     };
-    match recorded.output(step, host) {
-        Some(text) => out::print(last(&text, lines)),
-        None => out::complain(&format!("{id} left no output\n")),
-    }
-    Ok(exit::OK)
+    args.print(&recorded.output(step, host).unwrap_or_default())
 }
 
 fn show_log(args: &LogsArgs, host: &Host) -> Answer {
@@ -54,11 +66,11 @@ fn show_log(args: &LogsArgs, host: &Host) -> Answer {
         }
         return follow(String::new(), &read);
     };
-    out::print(last(&text, args.lines));
+    let printed = args.print(&text)?;
     if args.follow {
         follow(text, &read)
     } else {
-        Ok(exit::OK)
+        Ok(printed)
     }
 }
 

@@ -32,8 +32,10 @@ pub type Answer = Result<u8, Refusal>;
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TextOrJson {
+pub enum TextOrJson {
+    /// For people
     Text,
+    /// For programs
     Json,
 }
 

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::engine::summary::State;
 use crate::error::Failure;
 use crate::host::{signals, Host};
 use crate::plan::Stage;
 use crate::run::{Request, Source};
 
 use super::refusal::require_root;
-use super::{Answer, Refusal};
+use super::{out, Answer, Refusal, TextOrJson};
 
 /// `landfall run`.
 #[derive(Debug, Args)]
@@ -50,11 +51,18 @@ pub struct ApplyArgs {
     /// Apply to the system under this directory instead (image builds)
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// How the state is printed at the end: text says what is done while it is done
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
 }
 
 /// `landfall resume`.
 #[derive(Debug, Args)]
-pub struct ResumeArgs {}
+pub struct ResumeArgs {
+    /// How the state is printed at the end
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
+}
 
 /// `landfall rerun`.
 #[derive(Debug, Args)]
@@ -62,12 +70,15 @@ pub struct RerunArgs {
     /// The step's id, as `landfall status --long` shows it
     #[arg(value_name = "STEP")]
     pub step: String,
+    /// How the state is printed at the end
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
 }
 
 /// Runs.
 pub fn run(args: &RunArgs, host: &Host) -> Answer {
     require_root("run")?;
-    execute(host, &Request::Boot(args.stage.map_or(Stage::Final, Stage::from)))
+    execute(host, &Request::Boot(args.stage.map_or(Stage::Final, Stage::from)), None)
 }
 
 /// Applies.
@@ -75,28 +86,33 @@ pub fn apply(args: &ApplyArgs, host: &Host) -> Answer {
     require_root("apply")?;
     let source = Source::File { name: args.file.clone(), bytes: super::input::read(&args.file)? };
     match &args.root {
-        Some(root) => execute(&Host::rooted(root), &Request::Apply(source)),
-        None => execute(host, &Request::Apply(source)),
+        Some(root) => execute(&Host::rooted(root), &Request::Apply(source), Some(args.format)),
+        None => execute(host, &Request::Apply(source), Some(args.format)),
     }
 }
 
 /// Resumes.
-pub fn resume(_args: &ResumeArgs, host: &Host) -> Answer {
+pub fn resume(args: &ResumeArgs, host: &Host) -> Answer {
     require_root("resume")?;
-    execute(host, &Request::Resume)
+    execute(host, &Request::Resume, Some(args.format))
 }
 
 /// Reruns.
 pub fn rerun(args: &RerunArgs, host: &Host) -> Answer {
     require_root("rerun")?;
-    execute(host, &Request::Rerun(args.step.clone()))
+    execute(host, &Request::Rerun(args.step.clone()), Some(args.format))
 }
 
-fn execute(host: &Host, request: &Request) -> Answer {
+/// `format` is how somebody who waits for the end is told; units have none.
+fn execute(host: &Host, request: &Request, format: Option<TextOrJson>) -> Answer {
     signals::install().map_err(|error| Refusal::from(Failure::io("signals", &error)))?;
     let report = crate::run::run(host, request)?;
-    if !report.remark.is_empty() {
-        tracing::info!("{}", report.remark);
+    match (format, &report.summary) {
+        (Some(TextOrJson::Json), Some(summary)) => drop(out::json(summary)?),
+        (Some(TextOrJson::Json), None) => drop(out::json(&serde_json::json!({ "state": State::NotStarted, "remark": report.remark }))?),
+        (Some(TextOrJson::Text), _) if !report.remark.is_empty() => out::complain(&format!("{}\n", report.remark)),
+        _ if !report.remark.is_empty() => tracing::info!("{}", report.remark),
+        _ => {}
     }
     Ok(crate::run::exit_code(&report))
 }

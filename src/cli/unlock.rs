@@ -12,7 +12,7 @@ use crate::host::Host;
 
 use super::refusal::require_root;
 use super::why::held_since;
-use super::{out, Answer, Refusal};
+use super::{out, Answer, Refusal, TextOrJson};
 
 /// How long a run that was asked to stop has to do so.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,6 +23,30 @@ pub struct UnlockArgs {
     /// Ask the run that holds the lock to stop (SIGTERM), and wait until it has; what it was doing is finished later
     #[arg(long)]
     force: bool,
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    format: TextOrJson,
+}
+
+impl UnlockArgs {
+    fn free(&self, more: &str) -> Answer {
+        match self.format {
+            TextOrJson::Text => {
+                out::print(&format!("the run lock is free{more}\n"));
+                Ok(exit::OK)
+            }
+            TextOrJson::Json => out::json(&serde_json::json!({ "locked": false, "owner": null })),
+        }
+    }
+
+    /// It is held, and stays so.
+    fn held(&self, owner: &Owner, host: &Host) -> Answer {
+        if self.format == TextOrJson::Text {
+            return Err(told(host, owner));
+        }
+        out::json(&serde_json::json!({ "locked": true, "owner": owner }))?;
+        Ok(exit::LOCKED)
+    }
 }
 
 /// Shows the holder, or ends it.
@@ -32,22 +56,20 @@ pub fn unlock(args: &UnlockArgs, host: &Host) -> Answer {
     match host.try_take_run_lock("landfall unlock").map_err(failed)? {
         Take::Taken(lock) => {
             drop(lock);
-            out::print("the run lock is free\n");
-            return Ok(exit::OK);
+            return args.free("");
         }
         Take::Stopped => return Err(Refusal::new(exit::SIGTERM, "stopped")),
         Take::Held(None) => return Err(Refusal::new(exit::LOCKED, "another landfall has just taken the lock; ask again")),
-        Take::Held(Some(owner)) if !args.force => return Err(told(host, &owner)),
+        Take::Held(Some(owner)) if !args.force => return args.held(&owner, host),
         Take::Held(Some(owner)) => {
             host.end_process(owner.pid, owner.started).map_err(failed)?;
-            out::print(&format!("asked pid {} ({}) to stop\n", owner.pid, owner.command));
+            out::complain(&format!("asked pid {} ({}) to stop\n", owner.pid, owner.command));
         }
     }
     match host.wait_take_run_lock("landfall unlock", Some(PATIENCE), &|_| {}).map_err(failed)? {
         Take::Taken(lock) => {
             drop(lock);
-            out::print("the run lock is free; `landfall resume` goes on\n");
-            Ok(exit::OK)
+            args.free("; `landfall resume` goes on")
         }
         Take::Stopped => Err(Refusal::new(exit::SIGTERM, "stopped")),
         Take::Held(_) => Err(Refusal::new(exit::TIMED_OUT, format!("the run has not stopped within {} s", PATIENCE.as_secs()))

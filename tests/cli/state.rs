@@ -82,6 +82,8 @@ const HOLDER: &str = r#"sh -c 'exec 9<>/run/landfall/lock; flock 9
 fn a_held_lock_names_its_holder_and_force_ends_it() {
     let Some(ran) = on_host("running", &format!("{HOLDER} landfall unlock")) else { return };
     assert!(ran.ended(75).stderr.contains("(landfall run) holds the run lock"));
+    let json = on_host("running", &format!("{HOLDER} landfall unlock --format json")).expect("root").ended(75).json();
+    assert_eq!((&json["locked"], &json["owner"]["command"]), (&true.into(), &"landfall run".into()));
     let ran = on_host("running", &format!("{HOLDER} landfall unlock --force && landfall unlock")).expect("root").ended(0);
     assert!(ran.stdout.ends_with("the run lock is free\n"), "{}", ran.stdout);
 }
@@ -92,6 +94,25 @@ fn what_would_change_the_host_gives_up_where_another_run_holds_the_lock() {
         let Some(ran) = on_host("running", &format!("{HOLDER} landfall {command}")) else { return };
         assert!(ran.ended(75).stderr.contains("lock"), "{command}");
     }
+}
+
+#[test]
+fn the_log_is_shown_whole_in_part_and_as_json() {
+    let log = "mount -t tmpfs t /var/log; printf 'one\\ntwo\\nthree\\n' >/var/log/landfall.log; ";
+    let Some(ran) = on_host("done", &format!("{log} landfall logs")) else { return };
+    assert_eq!(ran.ended(0).stdout, "one\ntwo\nthree\n");
+    assert_eq!(on_host("done", &format!("{log} landfall logs -n 1")).expect("root").ended(0).stdout, "three\n");
+    let json = on_host("done", &format!("{log} landfall logs -n 2 --format json")).expect("root").ended(0).json();
+    assert_eq!(json["lines"], serde_json::json!(["two", "three"]));
+    on_host("done", "mount -t tmpfs t /var/log; landfall logs").expect("root").ended(1);
+    on_host("done", "landfall logs nosuchstep").expect("root").ended(64);
+}
+
+#[test]
+fn nothing_to_resume_is_said() {
+    let Some(ran) = on_host("done", "landfall resume; landfall resume --format json") else { return };
+    assert!(ran.stderr.contains("nothing to do") || ran.stderr.contains("no recorded run"), "{} {}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("\"state\": \"not-started\""), "{}", ran.stdout);
 }
 
 #[test]
