@@ -1,0 +1,229 @@
+//! First and later boots of real Debian hosts with the package installed: what a user sees, and what a boot leaves alone.
+
+mod lab;
+#[path = "package/built.rs"]
+#[allow(dead_code, reason = "the package suite uses the rest")]
+mod built;
+
+use lab::{BootOptions, Booted, Disk, Host, Lab, Release};
+
+/// Planted in every field that can hold a secret; must be found nowhere but in landfall's own 0700 directory and where it belongs.
+const SECRET: &str = "planted-Secret-4711";
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl alice";
+
+fn host(release: Release) -> Option<Host> {
+    let lab = Lab::require()?;
+    let deb = built::deb()?;
+    let host = lab.host(release, Disk::Directory);
+    host.install_deb(&deb);
+    Some(host)
+}
+
+fn seed(host: &Host, id: &str, user_data: &str) {
+    host.files().write("/var/lib/cloud/seed/nocloud/meta-data", format!("instance-id: {id}\n"), 0o600);
+    host.files().write("/var/lib/cloud/seed/nocloud/user-data", user_data, 0o600);
+}
+
+/// Boots and waits for the end of the run; what `landfall status --format json` says.
+fn boot(host: &Host) -> (Booted, serde_json::Value) {
+    let booted = host.boot(BootOptions::default());
+    booted.wait_unit("landfall.service");
+    let status = status(&booted);
+    (booted, status)
+}
+
+fn status(booted: &Booted) -> serde_json::Value {
+    let text = booted.sh("landfall status --wait --timeout 120s --format json").stdout;
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn state(status: &serde_json::Value) -> &str {
+    status["state"].as_str().unwrap_or("none")
+}
+
+fn user_data() -> String {
+    format!(
+        "#cloud-config\n\
+         hostname: web-1\n\
+         users:\n\
+         \x20 - default\n\
+         \x20 - name: alice\n\
+         \x20   groups: sudo\n\
+         \x20   shell: /bin/bash\n\
+         \x20   sudo: ALL=(ALL) NOPASSWD:ALL\n\
+         \x20   plain_text_passwd: {SECRET}\n\
+         \x20   lock_passwd: false\n\
+         \x20   ssh_authorized_keys: ['{KEY}']\n\
+         chpasswd: {{expire: false, users: [{{name: root, password: {SECRET}, type: text}}]}}\n\
+         write_files:\n\
+         \x20 - {{path: /etc/motd, content: 'welcome'}}\n\
+         \x20 - {{path: /home/alice/.profile.d/x, owner: alice, content: hi}}\n\
+         \x20 - {{path: /root/token, permissions: '0600', content: {SECRET}}}\n\
+         apt: {{http_proxy: 'http://user:{SECRET}@127.0.0.1:9/', conf: 'Acquire::file::Proxy \"DIRECT\";'}}\n\
+         packages: [hello-lf, svc-lf, no-such-package-lf]\n\
+         timezone: Europe/Berlin\n\
+         bootcmd: ['echo boot >>/root/boots']\n\
+         runcmd:\n\
+         \x20 - echo ran >>/root/runs\n\
+         \x20 - mysql --password={SECRET} || true\n\
+         \x20 - [sh, -c, 'echo two >>/root/runs']\n"
+    )
+}
+
+fn assert_no_secret(booted: &Booted, what: &str, text: &str) {
+    assert!(!text.contains(SECRET), "{what} shows a secret on {}: {text}", booted.host().name());
+}
+
+fn first_boot_and_the_next_one(release: Release) {
+    let Some(host) = host(release) else { return };
+    seed(&host, "i-1", &user_data());
+    let (booted, first) = boot(&host);
+    assert_eq!(state(&first), "failed", "a package does not exist: {first}");
+    assert_eq!(booted.exec(&["systemctl", "show", "--value", "-p", "Result", "landfall.service"]).stdout.trim(), "exit-code");
+    let why = booted.sh("landfall why").stdout;
+    assert!(why.contains("no-such-package-lf") && why.contains("E_NOT_FOUND"), "{why}");
+    assert!(why.lines().count() <= 40, "one screen: {why}");
+    assert_eq!(booted.exec(&["hostname"]).stdout.trim(), "web-1");
+    assert!(booted.sh("id alice").stdout.contains("sudo"));
+    assert!(booted.sh("dpkg -s hello-lf svc-lf").ok(), "the packages that exist are installed");
+    assert_eq!(booted.exec(&["systemctl", "is-active", "svc-lf.service"]).stdout.trim(), "active");
+    assert_eq!(booted.files().read("/home/alice/.profile.d/x"), "hi");
+    assert_eq!(booted.files().read("/root/runs"), "ran\ntwo\n");
+    assert_eq!(booted.files().read("/root/boots"), "boot\n");
+    assert!(booted.sh("sshd -t").ok(), "host keys were there before sshd");
+    assert_eq!(booted.exec(&["systemctl", "is-active", "ssh.service"]).stdout.trim(), "active");
+    for timer in ["apt-daily.timer", "apt-daily-upgrade.timer"] {
+        assert_eq!(booted.exec(&["systemctl", "is-active", timer]).stdout.trim(), "active", "{timer} was given back");
+    }
+    let console = booted.console();
+    assert!(console.contains("install hello-lf svc-lf no-such-package-lf") && console.contains("SHA256:"), "{console}");
+    let journal = booted.journal(&["-t", "landfall", "-o", "json"]);
+    for field in ["LANDFALL_RUN", "LANDFALL_PHASE", "LANDFALL_STEP", "LANDFALL_ERROR"] {
+        assert!(journal.contains(field), "{field} is in the journal");
+    }
+    assert!(booted.files().exists("/run/cloud-init/result.json"));
+    look_for_secrets(&booted, &console, &journal);
+    booted.shutdown();
+
+    let before = host.tree().without(&VOLATILE);
+    let (booted, second) = boot(&host);
+    assert_eq!(state(&second), "failed", "what failed stays failed until somebody acts");
+    assert_eq!(booted.files().read("/root/runs"), "ran\ntwo\n", "nothing is repeated");
+    assert_eq!(booted.files().read("/root/boots"), "boot\nboot\n", "bootcmd is for every boot");
+    booted.shutdown();
+    let mut written = before.difference(&host.tree().without(&VOLATILE));
+    written.retain(|line| !line.contains("/root/boots") && !line.contains("/root:") && !line.ends_with(" /root"));
+    let own: Vec<_> = written.iter().filter(|line| line.contains("landfall") || line.contains("cloud")).collect();
+    assert!(own.is_empty(), "the second boot wrote {own:#?}");
+
+    seed(&host, "i-2", "#cloud-config\nruncmd: ['echo new instance >>/root/runs']\n");
+    let (booted, third) = boot(&host);
+    assert_eq!((state(&third), third["instance"].as_str()), ("done", Some("i-2")));
+    assert_eq!(booted.files().read("/root/runs"), "ran\ntwo\nnew instance\n");
+    booted.shutdown();
+}
+
+/// What a boot of Debian itself writes.
+const VOLATILE: [&str; 9] =
+    ["/var/log/", "/var/lib/systemd/", "/var/cache/", "/var/tmp/", "/tmp/", "/run/", "/etc/machine-id", "/etc/resolv.conf", "/var/log/landfall.log"];
+
+fn look_for_secrets(booted: &Booted, console: &str, journal: &str) {
+    assert_no_secret(booted, "the console", console);
+    assert_no_secret(booted, "the journal", journal);
+    assert_no_secret(booted, "the whole journal", &booted.journal(&[]));
+    for command in ["landfall status --long", "landfall status --format json", "landfall why", "cat /var/log/landfall.log"] {
+        assert_no_secret(booted, command, &booted.sh(command).stdout);
+    }
+    let plan = booted.sh("landfall plan /var/lib/cloud/seed/nocloud/user-data; landfall plan --format json /var/lib/cloud/seed/nocloud/user-data");
+    assert_no_secret(booted, "landfall plan", &plan.stdout);
+    assert_no_secret(booted, "landfall validate", &booted.sh("landfall validate /var/lib/cloud/seed/nocloud/user-data").stdout);
+    let open = booted.sh(&format!(
+        "find / -xdev -type f -perm -o+r ! -path '/proc/*' ! -path '/sys/*' ! -path '/var/lib/landfall/*' ! -path '/run/landfall/private/*' \
+         -exec grep -lF {SECRET} {{}} + ; grep -rlF {SECRET} /run/landfall /run/cloud-init 2>/dev/null"
+    ));
+    let allowed = |line: &&str| {
+        ["/etc/apt/apt.conf.d/90cloud-init-aptproxy", "/run/cloud-init/instance-data-sensitive.json"].contains(line)
+            || line.starts_with("/run/landfall/private/")
+    };
+    let found: Vec<&str> = open.stdout.lines().filter(|line| !allowed(line)).collect();
+    assert!(found.is_empty(), "files that show a secret: {found:?}");
+}
+
+#[test]
+fn debian_13_is_provisioned_at_first_boot_and_left_alone_by_the_next() {
+    first_boot_and_the_next_one(Release::Trixie);
+}
+
+#[test]
+fn debian_12_is_provisioned_at_first_boot_and_left_alone_by_the_next() {
+    first_boot_and_the_next_one(Release::Bookworm);
+}
+
+#[test]
+fn a_reboot_inside_runcmd_is_a_step_and_the_run_goes_on_after_it() {
+    let Some(host) = host(Release::Trixie) else { return };
+    seed(
+        &host,
+        "i-1",
+        "#cloud-config\nruncmd:\n  - echo before >>/root/runs\n  - reboot\n  - echo after >>/root/runs\n  - systemctl reboot; sleep 60\n  - echo end >>/root/runs\n",
+    );
+    let booted = host.boot(BootOptions::default());
+    booted.wait_end();
+    let booted = host.boot(BootOptions::default());
+    booted.wait_end();
+    let (booted, status) = boot(&host);
+    assert_eq!(state(&status), "done", "{status}");
+    assert_eq!(booted.files().read("/root/runs"), "before\nafter\nend\n");
+    booted.shutdown();
+}
+
+#[test]
+fn landfall_killed_in_the_middle_goes_on_in_the_same_boot_and_a_stop_in_the_next() {
+    let Some(host) = host(Release::Trixie) else { return };
+    let text = "#cloud-config\nruncmd:\n  - echo one >>/root/runs\n  - touch /root/here; [ -e /root/go ] || sleep 300\n  - echo three >>/root/runs\n";
+    seed(&host, "i-1", text);
+    let booted = host.boot(BootOptions::default());
+    booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
+    booted.sh("touch /root/go; systemctl kill --kill-whom=main -s KILL landfall.service").expect_ok();
+    assert_eq!(state(&status(&booted)), "done");
+    assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
+    booted.shutdown();
+
+    booted_files_reset(&host);
+    seed(&host, "i-2", text);
+    let booted = host.boot(BootOptions::default());
+    booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
+    booted.sh("touch /root/go; systemctl stop landfall.service").expect_ok();
+    assert_eq!(booted.files().read("/root/runs"), "one\n");
+    let why = booted.sh("landfall why").stdout;
+    assert!(why.contains("interrupted"), "{why}");
+    booted.shutdown();
+    let (booted, status) = boot(&host);
+    assert_eq!(state(&status), "done", "{status}");
+    assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
+    booted.shutdown();
+}
+
+fn booted_files_reset(host: &Host) {
+    for path in ["/root/runs", "/root/here", "/root/go"] {
+        host.files().remove(path);
+    }
+}
+
+#[test]
+fn a_host_in_use_is_changed_only_when_told_and_an_interrupted_apply_goes_on_at_the_next_boot() {
+    let Some(host) = host(Release::Trixie) else { return };
+    let (booted, _) = boot(&host);
+    booted.files().write("/root/x.yaml", "#cloud-config\nruncmd:\n  - echo one >>/root/runs\n  - touch /root/here; [ -e /root/go ] || sleep 300\n", 0o600);
+    let mut apply = booted.command(&["landfall", "apply", "/root/x.yaml"]).spawn().expect("apply");
+    booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
+    let held = booted.sh("landfall apply /root/x.yaml; echo code $?");
+    assert!(held.stdout.contains("code 75"), "{held:?}");
+    booted.files().write("/root/go", "", 0o600);
+    booted.kill();
+    let _ = apply.wait();
+    let (booted, status) = boot(&host);
+    assert_eq!((state(&status), status["mode"].as_str()), ("done", Some("manual")), "{status}");
+    assert_eq!(booted.files().read("/root/runs"), "one\n");
+    booted.shutdown();
+}
