@@ -3,6 +3,7 @@
 //! Data flows one way: bytes -> parts -> merged document -> typed config -> plan -> engine -> host.
 //! Each layer imports only layers to its right; [`host`] is the only code that touches the operating system.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used))]
 // Tests lay out their own files and start their own programs.
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
 

@@ -1,9 +1,9 @@
 //! First and later boots of real Debian hosts with the package installed: what a user sees, and what a boot leaves alone.
 
-mod lab;
 #[path = "package/built.rs"]
 #[allow(dead_code, reason = "the package suite uses the rest")]
 mod built;
+mod lab;
 
 use lab::{BootOptions, Booted, Disk, Host, Lab, Release};
 
@@ -124,8 +124,17 @@ fn first_boot_and_the_next_one(release: Release) {
 }
 
 /// What a boot of Debian itself writes.
-const VOLATILE: [&str; 9] =
-    ["/var/log/", "/var/lib/systemd/", "/var/cache/", "/var/tmp/", "/tmp/", "/run/", "/etc/machine-id", "/etc/resolv.conf", "/var/log/landfall.log"];
+const VOLATILE: [&str; 9] = [
+    "/var/log/",
+    "/var/lib/systemd/",
+    "/var/cache/",
+    "/var/tmp/",
+    "/tmp/",
+    "/run/",
+    "/etc/machine-id",
+    "/etc/resolv.conf",
+    "/var/log/landfall.log",
+];
 
 fn look_for_secrets(booted: &Booted, console: &str, journal: &str) {
     assert_no_secret(booted, "the console", console);
@@ -134,7 +143,8 @@ fn look_for_secrets(booted: &Booted, console: &str, journal: &str) {
     for command in ["landfall status --long", "landfall status --format json", "landfall why", "cat /var/log/landfall.log"] {
         assert_no_secret(booted, command, &booted.sh(command).stdout);
     }
-    let plan = booted.sh("landfall plan /var/lib/cloud/seed/nocloud/user-data; landfall plan --format json /var/lib/cloud/seed/nocloud/user-data");
+    let plan =
+        booted.sh("landfall plan /var/lib/cloud/seed/nocloud/user-data; landfall plan --format json /var/lib/cloud/seed/nocloud/user-data");
     assert_no_secret(booted, "landfall plan", &plan.stdout);
     assert_no_secret(booted, "landfall validate", &booted.sh("landfall validate /var/lib/cloud/seed/nocloud/user-data").stdout);
     let open = booted.sh(&format!(
@@ -214,7 +224,11 @@ fn booted_files_reset(host: &Host) {
 fn a_host_in_use_is_changed_only_when_told_and_an_interrupted_apply_goes_on_at_the_next_boot() {
     let Some(host) = host(Release::Trixie) else { return };
     let (booted, _) = boot(&host);
-    booted.files().write("/root/x.yaml", "#cloud-config\nruncmd:\n  - echo one >>/root/runs\n  - touch /root/here; [ -e /root/go ] || sleep 300\n", 0o600);
+    booted.files().write(
+        "/root/x.yaml",
+        "#cloud-config\nruncmd:\n  - echo one >>/root/runs\n  - touch /root/here; [ -e /root/go ] || sleep 300\n",
+        0o600,
+    );
     let mut apply = booted.command(&["landfall", "apply", "/root/x.yaml"]).spawn().expect("apply");
     booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
     let held = booted.sh("landfall apply /root/x.yaml; echo code $?");

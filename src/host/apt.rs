@@ -294,9 +294,8 @@ fn says_damaged_archive(said: &str) -> bool {
 }
 
 fn last_error(said: &str) -> String {
-    let errors =
-        said.lines().filter(|line| line.starts_with("E: ") || line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error"));
-    errors.last().or_else(|| said.lines().last()).unwrap_or("").trim_start_matches("E: ").to_owned()
+    let mut errors = said.lines().filter(|line| line.starts_with("E: ") || line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error"));
+    errors.next_back().or_else(|| said.lines().next_back()).unwrap_or("").trim_start_matches("E: ").to_owned()
 }
 
 /// Failures that only apt's words tell apart.
@@ -326,10 +325,8 @@ fn explained(said: &str) -> Option<(Kind, String)> {
     }
     for words in CONFIG {
         if let Some(why) = line(words) {
-            let depends = said
-                .lines()
-                .find(|line| line.contains(" : Depends: ") || line.contains(" : Conflicts: ") || line.contains(" : PreDepends: "));
-            return Some((Kind::Config, depends.map_or(why, |line| line.trim().split_whitespace().collect::<Vec<_>>().join(" "))));
+            let depends = said.lines().find(|line| line.contains(" : Depends: ") || line.contains(" : Conflicts: ") || line.contains(" : PreDepends: "));
+            return Some((Kind::Config, depends.map_or(why, |line| line.split_whitespace().collect::<Vec<_>>().join(" "))));
         }
     }
     let last = said.lines().rev().find(|line| line.starts_with("E: "))?;

@@ -165,7 +165,7 @@ impl Host {
                 Err(errno) => return Err(at_path(&way.path(&name))(errno)),
             };
             let kind = kind_of(&stat);
-            if kind == SFlag::S_IFLNK && !(left.is_empty() && !links.follows_last()) {
+            if kind == SFlag::S_IFLNK && (!left.is_empty() || links.follows_last()) {
                 followed += 1;
                 if followed > LINKS {
                     return Err(at_path(path)(Errno::ELOOP));

@@ -43,7 +43,9 @@ fn a_url_whose_file_is_another_is_refused() {
     let Some(host) = host(Release::TrixieCloudInit, Disk::Directory, &from, SECTION, "") else { return };
     serve(&host);
     let booted = boot(&host);
-    booted.wait_until("two attempts", || said(&booted).matches("Hash Sum mismatch").count() >= 1 && said(&booted).contains("next attempt in 10 s"));
+    booted.wait_until("two attempts", || {
+        said(&booted).matches("Hash Sum mismatch").count() >= 1 && said(&booted).contains("next attempt in 10 s")
+    });
     assert!(!host.files().exists("/usr/bin/landfall"));
 }
 

@@ -96,7 +96,7 @@ fn the_binary_names_no_call_that_loads_nss_modules() {
     let Some(binary) = built("LANDFALL_UNSTRIPPED", "target/debian/landfall") else { return };
     let symbols = tool("nm", &[binary.to_str().unwrap()]);
     let names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
-    assert!(names.iter().any(|name| *name == "main"), "not a binary with symbols");
+    assert!(names.contains(&"main"), "not a binary with symbols");
     // Strong definitions carry other names too, such as __getpwnam_r.
     let found: Vec<_> = names.iter().filter(|name| NSS_CALLS.contains(&name.trim_start_matches('_'))).collect();
     assert!(found.is_empty(), "{found:?}");

@@ -67,11 +67,13 @@ fn the_man_page_and_the_completions_know_every_command_and_option_and_no_other()
     }
     for option in &options {
         let word = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == option);
-        let places = [("man", word(&man)), ("bash", word(&bash)), ("zsh", word(&zsh)), ("fish", fish.contains(&format!("-l {} ", &option[2..])))];
+        let places =
+            [("man", word(&man)), ("bash", word(&bash)), ("zsh", word(&zsh)), ("fish", fish.contains(&format!("-l {} ", &option[2..])))];
         missing.extend(places.iter().filter(|(_, found)| !found).map(|(place, _)| format!("{place}: {option}")));
     }
     assert_eq!(missing, Vec::<String>::new());
-    let named = fish.lines().filter_map(|line| line.split_once(" -a ")?.1.split(' ').next()).filter(|word| word.starts_with(char::is_alphabetic));
+    let named =
+        fish.lines().filter_map(|line| line.split_once(" -a ")?.1.split(' ').next()).filter(|word| word.starts_with(char::is_alphabetic));
     let unknown: Vec<_> = named.filter(|word| !commands.contains(word)).collect();
     assert_eq!(unknown, Vec::<&str>::new());
 }

@@ -82,7 +82,11 @@ fn an_upgrade_in_the_middle_of_a_run_leaves_it_running() {
         stub::install(&host);
         provide(&host, &newer, "newer");
         // The upgrade comes from the run itself, as by package_upgrade, and from elsewhere, as by an administrator.
-        stub::set(&host, "final", "dpkg -i /root/newer.deb >/run/upgrade.log 2>&1; note \"upgraded $?\"; while [ ! -e /run/go ]; do sleep 0.1; done\n");
+        stub::set(
+            &host,
+            "final",
+            "dpkg -i /root/newer.deb >/run/upgrade.log 2>&1; note \"upgraded $?\"; while [ ! -e /run/go ]; do sleep 0.1; done\n",
+        );
         let booted = host.boot(BootOptions::default());
         booted.wait_until("the upgrade by the run", || stub::count(&booted, "final upgraded 0") == 1);
         booted.exec(&["dpkg", "-i", "/root/newer.deb"]).expect_ok();
@@ -142,7 +146,11 @@ fn removing_keeps_what_was_recorded_and_purging_leaves_nothing() {
 
         host.install_deb(&deb);
         stub::install(&host);
-        stub::set(&host, "final", "mkdir -p /var/lib/landfall/instances/i-one; echo log >/var/log/landfall.log; touch /var/log/landfall.log.1\n");
+        stub::set(
+            &host,
+            "final",
+            "mkdir -p /var/lib/landfall/instances/i-one; echo log >/var/log/landfall.log; touch /var/log/landfall.log.1\n",
+        );
         host.files().write("/etc/landfall/conf.d/50-user.yaml", "landfall: {}\n", 0o600);
         let booted = host.boot(BootOptions::default());
         booted.wait_running();

@@ -68,7 +68,11 @@ fn stages_run_in_order_and_nothing_is_in_a_cycle() {
             assert_eq!(stub::log(&booted), ["local begin", "local end", "network begin", "network end", "final begin", "final end"]);
             let order = [
                 (started(&booted, "local-fs.target"), begun(&booted, UNITS[0]), "file systems before the local stage"),
-                (started(&booted, UNITS[0]), begun(&booted, "systemd-networkd.service"), "the local stage before the network is configured"),
+                (
+                    started(&booted, UNITS[0]),
+                    begun(&booted, "systemd-networkd.service"),
+                    "the local stage before the network is configured",
+                ),
                 (started(&booted, "systemd-networkd.service"), begun(&booted, UNITS[1]), "the network before the network stage"),
                 (started(&booted, UNITS[1]), begun(&booted, "ssh.service"), "the network stage before sshd"),
                 (started(&booted, "multi-user.target"), begun(&booted, UNITS[2]), "multi-user.target before the final stage"),
@@ -77,7 +81,10 @@ fn stages_run_in_order_and_nothing_is_in_a_cycle() {
                 assert!(earlier <= later, "{release:?}: {what}: {earlier} {later}");
             }
             if matches!(release, Release::BookwormCloudInit | Release::TrixieCloudInit) {
-                assert!(started(&booted, "cloud-final.service") <= begun(&booted, UNITS[2]), "{release:?}: cloud-final before the final stage");
+                assert!(
+                    started(&booted, "cloud-final.service") <= begun(&booted, UNITS[2]),
+                    "{release:?}: cloud-final before the final stage"
+                );
                 assert!(host.files().exists("/root/ran"), "cloud-init did its work");
             }
             booted.shutdown();

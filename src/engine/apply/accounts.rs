@@ -244,7 +244,10 @@ fn missing_groups(context: &Context<'_>, user: &CreateUser) -> Result<Vec<String
     Ok(user.groups.iter().filter(|name| !is_in(name)).cloned().collect())
 }
 
-fn missing_sub_ids(context: &Context<'_>, user: &CreateUser) -> Result<Vec<(&'static str, (u64, u64))>, Failure> {
+/// A file of subordinate ids, and the range to be added: first id and count.
+type SubIds = (&'static str, (u64, u64));
+
+fn missing_sub_ids(context: &Context<'_>, user: &CreateUser) -> Result<Vec<SubIds>, Failure> {
     let mut missing = Vec::new();
     for (option, file) in [("--add-subuids", "/etc/subuid"), ("--add-subgids", "/etc/subgid")] {
         let range = context.host.missing_sub_ids(file, &user.name).map_err(io_failure("read", file))?;
