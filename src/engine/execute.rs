@@ -15,7 +15,7 @@ use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
 use crate::host::holdback::HoldBack;
 use crate::host::{fault, signals, Host};
-use crate::plan::operation::{Operation, OnInterrupt};
+use crate::plan::operation::{OnInterrupt, Operation};
 use crate::plan::{Frequency, OnError, Plan, Stage, Step, Weight};
 use crate::redact::Redactor;
 

@@ -88,7 +88,12 @@ impl Engine<'_> {
         let ended = open.shell.run(item.text.expose(), &step.id, deadline, &mut |sign| match sign {
             Sign::Stop(signal) => recorded = self.record_stop(step, signal.as_str().to_owned()),
             Sign::Silent(time) => {
-                progress.say(&format!("{} item {} has said nothing for {} min; it goes on", item.script, item.range(), time.as_secs() / 60));
+                progress.say(&format!(
+                    "{} item {} has said nothing for {} min; it goes on",
+                    item.script,
+                    item.range(),
+                    time.as_secs() / 60
+                ));
             }
         });
         if matches!(ended, Ok(ItemEnd::Status(_))) {
@@ -149,7 +154,9 @@ impl Engine<'_> {
 
     fn items_before<'s>(&'s self, item: &'s ScriptItem) -> impl Iterator<Item = (&'s ScriptItem, StepState)> + 's {
         self.plan.steps.iter().filter_map(move |step| match &step.operation {
-            Operation::ScriptItem(earlier) if earlier.script == item.script && earlier.first < item.first => Some((earlier, self.ledger.state(step))),
+            Operation::ScriptItem(earlier) if earlier.script == item.script && earlier.first < item.first => {
+                Some((earlier, self.ledger.state(step)))
+            }
             _ => None,
         })
     }

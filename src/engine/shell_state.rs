@@ -3,8 +3,25 @@
 
 /// Variables that belong to the shell itself or to landfall.
 const OWN: [&str; 19] = [
-    "PPID", "OPTIND", "LINENO", "PWD", "OLDPWD", "_", "SHELLOPTS", "BASHOPTS", "BASH", "EUID", "UID", "GROUPS", "DIRSTACK", "PIPESTATUS",
-    "RANDOM", "SECONDS", "HISTCMD", "BASHPID", "OPTARG",
+    "PPID",
+    "OPTIND",
+    "LINENO",
+    "PWD",
+    "OLDPWD",
+    "_",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "BASH",
+    "EUID",
+    "UID",
+    "GROUPS",
+    "DIRSTACK",
+    "PIPESTATUS",
+    "RANDOM",
+    "SECONDS",
+    "HISTCMD",
+    "BASHPID",
+    "OPTARG",
 ];
 
 /// What the shell wrote down after an item.
@@ -125,7 +142,11 @@ mod tests {
         let state = ShellState::parse(text).expect("whole");
         let restore = state.restore(&["f() { echo f; }"]);
         assert!(restore.contains("B='it'\"'\"'s\nB2=x'\n"), "{restore}");
-        assert!(restore.contains("export A\n") && state.enter_directory().as_deref() == Some("cd -- '/a b'") && restore.contains("umask 0027\n"));
+        assert!(
+            restore.contains("export A\n")
+                && state.enter_directory().as_deref() == Some("cd -- '/a b'")
+                && restore.contains("umask 0027\n")
+        );
         assert!(!restore.contains("PPID") && !restore.contains("_landfall_item"));
         assert!(restore.ends_with("_landfall_flags=eu\n"));
         assert_eq!(ShellState::parse("e\n0022\nexport A='1'"), None);

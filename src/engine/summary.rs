@@ -235,7 +235,11 @@ impl Summary {
         let open = self.steps.iter().any(|step| matches!(step.result, StepResult::Pending | StepResult::Interrupted | StepResult::Running));
         let halted = self.halted(plan);
         if open && !halted {
-            let later = self.steps.iter().filter(|step| step.result == StepResult::Pending).all(|step| step.stage > at.stage.unwrap_or(Stage::Local));
+            let later = self
+                .steps
+                .iter()
+                .filter(|step| step.result == StepResult::Pending)
+                .all(|step| step.stage > at.stage.unwrap_or(Stage::Local));
             let cut = self.steps.iter().any(|step| step.result == StepResult::Interrupted);
             return if later && !cut && at.expected > at.stage.unwrap_or(Stage::Final) { State::Running } else { State::Interrupted };
         }
@@ -249,9 +253,10 @@ impl Summary {
 
     /// A step failed whose failure stops the run.
     fn halted(&self, plan: &Plan) -> bool {
-        plan.steps.iter().zip(&self.steps).any(|(step, summary)| {
-            matches!(step.on_error, OnError::Stop | OnError::Rollback) && summary.result == StepResult::Failed
-        })
+        plan.steps
+            .iter()
+            .zip(&self.steps)
+            .any(|(step, summary)| matches!(step.on_error, OnError::Stop | OnError::Rollback) && summary.result == StepResult::Failed)
     }
 
     /// The worst of steps, problems and notices.

@@ -143,7 +143,11 @@ fn tempdir() -> tempfile::TempDir {
 fn each_item_runs_once_and_has_its_own_result() {
     let dir = tempdir();
     let count = dir.path().join("count");
-    let texts = [format!("echo 1 >>{}", count.display()), "echo no >&2; exit_code() { return 3; }; exit_code".into(), format!("echo 3 >>{}", count.display())];
+    let texts = [
+        format!("echo 1 >>{}", count.display()),
+        "echo no >&2; exit_code() { return 3; }; exit_code".into(),
+        format!("echo 3 >>{}", count.display()),
+    ];
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let plan = plan(script(&texts));
     let (end, summary) = run(dir.path(), &plan, "boot-1");

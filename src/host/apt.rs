@@ -294,7 +294,8 @@ fn says_damaged_archive(said: &str) -> bool {
 }
 
 fn last_error(said: &str) -> String {
-    let mut errors = said.lines().filter(|line| line.starts_with("E: ") || line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error"));
+    let mut errors =
+        said.lines().filter(|line| line.starts_with("E: ") || line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error"));
     errors.next_back().or_else(|| said.lines().next_back()).unwrap_or("").trim_start_matches("E: ").to_owned()
 }
 
@@ -325,7 +326,9 @@ fn explained(said: &str) -> Option<(Kind, String)> {
     }
     for words in CONFIG {
         if let Some(why) = line(words) {
-            let depends = said.lines().find(|line| line.contains(" : Depends: ") || line.contains(" : Conflicts: ") || line.contains(" : PreDepends: "));
+            let depends = said
+                .lines()
+                .find(|line| line.contains(" : Depends: ") || line.contains(" : Conflicts: ") || line.contains(" : PreDepends: "));
             return Some((Kind::Config, depends.map_or(why, |line| line.split_whitespace().collect::<Vec<_>>().join(" "))));
         }
     }

@@ -1,9 +1,9 @@
 //! The plan: what `landfall plan` prints, what `run` executes, what a later boot resumes. Plain, versioned data.
 
-pub mod operation;
 pub mod digest;
-mod store;
+pub mod operation;
 mod render;
+mod store;
 
 use serde::{Deserialize, Serialize};
 

@@ -596,9 +596,7 @@ impl Operation {
             Self::AptUpgrade => Undo::None("older versions may no longer be offered"),
             Self::InstallPackages { .. } => Undo::None("maintainer scripts cannot be undone"),
             Self::Command(_) => Undo::None("a command's effects are not known"),
-            Self::ScriptItem(_) | Self::RunFile { .. } | Self::RunDirectory { .. } => {
-                Undo::None("a script's effects are not known")
-            }
+            Self::ScriptItem(_) | Self::RunFile { .. } | Self::RunDirectory { .. } => Undo::None("a script's effects are not known"),
             Self::Unit { .. } => Undo::None("a restarted service stays restarted"),
             Self::RebootIfRequired | Self::PowerState { .. } => Undo::None("a reboot cannot be undone"),
         }

@@ -7,7 +7,9 @@ use crate::secret::reveal;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// Written by a newer landfall.
-    #[error("the stored plan has format {found}, this landfall reads up to {FORMAT}: install the newer version again, or `landfall clean`")]
+    #[error(
+        "the stored plan has format {found}, this landfall reads up to {FORMAT}: install the newer version again, or `landfall clean`"
+    )]
     Newer {
         /// Its format.
         found: u32,

@@ -95,7 +95,11 @@ fn take_lock(host: &Host, request: &Request) -> Result<crate::host::runlock::Run
         Request::Boot(stage) => {
             let command = format!("landfall run --stage {}", stage.name());
             host.wait_take_run_lock(&command, None, &|owner| {
-                crate::telemetry::say(tracing::Level::INFO, crate::telemetry::Place::default(), &format!("waiting for {} (pid {})", owner.command, owner.pid));
+                crate::telemetry::say(
+                    tracing::Level::INFO,
+                    crate::telemetry::Place::default(),
+                    &format!("waiting for {} (pid {})", owner.command, owner.pid),
+                );
             })
         }
         Request::Apply(_) => host.try_take_run_lock("landfall apply"),
@@ -105,7 +109,8 @@ fn take_lock(host: &Host, request: &Request) -> Result<crate::host::runlock::Run
     match taken.map_err(failed)? {
         Take::Taken(lock) => Ok(lock),
         Take::Held(owner) => {
-            let who = owner.map_or_else(|| "its owner is not known yet".to_owned(), |owner| format!("{} (pid {})", owner.command, owner.pid));
+            let who =
+                owner.map_or_else(|| "its owner is not known yet".to_owned(), |owner| format!("{} (pid {})", owner.command, owner.pid));
             Err(Failure::new(Kind::Lock, format!("another run holds the lock: {who}"))
                 .hint("wait for it (`landfall status --wait`), or see `landfall unlock`"))
         }

@@ -85,13 +85,12 @@ pub fn prepare(host: &Host, id: &str, source: &Source) -> Result<Prepared, Failu
     let mut report = Report::new();
     let input = read(host, source, &mut report)?;
     let hosted = matches!(source, Source::Hosted { .. });
-    let config = if hosted { CloudConfig::read_section(&input.document, &mut report) } else { CloudConfig::read(&input.document, &mut report) };
+    let config =
+        if hosted { CloudConfig::read_section(&input.document, &mut report) } else { CloudConfig::read(&input.document, &mut report) };
     let config = match config {
         Some(config) => config,
-        None => {
-            CloudConfig::read(&input::nothing("user-data"), &mut Report::new())
-                .ok_or_else(|| Failure::new(Kind::Unknown, "an empty configuration cannot be read"))?
-        }
+        None => CloudConfig::read(&input::nothing("user-data"), &mut Report::new())
+            .ok_or_else(|| Failure::new(Kind::Unknown, "an empty configuration cannot be read"))?,
     };
     let facts = gather(host, id, source, &config)?;
     let mut steps = Steps::default();
@@ -153,7 +152,9 @@ fn configuration_files(host: &Host) -> Result<Vec<String>, Failure> {
     if host.exists(CONFIG_FILE) {
         files.push(CONFIG_FILE.to_owned());
     }
-    files.extend(names.iter().filter(|name| name.ends_with(".yaml") && !name.starts_with('.')).map(|name| format!("{CONFIG_DIRECTORY}/{name}")));
+    files.extend(
+        names.iter().filter(|name| name.ends_with(".yaml") && !name.starts_with('.')).map(|name| format!("{CONFIG_DIRECTORY}/{name}")),
+    );
     Ok(files)
 }
 

@@ -56,7 +56,12 @@ impl<'r> Reporter<'r> {
         let summary = self.summary(ledger, false, end == Some(RunEnd::Rebooting));
         if *self.spoke.borrow() {
             let level = if summary.state == State::Failed { Level::ERROR } else { Level::INFO };
-            let mut text = format!("stage {}: {} after {}", self.stage.name(), summary.state.name(), crate::clock::span(self.start.elapsed().as_secs_f64()));
+            let mut text = format!(
+                "stage {}: {} after {}",
+                self.stage.name(),
+                summary.state.name(),
+                crate::clock::span(self.start.elapsed().as_secs_f64())
+            );
             if summary.state == State::Failed || summary.state == State::Degraded {
                 text.push_str("; `landfall why` says more");
             }

@@ -125,7 +125,8 @@ pub fn view(host: &Host) -> Result<Option<(Summary, InstanceDir)>, Failure> {
     let owner = host.run_lock_owner().ok().flatten();
     let this_boot = shown.as_ref().filter(|shown| shown.boot == boot);
     let at = Circumstances {
-        mode: this_boot.map_or_else(|| if name == InstanceDir::MANUAL { "manual" } else { lookup::mode(host) }, |shown| shown.mode.as_str()),
+        mode: this_boot
+            .map_or_else(|| if name == InstanceDir::MANUAL { "manual" } else { lookup::mode(host) }, |shown| shown.mode.as_str()),
         run: this_boot.map_or("", |shown| shown.run.as_str()),
         boot: &boot,
         running: owner.is_some(),
