@@ -1,7 +1,7 @@
 # On a Debian 12 or 13 machine with root and Rust. What else is needed is installed by tests/setup.sh; caches are kept in
 # ${LANDFALL_CACHE:-$HOME/.cache/landfall} and target/, nothing else of the machine is touched.
 
-.PHONY: build deb deb-clean-root check check-long clean
+.PHONY: build deb deb-clean-root check check-long parity-record clean
 
 # The binary, for this machine: target/*/release/landfall
 build:
@@ -22,6 +22,10 @@ check:
 # The same at full size
 check-long:
 	@LANDFALL_LONG=1 tests/check.sh
+
+# Stores anew what the real cloud-init leaves in every parity case; look at the diff. As root.
+parity-record:
+	@tests/parity/record.sh
 
 clean:
 	cargo clean
