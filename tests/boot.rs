@@ -1,8 +1,5 @@
 //! First and later boots of real Debian hosts with the package installed: what a user sees, and what a boot leaves alone.
 
-#[path = "package/built.rs"]
-#[allow(dead_code, reason = "the package suite uses the rest")]
-mod built;
 mod lab;
 
 use std::path::PathBuf;
