@@ -87,7 +87,12 @@ main() {
 
   local name path
   while IFS=$'\t' read -r name path <&3; do
-    suite "$name" "$path"
+    # landfall's side of every parity case takes longer than all other suites together: it is for the full size.
+    if [ "$name" = parity ] && [ -z "${LANDFALL_LONG:-}" ]; then
+      suite "$name" "$path" --skip landfall_leaves_what_cloud_init_leaves
+    else
+      suite "$name" "$path"
+    fi
   done 3< <(test_binaries)
   suite doc cargo test --locked --doc --
 }
