@@ -33,7 +33,7 @@ fn with_faults() -> &'static Path {
         let target = top().join("target/faults");
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--locked", "--features", "faults", "--bin", "landfall", "--target-dir"]).arg(&target);
-        cargo.current_dir(top()).env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_DEV_STRIP", "symbols");
+        cargo.current_dir(top()).env("CARGO_PROFILE_DEV_DEBUG", "0");
         run(&mut cargo, b"", Duration::from_secs(1800)).expect_ok();
         let found = run(Command::new("find").arg(&target).args(["-path", "*/debug/landfall", "-type", "f"]), b"", Duration::from_secs(30));
         PathBuf::from(found.expect_ok().trim())

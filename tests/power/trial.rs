@@ -13,7 +13,7 @@ use crate::typical;
 /// Boots in which a run must be settled after the last cut.
 const BOOTS: usize = 3;
 /// The longest that a boot of the typical run may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// When the power goes.
 #[derive(Debug, Clone)]
