@@ -22,8 +22,8 @@ enum Death {
 }
 
 const POINTS: [&str; 4] = [
-    "step.after-intent@write_files//etc/bash.bashrc",
-    "file.before-rename@write_files//etc/example/large",
+    "step.after-intent@write_files/etc/bash.bashrc",
+    "file.before-rename@write_files/etc/example/large",
     "step.after-effect@runcmd/5",
     "journal.after-record@runcmd/7",
 ];

@@ -10,7 +10,7 @@ use crate::uncut;
 const SABOTEURS: [(&str, &str); 3] = [
     ("no-syncfs", "step.after-intent@runcmd/6"),
     ("no-record-fsync", "step.after-intent@runcmd/6"),
-    ("outcome-first", "step.before-effect@write_files//etc/example/app.conf"),
+    ("outcome-first", "step.before-effect@write_files/etc/example/app.conf"),
 ];
 
 #[test]

@@ -64,9 +64,12 @@ const IGNORED: &[&str] = &[
     "/etc/ssh/ssh_host_ed25519_key.pub",
     "/etc/ssh/ssh_host_rsa_key",
     "/etc/ssh/ssh_host_rsa_key.pub",
+    // Compared without comments: the peer writes the time into one.
+    "/etc/sudoers.d/90-cloud-init-users",
     // Counted by itself.
     typical::COUNT,
     // The lab's own.
+    "/lost+found",
     "/srv/repo/",
     "/srv/mirror/",
 ];
@@ -82,6 +85,7 @@ echo '=failed'; systemctl list-units --failed --no-legend --plain | awk '{ print
 echo '=timers'; for t in apt-daily.timer apt-daily-upgrade.timer; do echo "$t $(systemctl is-active $t) $(systemctl is-enabled $t)"; done
 echo '=service'; systemctl is-active svc-lf.service
 echo '=bootcmd'; cat /run/bootcmd-count
+echo '=sudoers'; stat -c '%a %U:%G %n' /etc/sudoers.d/*; grep -hv '^#' /etc/sudoers.d/*
 echo '=host keys'; for key in /etc/ssh/ssh_host_*_key; do
   stat -c '%a %U:%G %n' "$key" "$key.pub"
   [ "$(ssh-keygen -y -f "$key" | cut -d' ' -f1,2)" = "$(cut -d' ' -f1,2 <"$key.pub")" ] && echo matching

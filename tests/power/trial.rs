@@ -177,7 +177,8 @@ pub fn settle(booted: &Booted) -> Vec<String> {
 pub fn counts(host: &Host, settled: &BTreeSet<String>, cuts: usize) -> Vec<String> {
     let text = host.files().try_read(typical::COUNT).map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
     let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
-    for line in text.split_terminator('\n') {
+    // An append that was not synced can leave NUL bytes: that of an item that was cut in the middle, which has to run again.
+    for line in text.split_terminator('\n').map(|line| line.trim_start_matches('\0')) {
         *lines.entry(line).or_default() += 1;
     }
     let mut wrong = Vec::new();
