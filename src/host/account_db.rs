@@ -13,9 +13,11 @@ use super::procs::Process;
 use super::walk::{at_path, Links};
 use super::Host;
 
-/// Locks of the account tools (shadow-utils `commonio`): a file that holds the pid, made by link(2), so never empty by itself.
-const LOCKS: [&str; 6] =
-    ["/etc/passwd.lock", "/etc/shadow.lock", "/etc/group.lock", "/etc/gshadow.lock", "/etc/subuid.lock", "/etc/subgid.lock"];
+/// The databases. To change one, the account tools (shadow-utils `commonio`) make `NAME.PID`, which holds the pid, and link(2) it
+/// to `NAME.lock`; then they write `NAME+` and rename it.
+const DATABASES: [&str; 6] = ["/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid"];
+/// Where pam_unix(8) writes what it then renames.
+const PAM_FILES: [&str; 3] = ["/etc/npasswd", "/etc/nshadow", "/etc/nopasswd"];
 /// Programs that take them.
 const TOOLS: [&str; 18] = [
     "useradd",
@@ -41,6 +43,7 @@ const TOOLS: [&str; 18] = [
 const PWD_LOCK: &str = "/etc/.pwd.lock";
 const PWD_LOCK_WAIT: Duration = Duration::from_secs(15);
 const SHADOW: &str = "/etc/shadow";
+const GSHADOW: &str = "/etc/gshadow";
 /// useradd's defaults where login.defs does not say otherwise.
 const SUB_ID_MIN: u64 = 100_000;
 const SUB_ID_COUNT: u64 = 65_536;
@@ -49,33 +52,40 @@ const SUB_ID_COUNT: u64 = 65_536;
 struct PasswordDatabaseLock(#[allow(dead_code)] std::fs::File);
 
 impl Host {
-    /// Removes lock files whose holder is gone, as after a power cut; an id that another program has by now is no holder.
-    pub fn clear_stale_account_locks(&self) -> io::Result<()> {
-        for path in LOCKS {
-            if self.status(path)?.is_some() && self.account_lock_holder_of(path)?.is_none() {
-                self.remove(path)?;
-            }
+    /// Locks and half-written files of account tools that are gone, as after a power cut; an id that another program has by now
+    /// is no holder. Nothing while one is at work.
+    pub fn account_leftovers(&self) -> io::Result<Vec<String>> {
+        if self.account_lock_holder()?.is_some() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let names = self.list("/etc")?;
+        let left = names.iter().map(|name| format!("/etc/{name}")).filter(|path| {
+            let own = DATABASES.iter().find_map(|database| path.strip_prefix(database));
+            own.is_some_and(|rest| rest == "+" || rest == ".lock" || rest.strip_prefix('.').is_some_and(is_number))
+                || PAM_FILES.contains(&path.as_str())
+        });
+        Ok(left.collect())
+    }
+
+    /// Removes them.
+    pub fn clear_account_leftovers(&self) -> io::Result<()> {
+        self.account_leftovers()?.iter().try_for_each(|path| self.remove(path).map(drop))
     }
 
     /// An account tool that is at work.
     pub fn account_lock_holder(&self) -> io::Result<Option<Process>> {
-        for path in LOCKS {
-            if let Some(holder) = self.account_lock_holder_of(path)? {
-                return Ok(Some(holder));
+        for database in DATABASES {
+            let text = self.read_text(&format!("{database}.lock"))?.unwrap_or_default();
+            let pid = text.trim_matches(|c: char| c.is_whitespace() || c == '\0').parse().ok();
+            let holder = pid.and_then(|pid| self.process(pid)).filter(|process| {
+                let program = process.command.split(' ').next().unwrap_or("");
+                TOOLS.contains(&program.rsplit('/').next().unwrap_or(""))
+            });
+            if holder.is_some() {
+                return Ok(holder);
             }
         }
         Ok(None)
-    }
-
-    fn account_lock_holder_of(&self, path: &str) -> io::Result<Option<Process>> {
-        let text = self.read_text(path)?.unwrap_or_default();
-        let pid = text.trim_matches(|c: char| c.is_whitespace() || c == '\0').parse().ok();
-        Ok(pid.and_then(|pid| self.process(pid)).filter(|process| {
-            let program = process.command.split(' ').next().unwrap_or("");
-            TOOLS.contains(&program.rsplit('/').next().unwrap_or(""))
-        }))
     }
 
     fn lock_password_database(&self) -> io::Result<PasswordDatabaseLock> {
@@ -106,6 +116,67 @@ impl Host {
         }
         let attributes = self.status(SHADOW)?.map_or_else(|| Attributes::own(0o640), |status| status.attributes);
         self.write(SHADOW, (lines.join("\n") + "\n").as_bytes(), attributes)
+    }
+
+    /// Whether `/etc/gshadow` lacks one of these groups, or says other members of it than `/etc/group`: the tools write it after
+    /// that. With `change`, it says the same afterwards. Hosts without the file need none.
+    pub fn complete_group_shadow(&self, groups: &[String], change: bool) -> io::Result<bool> {
+        let _lock = if change { Some(self.lock_password_database()?) } else { None };
+        let Some(text) = self.read_text(GSHADOW)? else { return Ok(false) };
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        for group in self.groups()?.iter().filter(|group| groups.contains(&group.name)) {
+            let members = group.members.join(",");
+            match lines.iter_mut().find(|line| line.split(':').next() == Some(&group.name)) {
+                None => lines.push(format!("{}:!::{members}", group.name)),
+                Some(line) => {
+                    let mut fields: Vec<&str> = line.split(':').collect();
+                    fields.resize(4, "");
+                    fields[3] = &members;
+                    *line = fields.join(":");
+                }
+            }
+        }
+        let wanted = lines.join("\n") + "\n";
+        let lacking = wanted != text;
+        if lacking && change {
+            let attributes = self.status(GSHADOW)?.map_or_else(|| Attributes::own(0o640), |status| status.attributes);
+            self.write(GSHADOW, wanted.as_bytes(), attributes)?;
+        }
+        Ok(lacking)
+    }
+
+    /// Completes accounts of which a cut stored only a part, whoever was making them: a shadow line, the group named as the user,
+    /// lines of `/etc/gshadow`. The tools write one file after the other. Says what was done.
+    pub fn complete_accounts(&self) -> io::Result<Vec<String>> {
+        if self.account_lock_holder()?.is_some() {
+            return Ok(Vec::new());
+        }
+        self.clear_account_leftovers()?;
+        let (mut actions, groups) = (Vec::new(), self.groups()?);
+        for user in self.users()? {
+            if self.exists(SHADOW) && self.shadow(&user.name)?.is_none() {
+                self.set_shadow_line(&user.name, &self.empty_shadow_line(&user.name))?;
+                actions.push(format!("gave {} a line in {SHADOW}", user.name));
+            }
+            if !groups.iter().any(|group| group.gid == user.gid || group.name == user.name) {
+                self.add_group_line(&format!("{}:x:{}:", user.name, user.gid))?;
+                actions.push(format!("gave {} its group", user.name));
+            }
+        }
+        let names: Vec<String> = self.groups()?.into_iter().map(|group| group.name).collect();
+        if self.complete_group_shadow(&names, true)? {
+            actions.push(format!("brought {GSHADOW} up to date"));
+        }
+        Ok(actions)
+    }
+
+    fn add_group_line(&self, line: &str) -> io::Result<()> {
+        const GROUP: &str = "/etc/group";
+        let _lock = self.lock_password_database()?;
+        let text = self.read_text(GROUP)?.unwrap_or_default();
+        let attributes = self.status(GROUP)?.map_or_else(|| Attributes::own(0o644), |status| status.attributes);
+        let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        self.write(GROUP, format!("{text}{newline}{line}\n").as_bytes(), attributes)
     }
 
     /// A shadow line without a password, as useradd makes it.
@@ -192,6 +263,10 @@ impl Host {
     }
 }
 
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,9 +285,24 @@ mod tests {
         for stale in ["", "junk", "2147483647\0", &format!("{}\0", std::process::id())] {
             put(stale);
             assert_eq!(host.account_lock_holder().expect("holder"), None);
-            host.clear_stale_account_locks().expect("cleared");
+            host.clear_account_leftovers().expect("cleared");
             assert!(!host.exists("/etc/passwd.lock"), "{stale:?}");
         }
+    }
+
+    #[test]
+    fn half_written_files_of_account_tools_are_removed_and_no_others() {
+        let (dir, host) = root();
+        let etc = dir.path().join("etc");
+        let left = ["group+", "group.185", "nshadow", "passwd.lock", "subuid.7"];
+        let others = ["group", "group-", "group.d185", "passwd.old", "shadow.", "nsswitch.conf"];
+        for name in left.iter().chain(&others) {
+            std::fs::write(etc.join(name), "185\0").expect("write");
+        }
+        assert_eq!(host.account_leftovers().expect("look"), left.map(|name| format!("/etc/{name}")));
+        host.clear_account_leftovers().expect("clear");
+        assert_eq!(host.account_leftovers().expect("look"), [""; 0]);
+        assert!(others.iter().all(|name| etc.join(name).exists()));
     }
 
     #[test]
@@ -222,6 +312,38 @@ mod tests {
         host.set_shadow_line("bob", "bob:$y$x:2::::::").expect("set");
         host.set_shadow_line("eve", "eve:!:3::::::").expect("set");
         assert_eq!(host.read_text("/etc/shadow").expect("read").expect("file"), "root:*:1::::::\nbob:$y$x:2::::::\neve:!:3::::::\n");
+    }
+
+    #[test]
+    fn group_shadow_follows_the_group_file() {
+        let (dir, host) = root();
+        let groups = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        std::fs::write(dir.path().join("etc/group"), "ops:x:1:ada,bob\nnew:x:2:\nother:x:3:ada\n").expect("write");
+        assert!(!host.complete_group_shadow(&groups(&["ops"]), true).expect("no gshadow"));
+        std::fs::write(dir.path().join("etc/gshadow"), "ops:!:eve:ada\nother:!::\n").expect("write");
+        assert!(host.complete_group_shadow(&groups(&["ops", "new"]), false).expect("look"));
+        assert!(host.complete_group_shadow(&groups(&["ops", "new"]), true).expect("complete"));
+        assert!(!host.complete_group_shadow(&groups(&["ops", "new"]), false).expect("look again"));
+        let text = host.read_text("/etc/gshadow").expect("read").expect("file");
+        assert_eq!(text, "ops:!:eve:ada,bob\nother:!::\nnew:!::\n");
+    }
+
+    #[test]
+    fn accounts_that_a_cut_left_half_made_are_completed() {
+        let (dir, host) = root();
+        let put = |name: &str, text: &str| std::fs::write(dir.path().join("etc").join(name), text).expect("write");
+        put("passwd", "root:x:0:0::/root:/bin/sh\ndaemon-lf:x:998:998::/nonexistent:/usr/sbin/nologin\n");
+        put("shadow", "root:*:1::::::\n");
+        put("group", "root:x:0:\n");
+        put("gshadow", "root:*::\n");
+        put("shadow+", "");
+        assert_eq!(host.complete_accounts().expect("complete").len(), 3);
+        assert_eq!(host.complete_accounts().expect("again"), [""; 0]);
+        let text = |name: &str| host.read_text(&format!("/etc/{name}")).expect("read").expect("file");
+        assert_eq!(text("group"), "root:x:0:\ndaemon-lf:x:998:\n");
+        assert_eq!(text("gshadow"), "root:*::\ndaemon-lf:!::\n");
+        assert!(text("shadow").lines().nth(1).is_some_and(|line| line.starts_with("daemon-lf:!:")));
+        assert!(!host.exists("/etc/shadow+"));
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Apt<'_> {
         self.host.wait_for_package_locks(super::apt::LOCK_WAIT, self.say)?;
         if interrupted {
             host.remove_apt_caches().map_err(look_failed)?;
+            actions.extend(host.complete_accounts().map_err(|error| Failure::io("completing accounts", &error))?);
             self.remove_damaged_archives(&mut actions)?;
         }
         if damage.status {

@@ -20,7 +20,7 @@ const RANDOM_KINDS: [&[u8]; 4] = [b"abcdefghijkmnpqrstuvwxyz", b"ABCDEFGHJKLMNPQ
 
 /// Runs an account tool. What a cut left in its way is removed first.
 pub(super) fn tool(context: &Context<'_>, argv: &[&str], stdin: Option<String>, doing: &str) -> Result<(), Failure> {
-    context.host.clear_stale_account_locks().map_err(io_failure("clear locks in", "/etc"))?;
+    clear_leftovers(context)?;
     let mut spec = Spec::new(argv.iter().copied()).env("LC_ALL", "C.UTF-8").deadline(context.deadline.unwrap_or(TOOL_LIMIT));
     spec.env.extend(context.env.clone());
     spec.stdin = stdin.map(Secret::new);
@@ -30,6 +30,19 @@ pub(super) fn tool(context: &Context<'_>, argv: &[&str], stdin: Option<String>, 
     } else {
         Err(tool_failure(context, argv[0], &ended, doing))
     }
+}
+
+fn clear_leftovers(context: &Context<'_>) -> Result<(), Failure> {
+    context.host.clear_account_leftovers().map_err(io_failure("clear what account tools left in", "/etc"))
+}
+
+/// A cut left something of an account tool in `/etc`.
+pub(super) fn has_leftovers(context: &Context<'_>) -> Result<bool, Failure> {
+    Ok(!context.host.account_leftovers().map_err(io_failure("list", "/etc"))?.is_empty())
+}
+
+fn group_shadow(context: &Context<'_>, groups: &[String], change: bool) -> Result<bool, Failure> {
+    context.host.complete_group_shadow(groups, change).map_err(io_failure("look at", "/etc/gshadow"))
 }
 
 fn tool_failure(context: &Context<'_>, program: &str, ended: &Ended, doing: &str) -> Failure {
@@ -81,11 +94,22 @@ pub(super) fn check_group(context: &Context<'_>, name: &str) -> Result<Checked, 
     Ok(Checked::satisfied_if(group_exists(context, name)?))
 }
 
+/// As [`check_group`], for a group that this step began to make.
+pub(super) fn check_own_group(context: &Context<'_>, name: &str) -> Result<Checked, Failure> {
+    Ok(Checked::satisfied_if(group_exists(context, name)? && !group_shadow(context, &[name.to_owned()], false)?))
+}
+
 pub(super) fn prior_group(context: &Context<'_>, name: &str) -> Result<Prior, Failure> {
     Ok(if group_exists(context, name)? { Prior::None } else { Prior::NewGroup { name: name.to_owned() } })
 }
 
+/// Makes the group, or completes what a cut left of it.
 pub(super) fn group(context: &Context<'_>, name: &str, system: bool) -> Result<Effect, Failure> {
+    if group_exists(context, name)? {
+        clear_leftovers(context)?;
+        group_shadow(context, &[name.to_owned()], true)?;
+        return Ok(Effect::default());
+    }
     let argv: &[&str] = if system { &["groupadd", "--system", named(name)?] } else { &["groupadd", named(name)?] };
     tool(context, argv, None, &format!("creating group {name}"))?;
     Ok(Effect::default())
@@ -112,6 +136,14 @@ pub(super) fn check_members(context: &Context<'_>, group: &str, users: &[String]
     Ok(Checked::satisfied_if(add.is_empty() && missing.is_empty()))
 }
 
+/// As [`check_members`], after a cut in this step.
+pub(super) fn check_members_again(context: &Context<'_>, group: &str, users: &[String]) -> Result<Checked, Failure> {
+    if group_shadow(context, &[group.to_owned()], false)? {
+        return Ok(Checked::Needed);
+    }
+    check_members(context, group, users)
+}
+
 pub(super) fn prior_members(context: &Context<'_>, group: &str, users: &[String]) -> Result<Prior, Failure> {
     Ok(Prior::NewMembers { group: group.to_owned(), users: to_add(context, group, users)?.0 })
 }
@@ -120,6 +152,8 @@ pub(super) fn members(context: &Context<'_>, group: &str, users: &[String]) -> R
     if !group_exists(context, group)? {
         return Err(Failure::new(Kind::NotFound, format!("the group {group} does not exist")));
     }
+    clear_leftovers(context)?;
+    group_shadow(context, &[group.to_owned()], true)?;
     let (add, missing) = to_add(context, group, users)?;
     for user in &add {
         tool(context, &["usermod", "-a", "-G", named(group)?, named(user)?], None, &format!("adding {user} to group {group}"))?;
@@ -156,7 +190,20 @@ pub(super) fn check_own_user(context: &Context<'_>, user: &CreateUser, home_exis
     let groups = missing_groups(context, user)?;
     let ids = missing_sub_ids(context, user)?;
     let password = wanted_hash(context, user)?;
-    Ok(Checked::satisfied_if(!home && groups.is_empty() && ids.is_empty() && password.is_none()))
+    let (own_group, shadowed) = (primary_group(context, &found)?, group_shadow(context, &groups_of(context, user, &found)?, false)?);
+    Ok(Checked::satisfied_if(!home && own_group.is_some() && !shadowed && groups.is_empty() && ids.is_empty() && password.is_none()))
+}
+
+fn primary_group(context: &Context<'_>, user: &User) -> Result<Option<String>, Failure> {
+    let groups = context.host.groups().map_err(io_failure("read", "/etc/group"))?;
+    Ok(groups.into_iter().find(|group| group.gid == user.gid).map(|group| group.name))
+}
+
+/// Groups that making the account changes.
+fn groups_of(context: &Context<'_>, user: &CreateUser, found: &User) -> Result<Vec<String>, Failure> {
+    let mut groups = user.groups.clone();
+    groups.extend(primary_group(context, found)?.filter(|name| *name == user.name));
+    Ok(groups)
 }
 
 pub(super) fn prior_user(context: &Context<'_>, user: &CreateUser) -> Result<Prior, Failure> {
@@ -213,19 +260,21 @@ fn useradd(context: &Context<'_>, user: &CreateUser) -> Result<Vec<String>, Fail
 
 fn complete_user(context: &Context<'_>, user: &CreateUser, own: Option<bool>) -> Result<(), Failure> {
     let (host, name) = (context.host, user.name.as_str());
+    clear_leftovers(context)?;
     let found = existing_user(context, name)?;
     if shadow(context, name)?.is_none() {
         let line = host.empty_shadow_line(name);
         host.set_shadow_line(name, &line).map_err(io_failure("write", "/etc/shadow"))?;
+        expire_account(context, user)?;
     }
     if own.is_some() {
-        let primary = host.groups().map_err(io_failure("read", "/etc/group"))?.iter().any(|group| group.gid == found.gid);
-        if !primary {
+        if primary_group(context, &found)?.is_none() {
             tool(context, &["groupadd", "-g", &found.gid.to_string(), named(name)?], None, &format!("creating group {name}"))?;
         }
         for group in missing_groups(context, user)? {
             tool(context, &["usermod", "-a", "-G", named(&group)?, named(name)?], None, &format!("adding {name} to group {group}"))?;
         }
+        group_shadow(context, &groups_of(context, user, &found)?, true)?;
         for (option, (first, last)) in missing_sub_ids(context, user)? {
             let range = format!("{first}-{last}");
             tool(context, &["usermod", option, &range, named(name)?], None, &format!("giving {name} subordinate ids"))?;
@@ -233,6 +282,16 @@ fn complete_user(context: &Context<'_>, user: &CreateUser, own: Option<bool>) ->
     }
     if user.create_home && (own == Some(false) || !host.exists(&found.home)) {
         host.complete_home(&found, true).map_err(io_failure("make", &found.home))?;
+    }
+    Ok(())
+}
+
+/// What useradd would have put into the shadow line beside the password.
+fn expire_account(context: &Context<'_>, user: &CreateUser) -> Result<(), Failure> {
+    for (option, value) in [("--expiredate", &user.expire_date), ("--inactive", &user.inactive)] {
+        if let Some(value) = value {
+            tool(context, &["usermod", option, value, named(&user.name)?], None, &format!("setting when {} expires", user.name))?;
+        }
     }
     Ok(())
 }

@@ -186,7 +186,20 @@ pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Fa
 /// As [`check`], for a step whose intent stands in the journal without an outcome, with what the intent recorded: tells what
 /// the interrupted step had begun from what was there before it.
 pub fn check_again(operation: &Operation, prior: &Prior, context: &Context<'_>) -> Result<Checked, Failure> {
+    let of_accounts = matches!(
+        operation,
+        Operation::Group { .. }
+            | Operation::GroupMembers { .. }
+            | Operation::User(_)
+            | Operation::Password { .. }
+            | Operation::PasswordLock { .. }
+    );
+    if of_accounts && accounts::has_leftovers(context)? {
+        return Ok(Checked::Needed);
+    }
     match (operation, prior) {
+        (Operation::Group { name, .. }, Prior::NewGroup { .. }) => accounts::check_own_group(context, name),
+        (Operation::GroupMembers { group, users }, _) => accounts::check_members_again(context, group, users),
         (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::check_own_user(context, user, *home_existed),
         // Installed does not mean whole: what the packages' scripts wrote was not synced.
         (Operation::InstallPackages { .. }, _) => Ok(Checked::Needed),
