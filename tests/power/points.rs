@@ -70,7 +70,8 @@ fn a_cut_at_any_point_of_the_journal_changes_nothing() {
     let all = candidates(&with_points.traced);
     let count = all.len();
     let targets = if schedule::long() { all } else { chosen(all, &mut Chance(seed)) };
-    let trials: Vec<Trial> = targets.into_iter().map(|target| at(release, Faults { cut_at: Some(target), stand_still: true, ..Faults::default() })).collect();
+    let trials: Vec<Trial> =
+        targets.into_iter().map(|target| at(release, Faults { cut_at: Some(target), stand_still: true, ..Faults::default() })).collect();
     let (cuts, mut wrong) = (trials.len(), Vec::new());
     for (trial, report) in schedule::each(trials, |trial| trial.run(lab, &reference)) {
         let report = report.unwrap_or_else(|panic| Report { wrong: vec![panic], ..Report::default() });

@@ -78,7 +78,11 @@ pub fn each<T: Send, R: Send>(items: Vec<T>, work: impl Fn(&T) -> R + Sync) -> V
                 let Some((at, item)) = queue.lock().unwrap().pop_front() else { return };
                 let slot = Slot::take();
                 let result = catch_unwind(AssertUnwindSafe(|| work(&item))).map_err(|panic| {
-                    panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+                    panic
+                        .downcast_ref::<String>()
+                        .cloned()
+                        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                        .unwrap_or_default()
                 });
                 drop(slot);
                 done.lock().unwrap().push((at, item, result));

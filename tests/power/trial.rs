@@ -23,6 +23,7 @@ pub enum Moment {
     /// When the build with faults stands still at this point.
     At(Faults),
     /// After the run.
+    #[allow(dead_code, reason = "an uncut run of the long suite")]
     Never,
 }
 
@@ -51,6 +52,7 @@ pub struct Report {
     /// What is wrong with the host in the end; empty is right.
     pub wrong: Vec<String>,
     /// Points that were traced in the last boot.
+    #[allow(dead_code, reason = "for a failure's message")]
     pub traced: Vec<(String, String)>,
 }
 
@@ -195,6 +197,7 @@ pub fn counts(host: &Host, settled: &BTreeSet<String>, cuts: usize) -> Vec<Strin
 
 /// What helps to understand a trial that went wrong.
 pub fn evidence(booted: &Booted) -> String {
-    let log = booted.sh("cat /var/lib/landfall/instances/*/journal; landfall status --long; journalctl --no-pager -q -n 60 -t landfall -t systemd");
+    let log = booted
+        .sh("cat /var/lib/landfall/instances/*/journal; landfall status --long; journalctl --no-pager -q -n 60 -t landfall -t systemd");
     format!("--- evidence\n{}{}", log.stdout, log.stderr)
 }
