@@ -22,9 +22,6 @@ pub enum Moment {
     After(Duration),
     /// When the build with faults stands still at this point.
     At(Faults),
-    /// After the run.
-    #[allow(dead_code, reason = "an uncut run of the long suite")]
-    Never,
 }
 
 /// What is cut, and when: one moment for each boot that is cut.
@@ -51,9 +48,6 @@ pub struct Report {
     pub inside_of: Vec<BTreeSet<String>>,
     /// What is wrong with the host in the end; empty is right.
     pub wrong: Vec<String>,
-    /// Points that were traced in the last boot.
-    #[allow(dead_code, reason = "for a failure's message")]
-    pub traced: Vec<(String, String)>,
 }
 
 /// A host that was never cut, and how long its run took.
@@ -120,7 +114,6 @@ fn cut(host: &Host, moment: &Moment, report: &mut Report, settled: &mut BTreeSet
     match moment {
         Moment::After(time) => std::thread::sleep(*time),
         Moment::At(faults) => wait_for_point(&booted, faults),
-        Moment::Never => drop(settle(&booted)),
     }
     let before = Journals::read(&host.files());
     booted.power_cut();
