@@ -1,8 +1,9 @@
 //! The tests.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::case::{directory_of_suite, Case};
 use crate::compare::{differing, judge, told, Verdict};
@@ -34,11 +35,14 @@ fn for_each<R: Send>(cases: &[Case], act: impl Fn(&Case) -> R + Sync) -> Vec<Res
         let Some((at, case)) = waiting.lock().unwrap().next() else {
             return;
         };
+        let begin = Instant::now();
         let act = std::panic::AssertUnwindSafe(|| act(case));
         let result = std::panic::catch_unwind(act).map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             text.unwrap_or_else(|| "the test panicked".into())
         });
+        // Not captured by libtest: the way to see how far a long run is.
+        let _ = writeln!(std::io::stderr(), "parity: {} {:.1} s", case.name, begin.elapsed().as_secs_f32());
         done.lock().unwrap().push((at, result));
     };
     std::thread::scope(|scope| {
