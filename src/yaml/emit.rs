@@ -1,7 +1,8 @@
 //! Writing YAML that YAML 1.1 readers take back as it was meant.
 //!
 //! `serde_yaml` writes for YAML 1.2: it leaves `yes`, `22:22`, `1_000`, `2024-01-02`, `<<` without quotes. Such strings go
-//! through it between two characters that occur nowhere else, which then become quotes.
+//! through it between two characters that occur nowhere else, which then become quotes. The line separators that YAML 1.1
+//! takes as line breaks are written as escapes: a control character in front has `serde_yaml` write the string with escapes.
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -18,9 +19,10 @@ pub fn to_string(node: &Node) -> Result<String, serde_yaml::Error> {
     let mut used = String::new();
     collect_private(node, &mut used);
     let mut free = ('\u{e000}'..='\u{f8ff}').filter(|c| !used.contains(*c));
-    let quotes = (free.next().unwrap_or('\u{e000}'), free.next().unwrap_or('\u{e001}'));
-    let text = serde_yaml::to_string(&Emitted { node, quotes })?;
-    Ok(text.replace([quotes.0, quotes.1], "'"))
+    let mut mark = || free.next().unwrap_or('\u{e000}');
+    let marks = Marks { open: mark(), close: mark(), escape: mark() };
+    let text = serde_yaml::to_string(&Emitted { node, marks })?;
+    Ok(text.replace(&format!("\\x01{}", marks.escape), "").replace([marks.open, marks.close], "'"))
 }
 
 /// Gathers the characters of the private use area that a document has itself.
@@ -36,23 +38,34 @@ fn collect_private(node: &Node, used: &mut String) {
     }
 }
 
+/// Characters that the document does not have.
+#[derive(Clone, Copy)]
+struct Marks {
+    open: char,
+    close: char,
+    /// After U+0001: the string is to be written with escapes.
+    escape: char,
+}
+
 struct Emitted<'a> {
     node: &'a Node,
-    quotes: (char, char),
+    marks: Marks,
 }
 
 impl Emitted<'_> {
     fn with<'b>(&self, node: &'b Node) -> Emitted<'b> {
-        Emitted { node, quotes: self.quotes }
+        Emitted { node, marks: self.marks }
     }
 
     fn text<S: Serializer>(&self, text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+        if text.contains(['\u{85}', '\u{2028}', '\u{2029}']) {
+            return serializer.collect_str(&format_args!("\u{1}{}{text}", self.marks.escape));
+        }
         let is_string = matches!(resolve::plain(text), Ok(Plain::Value(Value::Str(_))));
         if is_string {
             return serializer.serialize_str(text);
         }
-        let (open, close) = self.quotes;
-        serializer.collect_str(&format_args!("{open}{text}{close}"))
+        serializer.collect_str(&format_args!("{}{text}{}", self.marks.open, self.marks.close))
     }
 }
 
