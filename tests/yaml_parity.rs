@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use landfall::config::node::{Node, Value};
+use landfall::config::node::{Node, Origin, Value};
 use landfall::yaml;
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -349,4 +349,37 @@ fn documents_are_read_as_pyyaml_reads_them() {
 #[test]
 fn damaged_documents_are_read_or_refused_as_pyyaml_does() {
     compare("damaged documents", mutated);
+}
+
+/// A string as users have them: what looks like something else, and what is hard to write.
+fn any_string(random: &mut Random) -> String {
+    const PIECES: &[&str] = &[
+        "\n", "  ", "\t", "'", "\"", "#", ": ", "- ", "\\", "é", "\u{1b}", "\u{2028}", "%", "@", "word", "|", ">", "{", "]", ",", "&", "*",
+        "!", "\r",
+    ];
+    let mut text = scalar(random);
+    for _ in 0..random.below(5) {
+        text.push_str(random.pick(PIECES));
+    }
+    text
+}
+
+#[test]
+fn what_landfall_writes_means_the_same_to_pyyaml() {
+    if !peer_is_here() {
+        return;
+    }
+    let mut random = Random(setting("LANDFALL_PARITY_SEED", 1));
+    let nodes: Vec<Node> = (0..setting("LANDFALL_PARITY_COUNT", 2000))
+        .map(|_| {
+            let json = serde_json::json!({ any_string(&mut random): [any_string(&mut random), random.below(3), null, { "k": any_string(&mut random) }] });
+            Node::from_json(&json, &Origin::new("p", 1, 1))
+        })
+        .collect();
+    let texts: Vec<String> = nodes.iter().map(|node| yaml::to_string(node).expect("YAML")).collect();
+    for ((node, text), theirs) in nodes.iter().zip(&texts).zip(peer(&texts)) {
+        assert_eq!(theirs, canonical(node), "PyYAML reads {text:?}");
+        let ours = yaml::parse("p", text).unwrap_or_else(|error| panic!("{error}: {text:?}"));
+        assert_eq!(&ours, node, "landfall reads {text:?}");
+    }
 }

@@ -13,6 +13,7 @@
 //! text is refused.
 
 mod compose;
+mod emit;
 mod explain;
 mod resolve;
 mod source;
@@ -26,6 +27,8 @@ use crate::config::node::{Node, Origin};
 use crate::config::problem::Report;
 
 use source::Source;
+
+pub use emit::to_string;
 
 /// The longest document that is read, in bytes.
 pub const MAX_BYTES: usize = 16 << 20;
