@@ -152,6 +152,16 @@ impl Here {
     pub fn read(host: &Host) -> Self {
         Self { dmi_uuid: host.dmi_uuid(), machine_id: host.machine_id() }
     }
+
+    /// As [`Self::read`], for what is recorded before any boot: an image that is being built has no facts. The machine it is
+    /// built on is another one, and a machine-id left in it would be that of every copy.
+    pub fn of_running_system(host: &Host) -> Self {
+        if host.is_live() && !host.in_chroot() {
+            Self::read(host)
+        } else {
+            Self::default()
+        }
+    }
 }
 
 impl Recorded {
@@ -180,8 +190,8 @@ impl Recorded {
         if host.read(HOST_FILE).map_err(failed)?.as_deref() == Some(text.as_slice()) {
             return Ok(false);
         }
-        host.make_directories(STATE, Attributes { mode: 0o700, uid: 0, gid: 0 }).map_err(failed)?;
-        host.write(HOST_FILE, &text, Attributes { mode: 0o600, uid: 0, gid: 0 }).map_err(failed)?;
+        host.make_directories(STATE, Attributes::own(0o700)).map_err(failed)?;
+        host.write(HOST_FILE, &text, Attributes::own(0o600)).map_err(failed)?;
         Ok(true)
     }
 
@@ -303,6 +313,18 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_an_image_that_was_applied_to_is_a_new_instance() {
+        let dir = tempfile::tempdir().expect("dir");
+        std::fs::create_dir_all(dir.path().join("etc")).expect("mkdir");
+        std::fs::write(dir.path().join("etc/machine-id"), "0123456789abcdef0123456789abcdef\n").expect("write");
+        let image = Host::rooted(dir.path());
+        let recorded = Recorded::of(&Here::of_running_system(&image));
+        let booted = Here::read(&image);
+        assert!(booted.machine_id.is_some());
+        assert_eq!(decide(Some(&recorded), &booted, Fetched::Id("i-1".into())), Decision::NewInstance("i-1".into()));
+    }
+
+    #[test]
     fn a_directory_name_cannot_leave_its_directory() {
         assert_eq!(directory_of("i-0abc"), "i-0abc");
         assert_eq!(directory_of("a/b"), "a_b");
@@ -327,10 +349,6 @@ mod tests {
 
     #[test]
     fn storing_the_same_twice_writes_once() {
-        if !nix::unistd::geteuid().is_root() {
-            eprintln!("skipped: needs root");
-            return;
-        }
         let dir = tempfile::tempdir().expect("dir");
         let host = Host::rooted(dir.path());
         let recorded = recorded("i-1", "A", "m");

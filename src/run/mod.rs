@@ -209,7 +209,7 @@ fn recorded_job(host: &Host, notices: Vec<(Option<Weight>, String)>) -> Result<O
 }
 
 fn apply_job(host: &Host, source: &Source) -> Result<Option<Job>, Failure> {
-    let here = Here::read(host);
+    let here = Here::of_running_system(host);
     let mut recorded = Recorded::load(host)?.unwrap_or_else(|| Recorded::of(&here));
     let name = recorded.directory.clone().unwrap_or_else(|| InstanceDir::MANUAL.to_owned());
     let id = recorded.instance_id.clone().unwrap_or_else(|| InstanceDir::MANUAL.to_owned());
