@@ -198,6 +198,17 @@ fn background_jobs_of_a_run_that_is_done_go_on() {
 }
 
 #[test]
+fn a_command_that_is_killed_for_lack_of_memory_does_not_take_the_run_with_it() {
+    // Containers have no memory controller everywhere, so the policy is read and not tried.
+    let Some(host) = host(Release::Trixie) else { return };
+    let booted = host.boot(BootOptions::default());
+    booted.wait_running();
+    for unit in UNITS {
+        assert_eq!(booted.exec(&["systemctl", "show", "--value", "-p", "OOMPolicy", unit]).stdout.trim(), "continue");
+    }
+}
+
+#[test]
 fn the_file_that_switches_landfall_off_does() {
     let Some(host) = host(Release::Trixie) else { return };
     host.files().write("/etc/landfall/disabled", "", 0o644);
