@@ -94,7 +94,7 @@ fn stages_run_in_order_and_nothing_is_in_a_cycle() {
 
 /// What sshd says first, or nothing if it has not said anything after `seconds`.
 fn banner(booted: &Booted, seconds: u32) -> String {
-    let script = format!("exec 3<>/dev/tcp/127.0.0.1/22; read -r -t {seconds} line <&3; echo \"$line\"");
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/22 || exit 0; read -r -t {seconds} line <&3; echo \"$line\"");
     booted.exec(&["bash", "-c", &script]).stdout.trim().to_owned()
 }
 
