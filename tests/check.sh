@@ -65,7 +65,7 @@ build_tests() {
 # NAME<TAB>PATH of every test binary that build_tests has made
 test_binaries() {
   sed -n 's,^ *Executable \(unittests \)\{0\,1\}\(.*\) (\(.*\))$,\2\t\3,p' "$logs/build.log" |
-    sed 's,^tests/,,; s,\.rs\t,\t,; s,/main\t,\t,; s,^src/,unit-,'
+    sed 's,^tests/,,; s,^src/,unit-,; s,\.rs\t,\t,; s,/main\t,\t,'
 }
 
 main() {

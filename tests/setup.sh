@@ -12,6 +12,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${LANDFALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landfall}
 # shellcheck source=tests/lab/roots.sh
 . "$here/lab/roots.sh"
+# shellcheck source=tests/lab/nss.sh
+. "$here/lab/nss.sh"
 # shellcheck source=tests/lab/repo.sh
 . "$here/lab/repo.sh"
 
@@ -48,6 +50,7 @@ entries() {
   for name in $ROOT_NAMES; do
     printf '%s\t%s\n' "$name" "$cache/roots/$name-$(root_key "$name")"
   done
+  printf 'trixie-nss\t%s\n' "$cache/roots/trixie-nss-$(nss_key)"
   printf 'repo\t%s\n' "$cache/repos/$(repo_key)"
 }
 
@@ -78,7 +81,9 @@ build_missing() {
       continue
     fi
     (
-      build_root "$name" "$path.partial" >"$path.log" 2>&1 || { tail -n 40 "$path.log"; echo "setup: $name failed, see $path.log"; exit 1; }
+      build=(build_root "$name")
+      [ "$name" != trixie-nss ] || build=(build_nss_root)
+      "${build[@]}" "$path.partial" >"$path.log" 2>&1 || { tail -n 40 "$path.log"; echo "setup: $name failed, see $path.log"; exit 1; }
       mv "$path.partial" "$path"; touch "$path.complete"
     ) &
     jobs=$((jobs + 1))

@@ -70,6 +70,8 @@ pub enum Release {
     BookwormCloudInit,
     /// Debian 13 with its cloud-init (25.1).
     TrixieCloudInit,
+    /// Debian 13 whose nsswitch.conf names `resolve`, `myhostname` and `mymachines`, with systemd-resolved running.
+    TrixieNss,
 }
 
 impl Release {
@@ -79,6 +81,7 @@ impl Release {
             Self::Trixie => "trixie",
             Self::BookwormCloudInit => "bookworm-cloudinit",
             Self::TrixieCloudInit => "trixie-cloudinit",
+            Self::TrixieNss => "trixie-nss",
         }
     }
 }

@@ -7,6 +7,7 @@ mod built;
 mod documented;
 mod examples;
 mod lifecycle;
+mod nss;
 mod snapshot;
 mod stub;
 mod units;
