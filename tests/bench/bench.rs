@@ -151,8 +151,5 @@ fn sizes(deb: &Path) -> Vec<Row> {
     lab::run(unpack.arg("-x").arg(deb).arg(tree.path()), b"", std::time::Duration::from_secs(60)).expect_ok();
     let size = |path: &Path| mib(std::fs::metadata(path).unwrap().len());
     let row = |name, ours, target| Row { name, unit: MIB, peer: None, ours, target };
-    vec![
-        row("binary, static", size(&tree.path().join("usr/bin/landfall")), Target::AtMost(6.0)),
-        row("package", size(deb), Target::None),
-    ]
+    vec![row("binary, static", size(&tree.path().join("usr/bin/landfall")), Target::AtMost(6.0)), row("package", size(deb), Target::None)]
 }

@@ -47,15 +47,16 @@ Description=The end of the lab's boot
 After=multi-user.target landfall.service
 [Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'landfall status --format json >/root/status.json; sync -f /root; systemctl --no-block poweroff'
+ExecStart=/bin/sh -c 'landfall status --format json >/root/status.json; sync -f /root'
+ExecStart=/bin/sh -c '{ landfall status --long; journalctl -b -t landfall --no-pager | tail -n 40; } >/dev/console'
+ExecStart=systemctl --no-block poweroff
 [Install]
 WantedBy=multi-user.target
 ";
 
 /// The package under test; `None` says that the test is skipped.
 fn deb() -> Option<PathBuf> {
-    let place = std::env::var_os("LANDFALL_DEB")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/debian"), PathBuf::from);
+    let place = std::env::var_os("LANDFALL_DEB").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/debian"), PathBuf::from);
     let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
     let found = if place.is_file() {
         Some(place)
@@ -149,5 +150,8 @@ fn a_first_boot_with_a_vfat_volume_is_finished_after_a_power_cut() {
     let status = status(&host);
     assert_eq!((&status["datasource"], &status["boots"]), (&"nocloud".into(), &2.into()), "{status:#}");
     assert!(status["state"] == "done" || status["state"] == "degraded", "{status:#}");
-    println!("closing: vm: vfat volume: cut in the second of three items, finished by the next boot, {:.0} s in all", volume.age().as_secs_f64());
+    println!(
+        "closing: vm: vfat volume: cut in the second of three items, finished by the next boot, {:.0} s in all",
+        volume.age().as_secs_f64()
+    );
 }
