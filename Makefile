@@ -1,7 +1,7 @@
 # On a Debian 12 or 13 machine with root and Rust. What else is needed is installed by tests/setup.sh; caches are kept in
 # ${LANDFALL_CACHE:-$HOME/.cache/landfall} and target/, nothing else of the machine is touched.
 
-.PHONY: build deb deb-clean-root check check-long parity-record clean
+.PHONY: build deb deb-clean-root demo bench check check-long parity-record clean
 
 # The binary, for this machine: target/*/release/landfall
 build:
@@ -14,6 +14,14 @@ deb:
 # The same in a clean Debian 13 with that release's own cargo, from vendored crates, without a network: target/clean-root/landfall_*.deb
 deb-clean-root:
 	packaging/make-deb-clean-root.sh
+
+# Builds the package, boots a throwaway Debian with it, cuts the power in the middle, boots again and shows what came of it.
+demo:
+	@tests/show.sh demo
+
+# landfall and cloud-init 25.1 side by side on one root: a table on standard output.
+bench:
+	@tests/show.sh bench
 
 # What CI runs. Its last line is "N passed, N failed" over all suites.
 check:

@@ -16,6 +16,10 @@ cache=${LANDFALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landfall}
 . "$here/lab/nss.sh"
 # shellcheck source=tests/lab/repo.sh
 . "$here/lab/repo.sh"
+# shellcheck source=tests/lab/vm.sh
+. "$here/lab/vm.sh"
+# shellcheck source=tests/lab/demo.sh
+. "$here/lab/demo.sh"
 
 # tool:package, for every tool that a test, the package build or the demo calls
 tools="mmdebstrap:mmdebstrap dh:debhelper lintian:lintian ip:iproute2 mkfs.ext4:e2fsprogs mkfs.vfat:dosfstools mcopy:mtools
@@ -51,7 +55,9 @@ entries() {
     printf '%s\t%s\n' "$name" "$cache/roots/$name-$(root_key "$name")"
   done
   printf 'trixie-nss\t%s\n' "$cache/roots/trixie-nss-$(nss_key)"
+  printf 'trixie-vm\t%s\n' "$cache/roots/trixie-vm-$(vm_root_key)"
   printf 'repo\t%s\n' "$cache/repos/$(repo_key)"
+  printf 'demo-repo\t%s\n' "$cache/repos/demo-$(demo_repo_key)"
 }
 
 all_present() {
@@ -67,8 +73,17 @@ prune() {
   done
 }
 
+build_entry() {
+  case $1 in
+    demo-repo) build_demo_repo "$2" "$(entries | sed -n 's/^trixie\t//p')";;
+    trixie-nss) build_nss_root "$2";;
+    trixie-vm) build_vm_root "$2";;
+    *) build_root "$@";;
+  esac
+}
+
 build_missing() {
-  local name path jobs=0 failed=0
+  local name path status jobs=0 failed=0
   mkdir -p "$cache/roots" "$cache/repos"
   # What a killed setup left half-built; we hold the lock, so nobody is building.
   find "$cache/roots" "$cache/repos" -maxdepth 1 -name '*.partial' -exec rm -rf --one-file-system {} +
@@ -80,10 +95,14 @@ build_missing() {
       mv "$path.partial" "$path"; touch "$path.complete"
       continue
     fi
+    if [ "$name" = demo-repo ]; then   # needs a root
+      while [ "$jobs" -gt 0 ]; do wait -n || failed=1; jobs=$((jobs - 1)); done
+      [ "$failed" = 0 ] || return 1
+    fi
     (
-      build=(build_root "$name")
-      [ "$name" != trixie-nss ] || build=(build_nss_root)
-      "${build[@]}" "$path.partial" >"$path.log" 2>&1 || { tail -n 40 "$path.log"; echo "setup: $name failed, see $path.log"; exit 1; }
+      # Not `build_entry || ...`: there bash would ignore `set -e` in it and take a half-built root for a whole one.
+      set +e; (set -e; build_entry "$name" "$path.partial") >"$path.log" 2>&1; status=$?; set -e
+      [ $status = 0 ] || { tail -n 40 "$path.log"; echo "setup: $name failed, see $path.log"; exit 1; }
       mv "$path.partial" "$path"; touch "$path.complete"
     ) &
     jobs=$((jobs + 1))

@@ -259,7 +259,7 @@ impl Host {
     }
 
     #[track_caller]
-    fn disk(&self, verb: &str) {
+    pub(super) fn disk(&self, verb: &str) {
         let mut command = self.in_keeper(false);
         command.arg("bash").arg(scripts().join("disk.sh")).arg(verb).arg(self.directory());
         command.env("DISK", self.0.disk.name()).env("LOWER", self.0.lab.root(self.0.release));
@@ -267,7 +267,16 @@ impl Host {
         self.tool(&mut command);
     }
 
-    fn image(&self) -> PathBuf {
+    /// Whether somebody runs on the disk.
+    pub(super) fn claim(&self) -> &AtomicBool {
+        &self.0.running
+    }
+
+    pub(super) fn disk_kind(&self) -> Disk {
+        self.0.disk
+    }
+
+    pub(super) fn image(&self) -> PathBuf {
         self.directory().join("disk.img")
     }
 

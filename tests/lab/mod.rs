@@ -35,6 +35,7 @@ mod files;
 mod groups;
 mod host;
 mod identity;
+mod lend;
 mod locks;
 mod run;
 
@@ -55,6 +56,8 @@ pub use host::{Disk, Host};
 #[allow(unused_imports)]
 pub use identity::Dmi;
 #[allow(unused_imports)]
+pub use lend::LentDisk;
+#[allow(unused_imports)]
 pub use locks::HeldLock;
 #[allow(unused_imports)]
 pub use run::{run, wait_until, Output};
@@ -70,8 +73,13 @@ pub enum Release {
     BookwormCloudInit,
     /// Debian 13 with its cloud-init (25.1).
     TrixieCloudInit,
+<<<<<<< HEAD
     /// Debian 13 whose nsswitch.conf names `resolve`, `myhostname` and `mymachines`, with systemd-resolved running.
     TrixieNss,
+=======
+    /// Debian 13 with Debian's kernel, for a virtual machine: see [`Host::lend_disk`].
+    TrixieVm,
+>>>>>>> vm
 }
 
 impl Release {
@@ -81,7 +89,11 @@ impl Release {
             Self::Trixie => "trixie",
             Self::BookwormCloudInit => "bookworm-cloudinit",
             Self::TrixieCloudInit => "trixie-cloudinit",
+<<<<<<< HEAD
             Self::TrixieNss => "trixie-nss",
+=======
+            Self::TrixieVm => "trixie-vm",
+>>>>>>> vm
         }
     }
 }
@@ -117,6 +129,11 @@ impl Lab {
     /// The flat repository that hosts see at `/srv/repo`.
     pub fn repo(&self) -> PathBuf {
         self.entries["repo"].join("repo")
+    }
+
+    /// The flat repository of `make demo`, for a host to have a copy of.
+    pub fn demo_repo(&self) -> &'static Path {
+        &self.entries["demo-repo"]
     }
 
     /// The signed repository in Debian's layout that hosts see at `/srv/mirror`; its key is `key.asc` in it.

@@ -1,0 +1,157 @@
+//! Virtual machines: true first boots of Debian 13 with its own kernel, its own udev, and user-data on a volume, as on a
+//! hypervisor. A power cut is the end of qemu by SIGKILL: what the guest had not written to its disk is lost.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod machine;
+mod volume;
+
+use std::path::{Path, PathBuf};
+
+use lab::{Disk, Host, Lab, Release};
+use machine::Machine;
+use volume::Volume;
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJr7sVlsdLCHZ9BLAvCq4yh1yPMqDM3PsqtXZ1nQZwZS ada@example.org";
+
+/// Counts without a sync of its own, tells the console, and leaves time for a cut in the middle of the second item.
+const USER_DATA: &str = r#"#cloud-config
+hostname: volume-host
+users:
+  - name: ada
+    groups: [sudo]
+    shell: /bin/bash
+    sudo: "ALL=(ALL) NOPASSWD:ALL"
+    ssh_authorized_keys:
+      - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJr7sVlsdLCHZ9BLAvCq4yh1yPMqDM3PsqtXZ1nQZwZS ada@example.org
+ssh_genkeytypes: [ed25519]
+write_files:
+  - path: /etc/volume-host.conf
+    permissions: "0640"
+    content: |
+      from = volume
+packages: [hello-lf, user-lf]
+runcmd:
+  - echo first >>/root/items
+  - echo "lab item 2 begins" >/dev/console; if [ -e /root/linger ]; then sleep 60; fi; echo second >>/root/items
+  - echo third >>/root/items; hello-lf >/root/hello
+final_message: volume-host is up
+"#;
+
+/// Ends the boot when landfall has done its part, and leaves behind what landfall then said of itself.
+const END_UNIT: &str = "[Unit]
+Description=The end of the lab's boot
+After=multi-user.target landfall.service
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'landfall status --format json >/root/status.json; sync -f /root'
+ExecStart=/bin/sh -c '{ landfall status --long; journalctl -b -t landfall --no-pager | tail -n 40; } >/dev/console'
+ExecStart=systemctl --no-block poweroff
+[Install]
+WantedBy=multi-user.target
+";
+
+/// The package under test; `None` says that the test is skipped.
+fn deb() -> Option<PathBuf> {
+    let place = std::env::var_os("LANDFALL_DEB").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/debian"), PathBuf::from);
+    let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let found = if place.is_file() {
+        Some(place)
+    } else {
+        std::fs::read_dir(&place).ok().and_then(|entries| entries.map(|entry| entry.unwrap().path()).find(is_package))
+    };
+    if found.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "the package is missing");
+        println!("skipped: the package is missing: run `make deb`");
+    }
+    found
+}
+
+/// An image as somebody builds it for a fleet: landfall in it, a repository it can reach, no identity.
+fn image(lab: Lab, deb: &Path) -> Host {
+    let host = lab.host(Release::TrixieVm, Disk::Ext4Whole);
+    host.install_deb(deb);
+    for package in std::fs::read_dir(lab.repo()).unwrap() {
+        let package = package.unwrap();
+        let name = package.file_name().into_string().unwrap();
+        host.files().write(&format!("/opt/repo/{name}"), std::fs::read(package.path()).unwrap(), 0o644);
+    }
+    host.files().write("/etc/apt/sources.list", "deb [trusted=yes] file:/opt/repo ./\n", 0o644);
+    host.files().write("/etc/systemd/system/lab-end.service", END_UNIT, 0o644);
+    host.chroot(&["systemctl", "enable", "lab-end.service"]).expect_ok();
+    host
+}
+
+/// What the user-data asked for, on the disk after the last boot.
+fn assert_provisioned(host: &Host) {
+    let files = host.files();
+    assert_eq!(files.read("/etc/hostname").trim(), "volume-host");
+    assert_eq!(files.read("/etc/volume-host.conf"), "from = volume\n");
+    assert!(files.read("/home/ada/.ssh/authorized_keys").contains(KEY));
+    assert!(files.read("/etc/passwd").contains("\nada:x:") && files.read("/etc/passwd").contains("\nlf-daemon:x:"));
+    assert!(!files.list("/etc/ssh").iter().any(|name| name.starts_with("ssh_host_rsa")), "only an ed25519 key was asked for");
+    assert!(files.exists("/etc/ssh/ssh_host_ed25519_key"));
+    assert_eq!(files.read("/root/hello"), "hello 2.0\n");
+    assert_eq!(host.chroot(&["dpkg", "--audit"]).expect_ok(), "");
+    assert_eq!(host.chroot(&["debsums", "-s", "hello-lf", "user-lf"]).expect_ok(), "");
+}
+
+fn status(host: &Host) -> serde_json::Value {
+    serde_json::from_str(&host.files().read("/root/status.json")).unwrap()
+}
+
+#[test]
+fn a_first_boot_with_an_iso9660_volume_is_provisioned() {
+    let (Some(lab), Some(deb)) = (Lab::require(), deb()) else { return };
+    let host = image(lab, &deb);
+    let volume = Volume::iso9660(USER_DATA);
+
+    let machine = Machine::boot(lab, &host, &volume);
+    machine.wait_for("volume-host is up");
+    machine.wait_power_off();
+    let console = machine.console();
+    drop(machine);
+
+    for line in ["ssh-ed25519", "stage final: done"] {
+        assert!(console.contains(line), "the console lacks {line:?}:\n{console}");
+    }
+    assert_provisioned(&host);
+    assert_eq!(host.files().read("/root/items"), "first\nsecond\nthird\n");
+    let status = status(&host);
+    assert_eq!((&status["state"], &status["datasource"], &status["boots"]), (&"done".into(), &"nocloud".into(), &1.into()), "{status:#}");
+    println!("closing: vm: iso9660 volume: done after {:.0} s of an emulated machine", volume.age().as_secs_f64());
+}
+
+#[test]
+fn a_first_boot_with_a_vfat_volume_is_finished_after_a_power_cut() {
+    let (Some(lab), Some(deb)) = (Lab::require(), deb()) else { return };
+    let host = image(lab, &deb);
+    host.files().write("/root/linger", "", 0o644);
+    let volume = Volume::vfat(USER_DATA);
+
+    let machine = Machine::boot(lab, &host, &volume);
+    machine.wait_for("lab item 2 begins");
+    machine.power_cut();
+    drop(machine);
+    assert_eq!(host.files().read("/root/items"), "first\n", "a finished item's work is on the disk");
+    host.files().remove("/root/linger");
+
+    let machine = Machine::boot(lab, &host, &volume);
+    machine.wait_for("volume-host is up");
+    machine.wait_power_off();
+    let console = machine.console();
+    drop(machine);
+
+    assert_provisioned(&host);
+    assert_eq!(host.files().read("/root/items"), "first\nsecond\nthird\n", "finished items ran once:\n{console}");
+    let status = status(&host);
+    assert_eq!((&status["datasource"], &status["boots"]), (&"nocloud".into(), &2.into()), "{status:#}");
+    assert!(status["state"] == "done" || status["state"] == "degraded", "{status:#}");
+    println!(
+        "closing: vm: vfat volume: cut in the second of three items, finished by the next boot, {:.0} s in all",
+        volume.age().as_secs_f64()
+    );
+}
