@@ -76,12 +76,19 @@ fn prepared(lab: Lab, release: Release) -> Host {
 fn finish(booted: &Booted) {
     let output = booted.exec_with(&durable_command(booted, &operations()), b"", Duration::from_secs(120));
     if !output.stdout.contains("RESULT ") {
-        println!("{}\n{}", output.stderr, booted.sh("tail -80 /var/tmp/operations.out; ls -la /var/lib/dpkg/updates; tail -30 /var/log/dpkg.log").stdout);
+        println!(
+            "{}\n{}",
+            output.stderr,
+            booted.sh("tail -80 /var/tmp/operations.out; ls -la /var/lib/dpkg/updates; tail -30 /var/log/dpkg.log").stdout
+        );
     }
-    let times: Vec<String> = outcomes(&output.stdout).iter().map(|outcome| {
-        outcome.done();
-        format!("{:.2}", outcome.seconds)
-    }).collect();
+    let times: Vec<String> = outcomes(&output.stdout)
+        .iter()
+        .map(|outcome| {
+            outcome.done();
+            format!("{:.2}", outcome.seconds)
+        })
+        .collect();
     println!("seconds: {}", times.join(" "));
 }
 

@@ -252,11 +252,8 @@ fn inside() {
         .enumerate()
         .map(|(at, operation)| {
             let start = std::time::Instant::now();
-            let mut outcome = if job.durable {
-                settle_durably(at, operation, &context)
-            } else {
-                settle(operation, job.interrupted.get(at), &context)
-            };
+            let mut outcome =
+                if job.durable { settle_durably(at, operation, &context) } else { settle(operation, job.interrupted.get(at), &context) };
             outcome.said = std::mem::take(&mut said.lock().unwrap());
             outcome.seconds = start.elapsed().as_secs_f64();
             outcome
