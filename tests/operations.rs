@@ -6,6 +6,8 @@
 
 #[path = "operations/accounts.rs"]
 mod accounts;
+#[path = "operations/cuts.rs"]
+mod cuts;
 #[path = "operations/driver.rs"]
 mod driver;
 #[path = "operations/files.rs"]

@@ -196,6 +196,22 @@ impl Apt<'_> {
         self.get("mending dependencies", &["--fix-broken", "install"])
     }
 
+    /// Fetches the archive of a package that is half installed and has dpkg unpack it once more.
+    pub fn unpack_again(&self, spec: &str) -> Result<(), Failure> {
+        // apt-get download writes into the working directory.
+        const SCRIPT: &str =
+            "set -e; umask 022; dir=/var/cache/apt/archives/landfall; rm -rf $dir; mkdir -p $dir; cd $dir; trap 'rm -rf $dir' EXIT
+            apt-get --quiet download -- \"$1\"; shift; dpkg \"$@\" --unpack ./*.deb";
+        let mut argv: Vec<String> = ["sh", "-c", SCRIPT, "sh", spec].map(str::to_owned).into();
+        argv.extend(DPKG_OPTIONS.map(str::to_owned));
+        let (ended, said) = self.change(&argv)?;
+        if ended.success() {
+            Ok(())
+        } else {
+            Err(self.failure(&format!("unpacking {spec} again"), &ended, &said))
+        }
+    }
+
     /// Removes a package that can neither be finished nor fetched again.
     pub fn remove_broken(&self, spec: &str) -> Result<(), Failure> {
         let argv = ["dpkg", "--force-remove-reinstreq", "--force-depends", "--remove", "--", spec].map(str::to_owned);

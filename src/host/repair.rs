@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::apt::Apt;
-use super::dpkg::{parse_status, Damage};
+use super::dpkg::{parse_status, Damage, DpkgPackage};
 use crate::error::{Failure, Kind};
 
 /// Versions of the installed packages at some time.
@@ -21,6 +21,11 @@ pub fn installed_in(status: &str) -> Option<Installed> {
 
 fn look_failed(error: std::io::Error) -> Failure {
     Failure::io("looking at the package database", crate::error::system_cause(&error))
+}
+
+/// Failures that mending has to wait for.
+fn is_in_the_way(failure: &Failure) -> bool {
+    matches!(failure.kind, Kind::Interrupted | Kind::Lock | Kind::Disk)
 }
 
 impl Apt<'_> {
@@ -78,16 +83,41 @@ impl Apt<'_> {
         self.host.remove(path).map(|_| ())
     }
 
-    fn install_again(&self, before: Option<&Installed>, damage: &Damage, actions: &mut Vec<String>) -> Result<(), Failure> {
+    /// Packages of which only a part was unpacked. apt passes over them where dpkg does not say that it wants them again.
+    fn unpack_half_installed(&self, actions: &mut Vec<String>) -> Result<(), Failure> {
         let packages = self.host.packages().map_err(look_failed)?.unwrap_or_default();
-        let changed = |spec: &String, version: &String| before.is_some_and(|before| before.get(spec) != Some(version));
-        let mut specs: Vec<String> = damage.reinstall.clone();
-        for package in packages.iter().filter(|package| package.is_installed()) {
-            let spec = package.spec();
-            if changed(&spec, &package.version) && !specs.contains(&spec) {
-                specs.push(spec);
+        let half: Vec<String> =
+            packages.iter().filter(|package| package.reinstall || package.state == "half-installed").map(DpkgPackage::spec).collect();
+        for spec in &half {
+            let mut fetched = self.unpack_again(spec);
+            if fetched.is_err() && self.update().is_ok() {
+                fetched = self.unpack_again(spec);
+            }
+            match fetched {
+                Ok(()) => actions.push(format!("unpacked again: {spec}")),
+                Err(failure) if is_in_the_way(&failure) => return Err(failure),
+                // What was never installed is taken away, and may be installed anew.
+                Err(_) if self.remove_broken(spec).is_ok() => {
+                    actions.push(format!("removed {spec}, which a cut had left half unpacked and which cannot be fetched"));
+                }
+                Err(failure) => actions.push(format!("{spec} stays half unpacked: {}", failure.message)),
             }
         }
+        if !half.is_empty() {
+            let _ = self.configure_all();
+        }
+        Ok(())
+    }
+
+    fn install_again(&self, before: Option<&Installed>, damage: &Damage, actions: &mut Vec<String>) -> Result<(), Failure> {
+        self.unpack_half_installed(actions)?;
+        let packages = self.host.packages().map_err(look_failed)?.unwrap_or_default();
+        let again = |package: &&DpkgPackage| {
+            let spec = package.spec();
+            let changed = before.is_some_and(|before| before.get(&spec) != Some(&package.version));
+            package.is_installed() && (changed || damage.reinstall.contains(&spec))
+        };
+        let specs: Vec<String> = packages.iter().filter(again).map(DpkgPackage::spec).collect();
         if specs.is_empty() {
             return Ok(());
         }
@@ -98,16 +128,8 @@ impl Apt<'_> {
         }
         match result {
             Ok(()) => actions.push(format!("installed again: {}", specs.join(", "))),
-            Err(failure) if matches!(failure.kind, Kind::Interrupted | Kind::Lock | Kind::Disk) => return Err(failure),
-            Err(failure) => {
-                for spec in &damage.reinstall {
-                    let still = self.host.packages().map_err(look_failed)?.unwrap_or_default();
-                    if still.iter().any(|package| package.spec() == *spec && package.reinstall) && self.remove_broken(spec).is_ok() {
-                        actions.push(format!("removed {spec}, which a cut had left half unpacked and which cannot be fetched"));
-                    }
-                }
-                actions.push(format!("not installed again, because it failed ({}): {}", failure.message, specs.join(", ")));
-            }
+            Err(failure) if is_in_the_way(&failure) => return Err(failure),
+            Err(failure) => actions.push(format!("not installed again, because it failed ({}): {}", failure.message, specs.join(", "))),
         }
         Ok(())
     }

@@ -223,6 +223,14 @@ mod tests {
     }
 
     #[test]
+    fn an_error_says_the_path_and_keeps_its_cause() {
+        use crate::error::{system_cause, Kind};
+        let error = at_path("/etc/x")(Errno::ENOSPC);
+        assert_eq!((Kind::of_io(&error), error.to_string()), (Kind::Disk, "/etc/x: No space left on device (os error 28)".into()));
+        assert_eq!(system_cause(&error).raw_os_error(), Some(28));
+    }
+
+    #[test]
     fn a_planted_link_is_read_but_never_written_through() {
         if !nix::unistd::geteuid().is_root() {
             return;

@@ -30,6 +30,8 @@ struct Job {
     undo: Vec<Prior>,
     /// A shell script that runs meanwhile; the operations begin when it has said something.
     meanwhile: String,
+    /// Survive cuts: intents and ends are recorded durably, as the engine does it.
+    durable: bool,
     /// Instead of operations: a question to the host layer.
     ask: String,
 }
@@ -47,6 +49,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Nothing was done.
+    fn settled() -> Self {
+        let result = Ok(Effect::default());
+        Self { satisfied_before: true, prior: Prior::None, result, satisfied_after: true, said: Vec::new(), seconds: 0.0 }
+    }
+
     #[track_caller]
     pub fn done(&self) -> &Effect {
         self.result.as_ref().unwrap_or_else(|failure| panic!("{failure}\n{:#?}", failure.output))
@@ -149,6 +157,23 @@ pub fn resumed(target: &dyn Target, operation: Operation, prior: Prior) -> Outco
     outcome
 }
 
+/// The command that does operations durably in a booted host, going on where a cut left off.
+pub fn durable_command(target: &dyn Target, operations: &[Operation]) -> [&'static str; 5] {
+    if !target.has(PROGRAM) {
+        target.put(PROGRAM, &program(), 0o755);
+    }
+    let job = Job { operations: operations.to_vec(), durable: true, ..Job::default() };
+    let text = reveal(|| serde_json::to_vec(&job)).unwrap();
+    target.put(JOB, &text, 0o600);
+    [PROGRAM, "--exact", "driver::inside", "--ignored", "--nocapture"]
+}
+
+/// What such a command said.
+pub fn outcomes(stdout: &str) -> Vec<Outcome> {
+    let line = stdout.lines().find_map(|line| line.strip_prefix("RESULT ")).unwrap_or_else(|| panic!("no result\n{stdout}"));
+    serde_json::from_str(line).unwrap()
+}
+
 /// Undoes.
 #[track_caller]
 pub fn undone(target: &dyn Target, prior: Prior) {
@@ -227,8 +252,8 @@ fn inside() {
         .enumerate()
         .map(|(at, operation)| {
             let start = std::time::Instant::now();
-            let interrupted = job.interrupted.get(at);
-            let mut outcome = settle(operation, interrupted, &context);
+            let mut outcome =
+                if job.durable { settle_durably(at, operation, &context) } else { settle(operation, job.interrupted.get(at), &context) };
             outcome.said = std::mem::take(&mut said.lock().unwrap());
             outcome.seconds = start.elapsed().as_secs_f64();
             outcome
@@ -247,15 +272,29 @@ fn beside(script: &str) -> std::process::Child {
     child
 }
 
+/// As the engine settles a step: intent on the disk, effect, everything synced, outcome on the disk.
+fn settle_durably(at: usize, operation: &Operation, context: &Context<'_>) -> Outcome {
+    use landfall::host::files::Attributes;
+    let host = context.host;
+    host.make_directories("/var/lib/landfall/test", Attributes::own(0o700)).unwrap();
+    let (intent, end) = (format!("/var/lib/landfall/test/{at}.intent"), format!("/var/lib/landfall/test/{at}.end"));
+    if host.exists(&end) {
+        return Outcome::settled();
+    }
+    let recorded: Option<Prior> = host.read(&intent).unwrap().map(|bytes| serde_json::from_slice(&bytes).unwrap());
+    if recorded.is_none() && apply::check(operation, context).unwrap() == Checked::Needed {
+        let prior = apply::prior(operation, context).unwrap();
+        host.write(&intent, &reveal(|| serde_json::to_vec(&prior)).unwrap(), Attributes::own(0o600)).unwrap();
+    }
+    let outcome = settle(operation, recorded.as_ref(), context);
+    outcome.done();
+    host.sync_filesystems().unwrap();
+    host.write(&end, b"", Attributes::own(0o600)).unwrap();
+    outcome
+}
+
 fn settle(operation: &Operation, interrupted: Option<&Prior>, context: &Context<'_>) -> Outcome {
-    let mut outcome = Outcome {
-        satisfied_before: false,
-        prior: Prior::None,
-        result: Ok(Effect::default()),
-        satisfied_after: false,
-        said: Vec::new(),
-        seconds: 0.0,
-    };
+    let mut outcome = Outcome { satisfied_before: false, ..Outcome::settled() };
     let checked = match interrupted {
         Some(prior) => apply::check_again(operation, prior, context),
         None => apply::check(operation, context),

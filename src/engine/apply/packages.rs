@@ -153,12 +153,17 @@ pub(super) fn check_install(context: &Context<'_>, packages: &[Package]) -> Resu
 
 pub(super) fn verify_install(context: &Context<'_>, packages: &[Package]) -> Result<(), Failure> {
     let now = packages_now(context)?;
-    let missing: Vec<&str> =
-        packages.iter().map(|package| package.spec.as_str()).filter(|spec| stands(spec, &now) == Some(false)).collect();
+    let found = |spec: &str| match wanted(spec) {
+        Wanted::Installed { name, .. } | Wanted::Removed { name } => now.iter().find(|package| package.name == name),
+        Wanted::Other => None,
+    };
+    let shown = |spec: &str| format!("{spec} ({})", found(spec).map_or("unknown to dpkg", |package| package.state.as_str()));
+    let specs = packages.iter().map(|package| package.spec.as_str());
+    let missing: Vec<String> = specs.filter(|spec| stands(spec, &now) == Some(false)).map(shown).collect();
     if missing.is_empty() {
         Ok(())
     } else {
-        Err(Failure::new(Kind::Exec, format!("apt-get ended well, but this is not installed: {}", missing.join(", "))))
+        Err(Failure::new(Kind::Exec, format!("apt-get ended well, but this is not as it was asked for: {}", missing.join(", "))))
     }
 }
 
