@@ -73,13 +73,10 @@ pub enum Release {
     BookwormCloudInit,
     /// Debian 13 with its cloud-init (25.1).
     TrixieCloudInit,
-<<<<<<< HEAD
     /// Debian 13 whose nsswitch.conf names `resolve`, `myhostname` and `mymachines`, with systemd-resolved running.
     TrixieNss,
-=======
     /// Debian 13 with Debian's kernel, for a virtual machine: see [`Host::lend_disk`].
     TrixieVm,
->>>>>>> vm
 }
 
 impl Release {
@@ -89,11 +86,8 @@ impl Release {
             Self::Trixie => "trixie",
             Self::BookwormCloudInit => "bookworm-cloudinit",
             Self::TrixieCloudInit => "trixie-cloudinit",
-<<<<<<< HEAD
             Self::TrixieNss => "trixie-nss",
-=======
             Self::TrixieVm => "trixie-vm",
->>>>>>> vm
         }
     }
 }
