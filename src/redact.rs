@@ -61,6 +61,7 @@ const WORDS: [&str; 10] =
 pub fn patterns(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut mask_next = false;
+    let mut user_next = false;
     for piece in split_keeping_blanks(text) {
         if piece.trim().is_empty() {
             out.push_str(piece);
@@ -72,6 +73,10 @@ pub fn patterns(text: &str) -> String {
             continue;
         }
         mask_next = false;
+        if std::mem::replace(&mut user_next, ["-u", "--user", "--proxy-user"].contains(&piece)) {
+            out.push_str(&mask_password_of_user(piece));
+            continue;
+        }
         let lower = piece.to_ascii_lowercase();
         if lower.ends_with("bearer") || lower.ends_with("basic") && out.to_ascii_lowercase().contains("authorization") {
             mask_next = true;
@@ -79,6 +84,14 @@ pub fn patterns(text: &str) -> String {
         out.push_str(&mask_word(piece, &lower, &mut mask_next));
     }
     out
+}
+
+/// `user:secret`; of `user`, `user:` and `1000:1000` nothing is secret.
+fn mask_password_of_user(piece: &str) -> String {
+    match piece.split_once(':') {
+        Some((user, secret)) if secret.contains(|c: char| !c.is_ascii_digit() && !"\"'".contains(c)) => format!("{user}:{MASK}"),
+        _ => piece.to_owned(),
+    }
 }
 
 fn split_keeping_blanks(text: &str) -> Vec<&str> {
@@ -143,6 +156,8 @@ mod tests {
             ("tool --token geheim next", "tool --token *** next"),
             ("curl -H 'Authorization: Bearer geheim' x", "curl -H 'Authorization: Bearer *** x"),
             ("DB_PASSWORD=geheim run", "DB_PASSWORD=*** run"),
+            ("curl -u bob:geheim https://example.org", "curl -u bob:*** https://example.org"),
+            ("docker run --user 1000:1000 -u bob x", "docker run --user 1000:1000 -u bob x"),
             ("passwd: geheim", "passwd: ***"),
             ("cat /etc/passwd", "cat /etc/passwd"),
             ("chpasswd: command not found", "chpasswd: command not found"),

@@ -9,6 +9,7 @@ use std::path::Path;
 use landfall::engine::summary::{State, Summary};
 use landfall::error::Kind;
 use landfall::host::Host;
+use landfall::identity::{Here, Recorded};
 use landfall::plan::Stage;
 use landfall::run::{self, Report, Request, Source, StatusFile};
 
@@ -172,6 +173,8 @@ fn what_is_applied_by_hand_is_not_applied_again_by_a_boot() {
 #[test]
 fn an_id_that_appears_on_a_host_in_use_is_adopted() {
     let Some(machine) = Machine::new() else { return };
+    // As the installation of the package on a running host does.
+    Recorded::of(&Here::read(&machine.host)).store(&machine.host).expect("stored");
     machine.apply(&files(&[("/etc/one", "1")]));
     machine.seed("i-1", &files(&[("/etc/one", "2")]));
     machine.boot();
@@ -261,4 +264,40 @@ fn a_newer_journal_is_refused() {
     let _ = fs::remove_dir_all(machine.path("run"));
     let failure = run::run(&machine.host, &Request::Boot(Stage::Final)).expect_err("refused");
     assert!(failure.message.contains("newer landfall"), "{failure}");
+}
+
+/// Files below `directory` that contain `text`.
+fn holding(directory: &Path, text: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let kind = entry.file_type().expect("type");
+        if kind.is_dir() {
+            found.extend(holding(&entry.path(), text));
+        } else if kind.is_file() && String::from_utf8_lossy(&fs::read(entry.path()).expect("read")).contains(text) {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+#[test]
+fn user_data_is_wiped_after_a_run_that_ended_well_and_stays_done() {
+    let Some(machine) = Machine::new() else { return };
+    let wanted = files(&[("/etc/token", "geheim-1234")]) + "landfall: {wipe_user_data: true}\n";
+    machine.seed("i-1", &wanted);
+    assert_eq!(summary(machine.boot()).state, State::Done);
+    assert_eq!(machine.read("etc/token").as_deref(), Some("geheim-1234"));
+    let base64 = "Z2VoZWltLTEyMzQ";
+    for place in ["var/lib/landfall", "var/lib/cloud/instances", "run"] {
+        for text in ["geheim-1234", base64] {
+            assert_eq!(holding(&machine.path(place), text), Vec::<std::path::PathBuf>::new(), "{text}");
+        }
+    }
+    fs::remove_file(machine.path("etc/token")).expect("remove");
+    let again = summary(machine.boot());
+    assert_eq!(again.state, State::Done);
+    assert!(again.told.iter().all(|told| !told.message.contains("changed")), "{:?}", again.told);
+    assert_eq!(machine.read("etc/token"), None, "the instance's steps are done");
+    let step = again.steps.iter().find(|step| step.id.starts_with("write_files")).expect("listed").id.clone();
+    assert_eq!(run::run(&machine.host, &Request::Rerun(step)).expect_err("wiped").kind, Kind::NotFound);
 }

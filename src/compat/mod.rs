@@ -152,6 +152,25 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, config: &Node) -> i
     link_instance(host, &identity::directory_of(&subject.instance_id))
 }
 
+/// Empties what lasts of the user-data of the instance whose directory is `name`, its scripts too.
+pub fn wipe(host: &Host, name: &str) -> io::Result<()> {
+    if !applies(host) {
+        return Ok(());
+    }
+    let directory = format!("{CLOUD}/instances/{name}");
+    for (file, rest) in [("user-data.txt", ""), ("vendor-data.txt", ""), ("cloud-config.txt", "#cloud-config\n\n{}\n")] {
+        let path = format!("{directory}/{file}");
+        if host.exists(&path) {
+            host.write_copy(&path, rest.as_bytes(), 0o600)?;
+        }
+    }
+    let scripts = format!("{directory}/scripts");
+    for script in host.list(&scripts)? {
+        host.remove(&format!("{scripts}/{script}"))?;
+    }
+    Ok(())
+}
+
 fn make_directory(host: &Host, path: &str) -> io::Result<()> {
     if !host.exists(path) {
         host.make_directories(path, crate::host::files::Attributes::own(0o755))?;

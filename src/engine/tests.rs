@@ -39,6 +39,7 @@ fn step(id: &str, operation: Operation) -> Step {
         limits: Limits::default(),
         origin: None,
         notices: Vec::new(),
+        wiped: None,
     }
 }
 
@@ -75,6 +76,7 @@ fn plan(steps: Vec<Step>) -> Plan {
         steps,
         problems: Vec::new(),
         secrets: Vec::new(),
+        wipe_user_data: false,
     }
 }
 

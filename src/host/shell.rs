@@ -107,8 +107,8 @@ impl Shell {
         shell.put("restore", &start.restore)?;
         shell.say(&format!(
             "exec 8>&1 >>{log} 2>&1\n{PRELUDE}_landfall_dir={dir}\n_landfall_item=$(cat \"$_landfall_dir/restore\")\neval \"$_landfall_item\" </dev/null 8>&- 2>/dev/null\n",
-            log = crate::config::typed::scripts::quote(&start.log),
-            dir = crate::config::typed::scripts::quote(&start.directory),
+            log = crate::script::quote(&start.log),
+            dir = crate::script::quote(&start.directory),
         ));
         Ok(shell)
     }
@@ -116,7 +116,7 @@ impl Shell {
     /// Runs one item. `tell` hears of a stop before the item is ended, and of long silences.
     pub fn run(&mut self, text: &str, step: &str, deadline: Option<Duration>, tell: &mut dyn FnMut(Sign)) -> Result<ItemEnd, Failure> {
         self.put("item", text)?;
-        let step = crate::config::typed::scripts::quote(step);
+        let step = crate::script::quote(step);
         self.say(&format!("export LANDFALL_STEP={step}\n{BEFORE}"));
         let start = Instant::now();
         let mut silence = Silence::new(super::process::length_of(&self.log));

@@ -17,25 +17,27 @@ pub struct PlanInput<'a> {
     pub scripts: &'a [UserScript],
     /// How the configuration came to this host.
     pub way: Way,
-    /// What reading it found.
-    pub report: &'a Report,
+    /// What reading it found; what planning finds is added.
+    pub report: &'a mut Report,
 }
 
 /// Makes the plan. Pure: the same input gives the same plan.
-pub fn plan(input: &PlanInput<'_>) -> Plan {
+pub fn plan(input: PlanInput<'_>) -> Plan {
     let mut steps = Steps::default();
     plan_all(input.config, input.facts, input.scripts, input.way, &mut steps);
     let (steps, found) = steps.finish();
-    let problems = input.report.problems.iter().chain(&found.problems).map(problem).collect();
+    input.report.extend(found);
+    let problems = input.report.problems.iter().map(problem).collect();
     Plan {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: input.facts.instance_id.clone(),
         datasource: input.facts.datasource.clone(),
-        config_digest: config_digest(input),
+        config_digest: config_digest(&input),
         steps,
         problems,
         secrets: input.config.secrets.clone(),
+        wipe_user_data: input.config.defaults.wipe_user_data,
     }
 }
 

@@ -132,6 +132,7 @@ impl Steps {
             limits,
             origin: None,
             notices: Vec::new(),
+            wiped: None,
         });
         let at = self.steps.len() - 1;
         StepBuilder { step: &mut self.steps[at], providers: &mut self.providers }

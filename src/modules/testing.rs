@@ -49,7 +49,7 @@ pub fn planned(text: &str, facts: &Facts, scripts: &[UserScript], way: Way) -> P
     let document = document(text);
     let read = if way == Way::Hosted { CloudConfig::read_section } else { CloudConfig::read };
     let config = read(&document, &mut report).expect("a mapping");
-    plan(&PlanInput { config: &config, facts, scripts, way, report: &report })
+    plan(PlanInput { config: &config, facts, scripts, way, report: &mut report })
 }
 
 /// The steps, each as `id: what it does` with what sets it apart: `@network`, `[boot]`, `<- needs`, `~` where a failure only

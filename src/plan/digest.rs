@@ -19,6 +19,9 @@ pub fn hex(bytes: &[u8]) -> String {
 impl super::Step {
     /// Digest of what the step does: its id, operation and frequency. Limits and notices do not make it another step.
     pub fn digest(&self) -> String {
+        if let Some(digest) = &self.wiped {
+            return digest.clone();
+        }
         digest_of(&(&self.id, &self.operation, self.frequency))
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use digest::digest_of;
 pub use operation::Operation;
 pub use render::render_text;
-pub use store::{parse, to_stored_json, PlanError};
+pub use store::{parse, to_stored_json, wiped, PlanError};
 
 /// Newest stored format this program writes and reads. Every released format is a fixture of the tests.
 pub const FORMAT: u32 = 1;
@@ -122,6 +122,9 @@ pub struct Step {
     /// What the user should know beforehand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
+    /// The digest from before its secrets were wiped; such a step is shown and never run again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wiped: Option<String>,
 }
 
 /// A problem of the user-data that the run has to report, whatever else it does.
@@ -154,4 +157,14 @@ pub struct Plan {
     /// Values that must not be shown in any output, beyond those inside the operations.
     #[serde(default)]
     pub secrets: Vec<crate::secret::Secret<String>>,
+    /// Remove what is stored of the user-data when the run has ended well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wipe_user_data: bool,
+}
+
+impl Plan {
+    /// Whether nothing secret is left of the steps that no later boot runs.
+    pub fn is_wiped(&self) -> bool {
+        self.steps.iter().all(|step| step.frequency == Frequency::Boot || step.wiped.is_some())
+    }
 }

@@ -24,6 +24,9 @@ impl Serialize for Bytes {
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
+        if text == crate::secret::MASK {
+            return Ok(Self::default()); // wiped
+        }
         BASE64_STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom)
     }
 }

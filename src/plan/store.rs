@@ -1,6 +1,6 @@
 //! `plan.json`: the stored form.
 
-use super::{Plan, FORMAT};
+use super::{Frequency, Plan, Step, FORMAT};
 use crate::secret::reveal;
 
 /// Why a stored plan cannot be used.
@@ -35,4 +35,18 @@ pub fn parse(bytes: &[u8]) -> Result<Plan, PlanError> {
         return Err(PlanError::Newer { found: header.format });
     }
     Ok(serde_json::from_slice(bytes)?)
+}
+
+/// The plan without the secrets of the steps that no later boot runs.
+pub fn wiped(plan: &Plan) -> Result<Plan, PlanError> {
+    let wipe = |step: &Step| {
+        if step.frequency == Frequency::Boot || step.wiped.is_some() {
+            return Ok(step.clone());
+        }
+        // Not revealed, so every secret in it is a mask.
+        let masked = serde_json::from_value(serde_json::to_value(step)?)?;
+        Ok(Step { wiped: Some(step.digest()), ..masked })
+    };
+    let steps = plan.steps.iter().map(wipe).collect::<Result<_, serde_json::Error>>()?;
+    Ok(Plan { steps, secrets: Vec::new(), ..plan.clone() })
 }

@@ -1,11 +1,13 @@
 //! An instance's directory: user-data, configuration, plan, journal, backups, output.
 
 use super::prepare::{Prepared, Source};
+use crate::compat;
 use crate::engine::journal::Journal;
 use crate::engine::ledger::Ledger;
 use crate::engine::Places;
 use crate::error::{Failure, Kind};
 use crate::host::append_log::AppendLog;
+use crate::host::backups::sha256_hex;
 use crate::host::files::Attributes;
 use crate::host::Host;
 use crate::identity::STATE;
@@ -13,6 +15,9 @@ use crate::plan::{self, Plan, PlanError, Stage};
 
 const PRIVATE_DIRECTORY: Attributes = Attributes { mode: 0o700, uid: 0, gid: 0 };
 const PRIVATE_FILE: Attributes = Attributes { mode: 0o600, uid: 0, gid: 0 };
+
+/// Digest of user-data that was wiped.
+const WIPED: &str = "user-data.sha256";
 
 /// The directory of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +56,8 @@ impl InstanceDir {
             host.make_directories(&directory, PRIVATE_DIRECTORY).map_err(|error| Failure::io(&directory, &error))?;
         }
         let plan = plan::to_stored_json(&prepared.plan).map_err(|error| Failure::new(Kind::Unknown, error.to_string()))?;
+        let wiped = self.path(WIPED);
+        host.remove(&wiped).map_err(|error| Failure::io(&wiped, &error))?;
         let files = [("user-data", &prepared.user_data), ("config.json", &prepared.config_json), ("plan.json", &plan)];
         for (name, bytes) in files {
             let path = self.path(name);
@@ -70,9 +77,30 @@ impl InstanceDir {
         }
     }
 
-    /// Whether the stored user-data is that of `source`.
+    /// Whether the stored user-data is, or was before it was wiped, that of `source`.
     pub fn holds(&self, host: &Host, source: &Source) -> bool {
-        host.read(&self.path("user-data")).ok().flatten().as_deref() == Some(source.user_data())
+        let read = |name: &str| host.read(&self.path(name)).ok().flatten();
+        match read("user-data") {
+            Some(stored) => stored == source.user_data(),
+            None => read(WIPED).is_some_and(|digest| digest == sha256_hex(source.user_data()).as_bytes()),
+        }
+    }
+
+    /// Removes what is stored of the user-data and is not needed at later boots; its digest stays. The plan last: it tells that all
+    /// is wiped.
+    pub fn wipe(&self, host: &Host, plan: &Plan) -> Result<(), Failure> {
+        if let Some(user_data) = self.user_data(host) {
+            let path = self.path(WIPED);
+            host.write(&path, sha256_hex(&user_data).as_bytes(), PRIVATE_FILE).map_err(|error| Failure::io(&path, &error))?;
+        }
+        for path in [self.path("user-data"), self.path("config.json")] {
+            host.remove(&path).map_err(|error| Failure::io(&path, &error))?;
+        }
+        compat::wipe(host, &self.name).map_err(|error| Failure::io("cloud-init's files", &error))?;
+        let unknown = |error: PlanError| Failure::new(Kind::Unknown, error.to_string());
+        let stored = plan::wiped(plan).and_then(|plan| plan::to_stored_json(&plan)).map_err(unknown)?;
+        let path = self.path("plan.json");
+        host.write(&path, &stored, PRIVATE_FILE).map_err(|error| Failure::io(&path, &error))
     }
 
     /// The stored user-data, for messages that quote it.

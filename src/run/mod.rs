@@ -60,6 +60,12 @@ struct Job {
     notices: Vec<(Option<Weight>, String)>,
 }
 
+impl Job {
+    fn is_wiped(&self, id: &str) -> bool {
+        self.plan.steps.iter().any(|step| step.id == id && step.wiped.is_some())
+    }
+}
+
 /// Does what is asked.
 ///
 /// # Errors
@@ -238,7 +244,8 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     match (request, again) {
         (Request::Rerun(_), Some(step)) => engine.again(&[step])?,
         (Request::Resume, _) => {
-            let failed = engine.failed_steps();
+            let mut failed = engine.failed_steps();
+            failed.retain(|id| !job.is_wiped(id));
             engine.again(&failed)?;
         }
         _ => {}
@@ -249,6 +256,10 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         keep(compat::stage_ended(host, &state, stage, &summary));
     }
     let end = end?;
+    let over = matches!(summary.state, State::Done | State::Degraded) && end == RunEnd::Settled;
+    if job.plan.wipe_user_data && over && stage == Stage::Final && !job.plan.is_wiped() {
+        job.directory.wipe(host, &job.plan)?;
+    }
     reporter.publish_result(&summary, end)?;
     Ok(Report { end: Some(end), summary: Some(summary), remark: String::new() })
 }
@@ -262,6 +273,10 @@ fn keep(written: std::io::Result<()>) {
 
 fn steps_to_run_again(request: &Request, job: &Job) -> Result<Option<String>, Failure> {
     let Request::Rerun(wanted) = request else { return Ok(None) };
+    if job.is_wiped(wanted) {
+        let failure = Failure::new(Kind::NotFound, format!("what `{wanted}` did is wiped, as `wipe_user_data` says"));
+        return Err(failure.hint("`landfall apply FILE` with the user-data runs it again"));
+    }
     if job.plan.steps.iter().any(|step| step.id == *wanted) {
         return Ok(Some(wanted.clone()));
     }

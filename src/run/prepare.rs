@@ -3,13 +3,13 @@
 use super::input::{self, Input};
 use crate::config::merge::overlay;
 use crate::config::node::Node;
-use crate::config::problem::{Report, Severity};
+use crate::config::problem::Report;
 use crate::config::typed::CloudConfig;
 use crate::datasource::Found;
 use crate::error::{Failure, Kind};
 use crate::host::Host;
-use crate::modules::{self, Steps, Way};
-use crate::plan::{digest_of, Plan, Problem, Weight, FORMAT};
+use crate::modules::{self, PlanInput, Way};
+use crate::plan::Plan;
 use crate::{facts::Facts, script, yaml};
 
 /// Configuration that lies on the host: lower than user-data, the later file name wins.
@@ -93,20 +93,8 @@ pub fn prepare(host: &Host, id: &str, source: &Source) -> Result<Prepared, Failu
             .ok_or_else(|| Failure::new(Kind::Unknown, "an empty configuration cannot be read"))?,
     };
     let facts = gather(host, id, source, &config)?;
-    let mut steps = Steps::default();
-    modules::plan_all(&config, &facts, &input.scripts, way(host, source), &mut steps);
-    let (steps, planned) = steps.finish();
-    report.extend(planned);
-    let plan = Plan {
-        format: FORMAT,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        instance: id.to_owned(),
-        datasource: source.datasource().to_owned(),
-        config_digest: digest_of(&input.document.to_json()),
-        steps,
-        problems: problems(&report),
-        secrets: config.secrets.clone(),
-    };
+    let plan =
+        modules::plan(PlanInput { config: &config, facts: &facts, scripts: &input.scripts, way: way(host, source), report: &mut report });
     let config_json = serde_json::to_vec_pretty(&input.document.to_json())
         .map_err(|error| Failure::new(Kind::Unknown, format!("configuration as JSON: {error}")))?;
     Ok(Prepared { user_data: source.user_data().to_vec(), config_json, plan, document: input.document, report })
@@ -171,18 +159,4 @@ fn gather(host: &Host, id: &str, source: &Source, config: &CloudConfig) -> Resul
         facts.joint_items.insert(name, script::joint_ranges(&texts, &mut |text| host.shell_parses(text)));
     }
     Ok(facts)
-}
-
-fn problems(report: &Report) -> Vec<Problem> {
-    let sentence = |problem: &crate::config::problem::Problem| {
-        let place = problem.origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default();
-        let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-        format!("{place}{}{help}", problem.message)
-    };
-    let weight = |severity: Severity| match severity {
-        Severity::Error => Some(Weight::Failed),
-        Severity::Warning => Some(Weight::Degraded),
-        Severity::Note => None,
-    };
-    report.problems.iter().map(|problem| Problem { weight: weight(problem.severity), message: sentence(problem) }).collect()
 }

@@ -20,6 +20,11 @@ const MOST_PARSES: usize = 4096;
 /// Most items one range may have.
 const LONGEST_RANGE: usize = 256;
 
+/// One word in single quotes, as `sh` reads them.
+pub fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Which adjacent items only parse jointly, as (first, last) from 0; every item is in one range. `parses` is `sh -n`.
 ///
 /// An item is complete if it parses, if a closing parenthesis on a line after it does not (an open here-document would

@@ -54,12 +54,7 @@ fn quote_words(words: &[Node], reader: &mut Reader<'_>) -> Option<String> {
         if !word.is_scalar() {
             return reader.mismatch(word, "a string");
         }
-        quoted.push(quote(&word.python_str()));
+        quoted.push(crate::script::quote(&word.python_str()));
     }
     Some(quoted.join(" "))
-}
-
-/// One word in single quotes, as `sh` reads them.
-pub fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
