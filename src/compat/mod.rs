@@ -199,6 +199,7 @@ pub fn stage_begins(host: &Host, state: &str, stage: Stage, facts: &dyn Fn() -> 
 
 /// Says in this boot who this is; the id comes last, as the mark that all of it is there.
 fn introduce(host: &Host, subject: &Subject, facts: &Facts) -> io::Result<()> {
+    host.write_copy(&format!("{RUN}/enabled"), b"", 0o644)?;
     let cloud_id = format!("{RUN}/cloud-id-{}", subject.source);
     host.write_copy(&cloud_id, format!("{}\n", subject.source).as_bytes(), 0o644)?;
     host.link_copy(&format!("{RUN}/cloud-id"), &cloud_id)?;

@@ -1,40 +1,41 @@
-//! The two programs, and how each is put into a host and waited for.
+//! The two programs, and how each gets its hosts and is waited for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::lab::{Booted, Host, Output, Release};
+use crate::lab::{Booted, Disk, Host, Lab, Output, Release};
 
-#[derive(Debug, Clone)]
 pub enum Program {
     /// Debian 13's cloud-init, which is in its root already.
     CloudInit,
-    /// landfall's package, put into the root without cloud-init.
-    Landfall(PathBuf),
+    /// landfall's package, put once into a root without cloud-init; every case has a copy of that host.
+    Landfall(Mutex<Host>),
 }
+
+/// Mirrors that do not answer are part of some cases. That landfall is patient with them is tested elsewhere.
+const IMPATIENT: &str = "landfall:\n  retry: 1\n";
 
 impl Program {
     /// landfall as `make deb` leaves it, or as `LANDFALL_DEB` names it. Without one the test is skipped; with `CI=true` it fails.
-    pub fn landfall() -> Option<Self> {
+    pub fn landfall(lab: Lab) -> Option<Self> {
         let named = std::env::var_os("LANDFALL_DEB").map(PathBuf::from);
         if let Some(deb) = named.or_else(built) {
-            return Some(Self::Landfall(deb));
+            let host = lab.host(Release::Trixie, Disk::Directory);
+            host.install_deb(&deb);
+            host.files().write("/etc/landfall/conf.d/parity.yaml", IMPATIENT, 0o644);
+            return Some(Self::Landfall(Mutex::new(host)));
         }
         assert!(std::env::var("CI").as_deref() != Ok("true"), "target/debian/landfall_*.deb is missing");
         println!("skipped: target/debian/landfall_*.deb is missing: run `make deb`");
         None
     }
 
-    pub fn release(&self) -> Release {
+    /// A host of its own for a case.
+    pub fn host(&self, lab: Lab) -> Host {
         match self {
-            Self::CloudInit => Release::TrixieCloudInit,
-            Self::Landfall(_) => Release::Trixie,
-        }
-    }
-
-    pub fn install(&self, host: &Host) {
-        if let Self::Landfall(deb) = self {
-            host.install_deb(deb);
+            Self::CloudInit => lab.host(Release::TrixieCloudInit, Disk::Directory),
+            Self::Landfall(installed) => installed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).duplicate(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::case::{Boot, Case};
 use crate::content::Known;
-use crate::lab::{BootOptions, Booted, Disk, Ended, Host, Lab};
+use crate::lab::{BootOptions, Booted, Ended, Host, Lab};
 use crate::program::Program;
 use crate::running;
 use crate::state::{self, Facts};
@@ -24,8 +24,7 @@ pub struct Outcome {
 pub fn provision(lab: Lab, case: &Case, program: &Program) -> Outcome {
     let lab_key = std::fs::read_to_string(lab.mirror().join("key.asc")).unwrap();
     let known = Known::of(case, &lab_key);
-    let host = lab.host(program.release(), Disk::Directory);
-    program.install(&host);
+    let host = program.host(lab);
     for (path, content, mode) in &case.files {
         host.files().write(path, content, *mode);
     }

@@ -65,25 +65,30 @@ fn landfall_leaves_what_cloud_init_leaves() {
     if is_recording() {
         return;
     }
-    let Some(program) = Program::landfall() else {
+    let Some(program) = Program::landfall(lab) else {
         return;
     };
     let cases = asked();
     let verdicts = for_each(&cases, |case| {
-        let stored = match Stored::read(case) {
-            Ok(stored) => stored,
-            Err(reason) => return Verdict { failures: vec![reason], ..Verdict::default() },
+        let verdict = match Stored::read(case) {
+            Ok(stored) => judge(case, &stored.facts, &provision(lab, case, &program).facts),
+            Err(reason) => Verdict { failures: vec![reason], ..Verdict::default() },
         };
-        judge(case, &stored.facts, &provision(lab, case, &program).facts)
+        if !verdict.failures.is_empty() {
+            println!("--- {}: {}\n{}", case.name, case.settings.says, verdict.failures.join("\n"));
+        }
+        verdict
     });
     let mut agree = 0;
     let mut differ = 0;
     let mut failed = Vec::new();
     let mut ids = BTreeSet::new();
     for (case, verdict) in cases.iter().zip(verdicts) {
-        let verdict = verdict.unwrap_or_else(|panic| Verdict { failures: vec![panic], ..Verdict::default() });
+        let verdict = verdict.unwrap_or_else(|panic| {
+            println!("--- {}: {panic}", case.name);
+            Verdict { failures: vec![panic], ..Verdict::default() }
+        });
         if !verdict.failures.is_empty() {
-            println!("--- {}: {}\n{}", case.name, case.settings.says, verdict.failures.join("\n"));
             failed.push(case.name.clone());
         } else if verdict.by_design.is_empty() {
             agree += 1;
