@@ -1,5 +1,7 @@
 //! Reboots and power-offs: a reboot in the middle is a step that is done when the machine has come back.
 
+use std::time::Duration;
+
 use super::apply::{Effect, Prior};
 use super::execute::{Engine, Next, Settlement};
 use super::journal::Verdict;
@@ -7,6 +9,9 @@ use crate::error::{Failure, Kind};
 use crate::host::process::Spec;
 use crate::plan::operation::{Condition, Operation, PowerMode};
 use crate::plan::Step;
+
+/// The longest that the service manager takes to say that it has understood.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// Files whose presence asks for a reboot.
 const REBOOT_REQUIRED: [&str; 2] = ["/run/reboot-required", "/run/reboot-needed"];
@@ -25,8 +30,8 @@ impl Engine<'_> {
         self.host.sync_filesystems()?;
         self.intend(step, Prior::None)?;
         self.progress.say("rebooting, because an upgrade asks for it; the run goes on after it");
-        match self.host.run_ok(&Spec::new(["systemctl", "reboot"])) {
-            Ok(_) => Ok(Next::Reboot),
+        match self.ask_for_stop(["systemctl", "reboot"].map(str::to_owned).to_vec()) {
+            Ok(()) => Ok(Next::Reboot),
             Err(failure) => self.settle(step, Settlement::failed(self.weight(step), failure), true),
         }
     }
@@ -62,11 +67,17 @@ impl Engine<'_> {
         argv.extend(message.clone());
         let effect = Effect { detail: Some(format!("asked for with {}", argv[..3].join(" "))), warnings: Vec::new() };
         self.settle(step, Settlement { effect, ..Settlement::of(Verdict::Done) }, true)?;
-        match self.host.run_ok(&Spec::new(argv)) {
-            Ok(_) if *delay_minutes == 0 => Ok(Next::Stop(None)),
-            Ok(_) => Ok(Next::Step),
+        match self.ask_for_stop(argv) {
+            Ok(()) if *delay_minutes == 0 => Ok(Next::Stop(None)),
+            Ok(()) => Ok(Next::Step),
             Err(failure) => self.settle(step, Settlement::failed(self.weight(step), failure), true),
         }
+    }
+
+    /// Asks the service manager to stop the machine. What follows is that landfall itself is told to stop, often before the
+    /// command has ended: that must not make a failure of it, which the next boot would try again.
+    fn ask_for_stop(&self, argv: Vec<String>) -> Result<(), Failure> {
+        self.host.run_ok(&Spec { ignore_stop: true, ..Spec::new(argv) }.deadline(ANSWER)).map(|_| ())
     }
 
     fn holds(&self, step: &Step, condition: &Condition) -> Result<bool, String> {

@@ -27,6 +27,9 @@ struct EarlyEnd {
     code: i32,
 }
 
+/// Where the peer puts the script: what `$0` says in it.
+const SCRIPTS: &str = "/var/lib/cloud/instance/scripts";
+
 const PRIVATE: Attributes = Attributes { mode: 0o700, uid: 0, gid: 0 };
 
 impl Engine<'_> {
@@ -175,6 +178,7 @@ impl Engine<'_> {
         let mut env = self.environment(step);
         env.extend(item.env.clone());
         let start = Start {
+            name: format!("{SCRIPTS}/{}", item.script),
             env,
             log: file.to_owned(),
             directory: private,

@@ -186,8 +186,11 @@ impl Host {
             command
         };
         command.process_group(0).env("PATH", PATH).stdin(Stdio::null());
-        if std::env::var_os("HOME").is_none() {
-            command.env("HOME", "/root");
+        // What programs need to start at all: git a home, tput a terminal. Nothing here is one.
+        for (name, value) in [("HOME", "/root"), ("TERM", "dumb")] {
+            if std::env::var_os(name).is_none() {
+                command.env(name, value);
+            }
         }
         for name in ["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "JOURNAL_STREAM"] {
             command.env_remove(name);

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ use crate::error::Failure;
 
 /// How to start a shell.
 pub struct Start {
+    /// What the script is called: its `$0`.
+    pub name: String,
     /// Environment.
     pub env: BTreeMap<String, String>,
     /// Output of all items, a path of the host.
@@ -85,6 +88,9 @@ impl Shell {
     pub fn start(host: &Host, start: &Start) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::io("cannot start /bin/sh", &error);
         let mut command = host.command(&Spec { env: start.env.clone(), ..Spec::new(["/bin/sh", "-s"]) })?;
+        if host.is_live() {
+            command.arg0(&start.name);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(super::process::open_log(&host.real_path(&start.log))?.into_parts().0);
         let mut child = command.spawn().map_err(failed)?;
@@ -215,7 +221,13 @@ mod tests {
 
     fn shell(dir: &std::path::Path, restore: &str) -> Shell {
         let path = dir.to_string_lossy().into_owned();
-        let start = Start { env: BTreeMap::new(), log: format!("{path}/log"), directory: path, restore: restore.to_owned() };
+        let start = Start {
+            name: "/a/script".into(),
+            env: BTreeMap::new(),
+            log: format!("{path}/log"),
+            directory: path,
+            restore: restore.to_owned(),
+        };
         Shell::start(&Host::default(), &start).expect("starts")
     }
 
@@ -230,7 +242,7 @@ mod tests {
         for (text, status) in [
             ("cd /usr; a='x y'; export b=2; f() { echo \"f $a $b\"; }", 0),
             ("false", 1),
-            ("echo status $?", 0),
+            ("echo status $?, $0", 0),
             ("f; pwd", 0),
             ("exec 3>&1; echo to three >&3", 0),
             ("echo $LANDFALL_STEP; read line || echo no input", 0),
@@ -243,7 +255,7 @@ mod tests {
         }
         assert_eq!(run(&mut sh, "false; echo not reached"), ItemEnd::Exited(1));
         let log = std::fs::read_to_string(dir.path().join("log")).expect("log");
-        assert_eq!(log, "status 1\nf x y 2\n/usr\nto three\nrunning\nno input\nstarted\nstill\n".replace("running", "runcmd/1"));
+        assert_eq!(log, "status 1, /a/script\nf x y 2\n/usr\nto three\nrunning\nno input\nstarted\nstill\n".replace("running", "runcmd/1"));
     }
 
     #[test]

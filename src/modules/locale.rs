@@ -75,10 +75,6 @@ fn generate(locale: &str, origin: &Origin, scope: &Scope<'_>, steps: &mut Steps)
         packages::install_now("locales", steps);
     }
     let charset = locale.split_once('.').map_or("UTF-8", |(_, rest)| rest.split('@').next().unwrap_or(rest));
-    // For later runs of locale-gen, which reads this file and, on Debian, takes no names.
-    let change = Edit::Uncomment { line: format!("{locale} {charset}") };
-    let enable = Operation::EditFile { path: "/etc/locale.gen".into(), change, mode: 0o644, force_mode: false };
-    let enabled = steps.add("enable", enable).at(origin).needs_thing("package:locales").id();
     // What locale-gen would do for this line. It tells nobody of a locale that cannot be made; localedef does.
     let source = locale.replace(&format!(".{charset}"), "");
     let aliases = "/usr/share/locale/locale.alias";
@@ -89,6 +85,11 @@ fn generate(locale: &str, origin: &Origin, scope: &Scope<'_>, steps: &mut Steps)
         purpose: "generate the locale".into(),
         ..Command::default()
     };
-    let step = steps.add("generate", Operation::Command(command)).at(origin).needs(enabled);
-    let _ = step.provides(&format!("locale:{locale}"));
+    let made = format!("locale:{locale}");
+    steps.add("generate", Operation::Command(command)).at(origin).needs_thing("package:locales").provides(&made);
+    // For later runs of locale-gen, which reads this file and, on Debian, takes no names. Only now: a line for a locale that
+    // cannot be made would fail all of them.
+    let change = Edit::Uncomment { line: format!("{locale} {charset}") };
+    let enable = Operation::EditFile { path: "/etc/locale.gen".into(), change, mode: 0o644, force_mode: false };
+    steps.add("enable", enable).at(origin).needs_thing(&made);
 }

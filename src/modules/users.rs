@@ -88,7 +88,7 @@ fn plan_users(scope: &Scope<'_>, steps: &mut Steps) {
 /// What the peer refuses to make, aborting every later user; here only this one is left out.
 fn refused(account: &Account, steps: &mut Steps) -> bool {
     let entry = &account.entry;
-    let no_home = entry.no_create_home == Some(true) || entry.system == Some(true);
+    let no_home = !has_home(entry);
     let keys = entry.ssh_authorized_keys.as_ref().is_some_and(|keys| !keys.0.is_empty());
     let redirect = entry.ssh_redirect_user == Some(Redirect(true));
     let why = if no_home && (keys || redirect) {
@@ -101,6 +101,10 @@ fn refused(account: &Account, steps: &mut Steps) -> bool {
     let message = format!("user `{}` is not made: {why}", account.name);
     steps.report.error("user", message).at(&entry.origin).help("remove one of the keys");
     true
+}
+
+fn has_home(entry: &UserEntry) -> bool {
+    entry.no_create_home != Some(true) && entry.system != Some(true)
 }
 
 fn plan_user(account: &Account, scope: &Scope<'_>, steps: &mut Steps) {
@@ -167,7 +171,7 @@ fn create_user(account: &Account, scope: &Scope<'_>) -> CreateUser {
         inactive: text(&entry.inactive),
         selinux_user: entry.selinux_user.clone(),
         system: entry.system.unwrap_or_default(),
-        create_home: !(entry.system.unwrap_or_default() || entry.no_create_home.unwrap_or_default()),
+        create_home: has_home(entry),
         no_user_group: entry.no_user_group.unwrap_or_default(),
         no_log_init: entry.no_log_init.unwrap_or_default(),
     }
@@ -286,8 +290,12 @@ fn names_user(rule: &str, user: &str) -> bool {
 
 fn plan_keys(account: &Account, scope: &Scope<'_>, steps: &mut Steps) {
     let (name, entry): (&String, &UserEntry) = (&account.name, &account.entry);
-    if let Some(keys) = &entry.ssh_authorized_keys {
-        let operation = Operation::AuthorizedKeys { user: name.clone(), keys: keys.0.clone(), options: None };
+    let keys = entry.ssh_authorized_keys.clone().unwrap_or_default().0;
+    // Also without keys, as the peer: the file with its modes is then in place for whoever adds some. For the default user
+    // the top-level keys do that.
+    let is_default = scope.accounts.default.as_ref() == Some(name);
+    if !keys.is_empty() || (has_home(entry) && !is_default) {
+        let operation = Operation::AuthorizedKeys { user: name.clone(), keys, options: None };
         steps.add(&format!("{name}/ssh-keys"), operation).at(&entry.origin).needs_thing(&thing(name));
     }
     if entry.ssh_redirect_user != Some(Redirect(true)) {

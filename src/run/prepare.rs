@@ -129,7 +129,12 @@ fn read(host: &Host, source: &Source, report: &mut Report) -> Result<Input, Fail
         }
         layers.push(vendor.document);
     }
-    let document = std::mem::replace(&mut input.document, input::nothing("user-data"));
+    let mut document = std::mem::replace(&mut input.document, input::nothing("user-data"));
+    if document.as_map().is_none() {
+        // Laid over another layer it would vanish without a word.
+        drop(CloudConfig::read(&document, report));
+        document = input::nothing(source.part_name());
+    }
     input.document = layers.into_iter().rev().fold(document, overlay);
     Ok(input)
 }
@@ -159,4 +164,21 @@ fn gather(host: &Host, id: &str, source: &Source, config: &CloudConfig) -> Resul
         facts.joint_items.insert(name, script::joint_ranges(&texts, &mut |text| host.shell_parses(text)));
     }
     Ok(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_data_that_is_no_mapping_is_reported_also_where_other_layers_lie_below_it() {
+        let dir = tempfile::tempdir().expect("dir");
+        std::fs::create_dir_all(dir.path().join("etc/landfall")).expect("directory");
+        std::fs::write(dir.path().join("etc/landfall/landfall.yaml"), "landfall: {retry: 2}\n").expect("file");
+        let source = Source::File { name: "x.yaml".into(), bytes: b"#cloud-config\n- hostname: web1\n".to_vec() };
+        let mut report = Report::new();
+        let input = read(&Host::rooted(dir.path()), &source, &mut report).expect("read");
+        assert_eq!(report.problems[0].message, "the document must be a mapping, not a list");
+        assert!(input.document.get("landfall").is_some(), "the other layers hold");
+    }
 }

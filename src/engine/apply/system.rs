@@ -55,8 +55,16 @@ fn variables(context: &Context<'_>) -> BTreeMap<&'static str, String> {
         ("uptime", format!("{:.2}", context.host.uptime_seconds())),
         ("timestamp", crate::clock::rfc2822(context.host.now())),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("datasource", context.datasource.clone()),
+        ("datasource", peers_name(&context.datasource).to_owned()),
     ])
+}
+
+/// A datasource as cloud-init's messages name it: who reads the console looks for that.
+fn peers_name(datasource: &str) -> &str {
+    match datasource {
+        "nocloud" => "DataSourceNoCloud",
+        other => other,
+    }
 }
 
 fn filled(template: &str, variables: &BTreeMap<&'static str, String>) -> String {

@@ -7,12 +7,12 @@ use crate::plan::operation::{Condition, Operation};
 use crate::plan::Plan;
 
 #[test]
-fn a_locale_is_enabled_generated_and_set() {
+fn a_locale_is_generated_enabled_and_set() {
     assert_steps(
         &applied("locale: de_DE.UTF-8"),
         &[
-            "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8 UTF-8\" @final",
-            "locale/generate: generate the locale: localedef -i de_DE -c -f UTF-8 -A /usr/share/locale/locale.alias de_DE.UTF-8 @final <- locale/enable",
+            "locale/generate: generate the locale: localedef -i de_DE -c -f UTF-8 -A /usr/share/locale/locale.alias de_DE.UTF-8 @final",
+            "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8 UTF-8\" @final <- locale/generate",
             "locale: edit /etc/default/locale: set LANG=de_DE.UTF-8 @final <- locale/generate",
         ],
     );
@@ -24,8 +24,8 @@ fn a_locale_is_enabled_generated_and_set() {
         [
             "locale/update: update the package lists @final",
             "locale/install-locales: install locales @final",
-            "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8@euro UTF-8\" @final <- locale/install-locales",
-            "locale/generate: generate the locale: localedef -i de_DE@euro -c -f UTF-8 -A /usr/share/locale/locale.alias de_DE.UTF-8@euro @final <- locale/enable",
+            "locale/generate: generate the locale: localedef -i de_DE@euro -c -f UTF-8 -A /usr/share/locale/locale.alias de_DE.UTF-8@euro @final <- locale/install-locales",
+            "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8@euro UTF-8\" @final <- locale/generate",
             "locale: edit /etc/default/locale: set LANG=de_DE.UTF-8@euro @final <- locale/generate",
         ]
     );
@@ -49,10 +49,10 @@ fn a_locale_that_is_there_is_only_set() {
 #[test]
 fn a_locale_without_a_character_set_means_utf_8() {
     let plan = applied("locale: de_DE");
-    assert_eq!(steps(&plan)[0], "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8 UTF-8\" @final");
+    assert_eq!(steps(&plan)[1], "locale/enable: edit /etc/locale.gen: enable \"de_DE.UTF-8 UTF-8\" @final <- locale/generate");
     assert_problems(&plan, &["note: locale `de_DE` names no character set: de_DE.UTF-8 is set (write the character set)"]);
     let plan = applied("locale: de_DE.ISO-8859-15");
-    assert_eq!(steps(&plan)[0], "locale/enable: edit /etc/locale.gen: enable \"de_DE.ISO-8859-15 ISO-8859-15\" @final");
+    assert_eq!(steps(&plan)[1], "locale/enable: edit /etc/locale.gen: enable \"de_DE.ISO-8859-15 ISO-8859-15\" @final <- locale/generate");
     assert!(problems(&applied("locale: 'de DE'"))[0].starts_with("failed: locale: `de DE` is no locale"));
     assert!(
         problems(&applied("locale: 7"))[0].starts_with("failed: locale: `7` is no locale") || problems(&applied("locale: 7")).len() == 2
