@@ -87,12 +87,9 @@ main() {
 
   local name path
   while IFS=$'\t' read -r name path <&3; do
-    # landfall's side of every parity case takes longer than all other suites together: it is for the full size.
     # The power suite waits for its first green run at full size.
     if [ "$name" = power ] && [ -z "${LANDFALL_LONG:-}" ]; then
       echo "power: left to check-long"
-    elif [ "$name" = parity ] && [ -z "${LANDFALL_LONG:-}" ]; then
-      suite "$name" "$path" --skip landfall_leaves_what_cloud_init_leaves 3<&-
     else
       suite "$name" "$path" 3<&-
     fi

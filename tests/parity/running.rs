@@ -44,11 +44,7 @@ const ASKED: [(&str, &str); 8] = [
 
 /// What the host that is up says, in the last boot of a case.
 pub fn facts(booted: &Booted, case: &Case) -> Facts {
-    let mut facts = Facts::new();
-    for (name, command) in ASKED {
-        facts.insert(name.into(), booted.sh(command).stdout.trim().to_owned());
-    }
-    compatible(booted, &mut facts);
+    let mut facts = asked(booted);
     let result = booted.files().try_read("/run/cloud-init/result.json").ok();
     let result: Option<Value> = result.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let errors = result.and_then(|result| Some(result["v1"]["errors"].as_array()?.is_empty()));
@@ -66,15 +62,20 @@ pub fn facts(booted: &Booted, case: &Case) -> Facts {
     facts
 }
 
-/// What is there at the end of all links: which of two names is the link is the program's affair.
-fn compatible(booted: &Booted, facts: &mut Facts) {
-    let script = r#"for path do echo "$path	$(stat -L -c '%F %a' "$path" 2>/dev/null || echo absent)"; done"#;
-    let mut command = vec!["sh", "-c", script, "sh"];
-    command.extend(COMPATIBLE);
-    for line in booted.exec(&command).expect_ok().lines() {
-        let (path, kind) = line.split_once('\t').unwrap();
-        facts.insert(format!("compatible{path}"), kind.replace("regular empty file", "regular file"));
+/// All questions in one visit: entering a host costs more than most answers. Each answer stands behind an ASCII record separator
+/// and the name of its fact. Of `COMPATIBLE` it is what is there at the end of all links: which of two names is the link is the
+/// program's affair.
+fn asked(booted: &Booted) -> Facts {
+    let mut script = String::new();
+    for (name, command) in ASKED {
+        script += &format!("printf '\\036{name}\\n'\n( {command} )\n");
     }
+    for path in COMPATIBLE {
+        script += &format!("printf '\\036compatible{path}\\n'\nstat -L -c '%F %a' {path} 2>/dev/null || echo absent\n");
+    }
+    let said = booted.sh(&script).stdout;
+    let answers = said.split('\u{1e}').skip(1).map(|answer| answer.split_once('\n').unwrap());
+    answers.map(|(name, said)| (name.to_owned(), said.trim().replace("regular empty file", "regular file"))).collect()
 }
 
 /// What the program says of itself, in a line for the reader of a stored result.

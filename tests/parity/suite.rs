@@ -27,7 +27,7 @@ fn asked() -> Vec<Case> {
     matching(&variable("LANDFALL_PARITY_CASES").unwrap_or_default())
 }
 
-/// Calls `act` for each case, two at a time, and gives what it said in the cases' order. A panic is told as an error.
+/// Calls `act` for each case, some at a time (a host that boots often waits), and gives what it said in the cases' order. A panic is told as an error.
 fn for_each<R: Send>(cases: &[Case], act: impl Fn(&Case) -> R + Sync) -> Vec<Result<R, String>> {
     let waiting = Mutex::new(cases.iter().enumerate());
     let done = Mutex::new(Vec::new());
@@ -45,9 +45,11 @@ fn for_each<R: Send>(cases: &[Case], act: impl Fn(&Case) -> R + Sync) -> Vec<Res
         let _ = writeln!(std::io::stderr(), "parity: {} {:.1} s", case.name, begin.elapsed().as_secs_f32());
         done.lock().unwrap().push((at, result));
     };
+    let workers = std::thread::available_parallelism().map_or(2, usize::from) + 1;
     std::thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
     });
     let mut done = done.into_inner().unwrap();
     done.sort_by_key(|(at, _)| *at);
