@@ -18,6 +18,8 @@ cache=${LANDFALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landfall}
 . "$here/lab/repo.sh"
 # shellcheck source=tests/lab/vm.sh
 . "$here/lab/vm.sh"
+# shellcheck source=tests/lab/examples.sh
+. "$here/lab/examples.sh"
 # shellcheck source=tests/lab/demo.sh
 . "$here/lab/demo.sh"
 
@@ -57,6 +59,7 @@ entries() {
   printf 'trixie-nss\t%s\n' "$cache/roots/trixie-nss-$(nss_key)"
   printf 'trixie-vm\t%s\n' "$cache/roots/trixie-vm-$(vm_root_key)"
   printf 'repo\t%s\n' "$cache/repos/$(repo_key)"
+  printf 'examples-repo\t%s\n' "$cache/repos/examples-$(examples_repo_key)"
   printf 'demo-repo\t%s\n' "$cache/repos/demo-$(demo_repo_key)"
 }
 
@@ -75,6 +78,7 @@ prune() {
 
 build_entry() {
   case $1 in
+    examples-repo) build_examples_repo "$2";;
     demo-repo) build_demo_repo "$2" "$(entries | sed -n 's/^trixie\t//p')";;
     trixie-nss) build_nss_root "$2";;
     trixie-vm) build_vm_root "$2";;

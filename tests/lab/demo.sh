@@ -1,9 +1,9 @@
-# Sourced by tests/setup.sh, after roots.sh and repo.sh: a flat repository with what cloud-config/web-server.yaml installs, for
-# `make demo`. nginx and rsync are Debian's, with all that they need beyond the root; nftables and unattended-upgrades are
-# stand-ins: a host in namespaces has no firewall of its own, and nothing to upgrade.
+# Sourced by tests/setup.sh, after roots.sh, repo.sh and examples.sh: a flat repository with what cloud-config/web-server.yaml
+# installs, for `make demo`. nginx and rsync are Debian's, with all that they need beyond the root; nftables and unattended-upgrades
+# are stand-ins: a host in namespaces has no firewall of its own, and nothing to upgrade.
 
 demo_repo_key() {
-  cat "$here/lab/roots.sh" "$here/lab/repo.sh" "$here/lab/demo.sh" | sha256sum | cut -c1-16
+  cat "$here/lab/roots.sh" "$here/lab/repo.sh" "$here/lab/examples.sh" "$here/lab/demo.sh" | sha256sum | cut -c1-16
 }
 
 # build_demo_repo DEST ROOT
@@ -25,16 +25,9 @@ build_demo_repo() {
   mv "$work"/archives/*.deb "$dest"
 
   work=$work/pkgs
-  start nftables 1.1
-  mkdir -p "$tree/lib/systemd/system" "$tree/usr/sbin" "$tree/etc"
-  echo '# empty' >"$tree/etc/nftables.conf"
-  printf '#!/bin/sh\n# Stand-in: the file must be there and whole.\ntail -n 1 /etc/nftables.conf | grep -qx "}"\n' >"$tree/usr/sbin/nft"
-  chmod 755 "$tree/usr/sbin/nft"
-  printf '[Unit]\nDescription=nftables (stand-in)\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/sbin/nft -f /etc/nftables.conf\n[Install]\nWantedBy=sysinit.target\n' \
-    >"$tree/lib/systemd/system/nftables.service"
-  finish
+  nftables_stand_in
   start unattended-upgrades 2.12
   finish
   rm -rf "$dest/work"
-  (cd "$dest" && apt-ftparchive packages . >Packages && gzip -9nk Packages && apt-ftparchive release . >Release.new && mv Release.new Release)
+  flat_repo "$dest"
 }

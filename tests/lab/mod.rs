@@ -130,6 +130,11 @@ impl Lab {
         &self.entries["demo-repo"]
     }
 
+    /// The flat repository of stand-ins for what the examples of `cloud-config/` install.
+    pub fn examples_repo(&self) -> &'static Path {
+        &self.entries["examples-repo"]
+    }
+
     /// The signed repository in Debian's layout that hosts see at `/srv/mirror`; its key is `key.asc` in it.
     pub fn mirror(&self) -> PathBuf {
         self.entries["repo"].join("mirror")
