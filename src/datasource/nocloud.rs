@@ -20,6 +20,8 @@ const DEFAULT_ID: &str = "nocloud";
 const SEED_DIRECTORIES: [&str; 2] = ["/var/lib/cloud/seed/nocloud", "/var/lib/cloud/seed/nocloud-net"];
 /// How often a device that is waited for is looked for.
 const POLL: Duration = Duration::from_millis(50);
+/// The longest wait for udev: a driver that hangs keeps it busy for minutes.
+const UDEV_WAIT: Duration = Duration::from_secs(30);
 
 /// The files of one place, metadata aside.
 #[derive(Debug, Default)]
@@ -99,10 +101,15 @@ impl Gathered {
         }
     }
 
-    /// Reads the first labelled volume that holds a seed. Waits for one only while nothing else has answered.
+    /// Reads the first labelled volume that holds a seed. Waits for one only while nothing else has answered: on a slow machine
+    /// the driver of a CD is still being loaded, so the wait begins when udev has nothing left to do.
     fn read_volume(&mut self, host: &Host, wait: Duration, probed: &mut Probed) {
-        let end = Instant::now() + wait;
+        let start = Instant::now();
+        let mut idle_since = start;
         loop {
+            if !wait.is_zero() && start.elapsed() < UDEV_WAIT && host.awaits_devices() {
+                idle_since = Instant::now();
+            }
             let devices = volume::labelled(host);
             for device in &devices {
                 match host.mount_volume(device) {
@@ -117,7 +124,7 @@ impl Gathered {
             if !devices.is_empty() {
                 return;
             }
-            if !self.places.is_empty() || Instant::now() >= end || !crate::host::signals::sleep(POLL) {
+            if !self.places.is_empty() || idle_since.elapsed() >= wait || !crate::host::signals::sleep(POLL) {
                 probed.add(NAME, "volume labelled cidata", "is not attached", false);
                 return;
             }
@@ -342,6 +349,29 @@ mod tests {
         assert_eq!(found(&[("proc/cmdline", "ds=nocloud;i=only")]).user_data, b"");
         assert_eq!(probe(&[("proc/cmdline", "ds=nocloud")]).fetched(), Fetched::NoSource, "named without any data");
         assert_eq!(probe(&[("proc/cmdline", "ds=nocloudish;i=x ds=ec2")]).fetched(), Fetched::NoSource);
+    }
+
+    #[test]
+    fn a_volume_is_waited_for_while_udev_is_busy() {
+        let dir = tempfile::tempdir().expect("dir");
+        let queue = dir.path().join("run/udev/queue");
+        std::fs::create_dir_all(queue.parent().expect("parent")).expect("mkdir");
+        std::fs::write(&queue, "").expect("queue");
+        let looked = |wait| {
+            let start = Instant::now();
+            assert_eq!(find(&Host::rooted(dir.path()), wait).fetched(), Fetched::NoSource);
+            start.elapsed()
+        };
+        assert!(looked(Duration::ZERO) < Duration::from_millis(200), "who knows the instance does not wait");
+        let busy = Duration::from_millis(300);
+        let waited = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(busy);
+                std::fs::remove_file(&queue).expect("remove");
+            });
+            looked(Duration::from_millis(20))
+        });
+        assert!(waited >= busy, "{waited:?}");
     }
 
     #[test]

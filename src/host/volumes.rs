@@ -87,6 +87,12 @@ impl Host {
         names.into_iter().filter(worth_reading).filter(has_size).map(|name| format!("/dev/{}", name.replace('!', "/"))).collect()
     }
 
+    /// Whether udev is still at work, so that devices may appear whose drivers it loads: it keeps this file as long (what
+    /// `udevadm settle` waits for).
+    pub fn awaits_devices(&self) -> bool {
+        self.exists("/run/udev/queue")
+    }
+
     /// Opens a device for reading, without waiting for a drive to find a medium.
     pub fn open_device(&self, path: &str) -> io::Result<OpenDevice> {
         let flags = OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
