@@ -103,9 +103,7 @@ pub fn link_instance(host: &Host, directory: &str) -> io::Result<()> {
         return Ok(());
     }
     let target = format!("{CLOUD}/instances/{directory}");
-    if !host.exists(&target) {
-        host.make_directories(&target, crate::host::files::Attributes::own(0o755))?;
-    }
+    host.copy_directory(&target)?;
     host.link_copy(&format!("{CLOUD}/instance"), &target).map(|_| ())
 }
 
@@ -117,6 +115,11 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, config: &Node) -> i
     }
     let subject = Subject::of(found);
     let directory = subject.directory();
+    // Users' scripts are put there, which nothing writes again.
+    let scripts = format!("{directory}/scripts");
+    if !host.exists(&scripts) {
+        host.make_directories(&scripts, crate::host::files::Attributes::own(0o755))?;
+    }
     let data = |name: &str| format!("{CLOUD}/data/{name}");
     let text = |text: &str| format!("{text}\n").into_bytes();
     let previous = host.read(&data("instance-id"))?.unwrap_or_else(|| text(&subject.instance_id));
@@ -136,11 +139,11 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, config: &Node) -> i
     for (path, bytes, mode) in files {
         host.write_copy(&path, &bytes, mode)?;
     }
-    for below in ["scripts", "sem", "handlers"] {
-        make_directory(host, &format!("{directory}/{below}"))?;
+    for below in ["sem", "handlers"] {
+        host.copy_directory(&format!("{directory}/{below}"))?;
     }
     for below in ["per-boot", "per-instance", "per-once", "vendor"] {
-        make_directory(host, &format!("{CLOUD}/scripts/{below}"))?;
+        host.copy_directory(&format!("{CLOUD}/scripts/{below}"))?;
     }
     for (path, name) in [
         (format!("{directory}/boot-finished"), "boot-finished"),
@@ -167,13 +170,6 @@ pub fn wipe(host: &Host, name: &str) -> io::Result<()> {
     let scripts = format!("{directory}/scripts");
     for script in host.list(&scripts)? {
         host.remove(&format!("{scripts}/{script}"))?;
-    }
-    Ok(())
-}
-
-fn make_directory(host: &Host, path: &str) -> io::Result<()> {
-    if !host.exists(path) {
-        host.make_directories(path, crate::host::files::Attributes::own(0o755))?;
     }
     Ok(())
 }

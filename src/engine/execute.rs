@@ -322,7 +322,7 @@ impl<'e> Engine<'e> {
 
     pub(super) fn intend(&mut self, step: &Step, prior: Prior) -> Result<(), Failure> {
         self.announce(step);
-        let event = Event::Intent { step: step.id.clone(), digest: step.digest(), prior };
+        let event = Event::Intent { step: step.id.clone(), digest: step.digest().to_owned(), prior };
         self.record(step.frequency, event, true)?;
         self.progress.changed(&self.ledger);
         fault::point("step.after-intent");
@@ -337,7 +337,7 @@ impl<'e> Engine<'e> {
             self.host.sync_filesystems()?;
             fault::point("step.after-syncfs");
         }
-        let outcome = self.outcome(&step.id, step.digest(), settlement);
+        let outcome = self.outcome(&step.id, step.digest().to_owned(), settlement);
         self.record(step.frequency, Event::Outcome(Box::new(outcome.clone())), sync)?;
         if outcome.verdict != Verdict::Done || !outcome.effect.warnings.is_empty() {
             self.announce(step);
@@ -571,7 +571,7 @@ impl<'e> Engine<'e> {
             *intended = true;
         }
         if sabotaged {
-            let outcome = self.outcome(&step.id, step.digest(), Settlement::of(Verdict::Done));
+            let outcome = self.outcome(&step.id, step.digest().to_owned(), Settlement::of(Verdict::Done));
             self.record(step.frequency, Event::Outcome(Box::new(outcome)), true)?;
         }
         fault::point("step.before-effect");

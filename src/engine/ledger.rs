@@ -111,7 +111,7 @@ impl Ledger {
 
     /// What is known of a step. Another digest is another step: nothing is inherited.
     pub fn state(&self, step: &Step) -> StepState {
-        self.state_of(step.frequency, &step.id, &step.digest())
+        self.state_of(step.frequency, &step.id, step.digest())
     }
 
     /// As [`Self::state`], for a part of a step that keeps its own record.

@@ -40,6 +40,7 @@ fn step(id: &str, operation: Operation) -> Step {
         origin: None,
         notices: Vec::new(),
         wiped: None,
+        remembered: Default::default(),
     }
 }
 
@@ -230,7 +231,7 @@ fn work_cut_off_in_three_boots_running_is_given_up() {
     let digest = plan.steps[0].digest();
     for boot in ["boot-2", "boot-3"] {
         let mut journal = Journal::open(AppendLog::new(dir.path().join("journal"), true)).expect("journal");
-        let event = Event::Intent { step: "runcmd/1".into(), digest: digest.clone(), prior: super::apply::Prior::None };
+        let event = Event::Intent { step: "runcmd/1".into(), digest: digest.to_owned(), prior: super::apply::Prior::None };
         journal.append(&Stamp(boot), event, true).expect("append");
     }
     let (_, summary) = run(dir.path(), &plan, "boot-4");

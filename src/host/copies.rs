@@ -43,6 +43,14 @@ impl Host {
         Ok(true)
     }
 
+    /// Makes a directory for copies, with its parents, unless it is there.
+    pub fn copy_directory(&self, path: &str) -> io::Result<()> {
+        if !self.exists(path) {
+            self.make_missing_directories(path, Attributes::own(0o755), false)?;
+        }
+        Ok(())
+    }
+
     fn has_mode(&self, path: &str, mode: u32) -> bool {
         self.status(path).is_ok_and(|status| status.is_some_and(|status| status.attributes.mode == mode))
     }
@@ -52,9 +60,7 @@ impl Host {
         let (Some(parent), Some(name)) = (Path::new(path).parent().and_then(Path::to_str), path.rsplit('/').next()) else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{path} is no place for a file")));
         };
-        if !self.exists(parent) {
-            self.make_directories(parent, Attributes::own(0o755))?;
-        }
+        self.copy_directory(parent)?;
         Ok((self.inside(parent)?, name))
     }
 }

@@ -228,9 +228,15 @@ impl Host {
         Ok(matches.map(|found| format!("{directory}/{found}")).collect())
     }
 
-    /// Makes a directory with its parents; returns those that were made, outermost first.
+    /// Makes a directory with its parents, durably; returns those that were made, outermost first.
     pub fn make_directories(&self, path: &str, attributes: Attributes) -> io::Result<Vec<String>> {
+        self.make_missing_directories(path, attributes, true)
+    }
+
+    /// As [`Self::make_directories`], durable or not.
+    pub(super) fn make_missing_directories(&self, path: &str, attributes: Attributes, durable: bool) -> io::Result<Vec<String>> {
         let missing = self.missing_directories(path);
+        let mut unsynced = Vec::new();
         for directory in &missing {
             let place = self.walk(directory, Links::Trusted)?;
             match mkdirat(&place.directory, place.name.as_os_str(), Mode::S_IRWXU) {
@@ -239,8 +245,16 @@ impl Host {
                 Err(errno) => return Err(at_path(directory)(errno)),
             }
             let made = place.open(OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0)?;
-            set_attributes(&made, attributes).and_then(|()| made.sync_all()).map_err(at_path(directory))?;
-            place.sync_directory()?;
+            set_attributes(&made, attributes).map_err(at_path(directory))?;
+            unsynced.push((place, made));
+        }
+        if durable {
+            for (place, made) in unsynced.iter().rev() {
+                made.sync_all().map_err(at_path(&place.path))?;
+            }
+            if let Some((outermost, _)) = unsynced.first() {
+                outermost.sync_directory()?;
+            }
         }
         Ok(missing)
     }

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -177,8 +178,10 @@ impl Host {
             return Err(Failure::new(Kind::Input, "a command without a program"));
         };
         let mut command = if self.is_live() {
-            let mut command = Command::new(program);
-            command.args(&spec.argv[1..]);
+            // By its path: a program to be searched for in a `PATH` other than ours makes the standard library fork, which copies
+            // our page tables, where it would use posix_spawn(3).
+            let mut command = Command::new(program_path(program, spec.env.get("PATH").map_or(PATH, String::as_str)));
+            command.arg0(program).args(&spec.argv[1..]);
             command
         } else {
             let mut command = Command::new("chroot");
@@ -201,6 +204,14 @@ impl Host {
         }
         Ok(command)
     }
+}
+
+/// Where a shell would find a program; its name where it would not, so that starting it says so.
+fn program_path(program: &str, path: &str) -> PathBuf {
+    let is_program = |file: &PathBuf| fs_err::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    let candidates = || path.split(':').map(|directory| Path::new(directory).join(program));
+    let found = if program.contains('/') { None } else { candidates().find(is_program) };
+    found.unwrap_or_else(|| PathBuf::from(program))
 }
 
 /// Exit code, or 128 + signal.

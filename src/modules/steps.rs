@@ -133,6 +133,7 @@ impl Steps {
             origin: None,
             notices: Vec::new(),
             wiped: None,
+            remembered: Default::default(),
         });
         let at = self.steps.len() - 1;
         StepBuilder { step: &mut self.steps[at], providers: &mut self.providers }

@@ -125,6 +125,9 @@ pub struct Step {
     /// The digest from before its secrets were wiped; such a step is shown and never run again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wiped: Option<String>,
+    /// Its digest, once it was asked for.
+    #[serde(skip)]
+    pub remembered: digest::Remembered,
 }
 
 /// A problem of the user-data that the run has to report, whatever else it does.

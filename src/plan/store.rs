@@ -45,7 +45,7 @@ pub fn wiped(plan: &Plan) -> Result<Plan, PlanError> {
         }
         // Not revealed, so every secret in it is a mask.
         let masked = serde_json::from_value(serde_json::to_value(step)?)?;
-        Ok(Step { wiped: Some(step.digest()), ..masked })
+        Ok(Step { wiped: Some(step.digest().to_owned()), ..masked })
     };
     let steps = plan.steps.iter().map(wipe).collect::<Result<_, serde_json::Error>>()?;
     Ok(Plan { steps, secrets: Vec::new(), ..plan.clone() })
