@@ -60,12 +60,13 @@ pub struct Boot {
 pub struct Template {
     host: Host,
     provisioner: Provisioner,
+    wrapped: bool,
 }
 
 impl Template {
     /// `wrapped` puts the wrapper before its programs; it has a cost of its own, so the other figures are taken without.
     pub fn new(lab: Lab, provisioner: Provisioner, deb: &Path, user_data: &str, wrapped: bool) -> Self {
-        let host = lab.host(Release::TrixieCloudInit, Disk::Directory);
+        let host = lab.host(Release::TrixieCloudInit, Disk::Ext4Upper);
         if provisioner != Provisioner::CloudInit {
             host.chroot(&["dpkg", "--purge", "cloud-init"]).expect_ok();
         }
@@ -84,7 +85,7 @@ impl Template {
                 host.files().write(&format!("/etc/systemd/system/{unit}.d/bench.conf"), drop_in, 0o644);
             }
         }
-        Self { host, provisioner }
+        Self { host, provisioner, wrapped }
     }
 
     /// Boots a fresh copy for the first time and then again.
@@ -105,14 +106,19 @@ impl Template {
         let mut boot = Boot { end: end / 1e6, host: host.cpu_time().as_secs_f64(), ..Boot::default() };
         for (unit, command) in self.provisioner.units() {
             boot.units += microseconds(&booted, unit, "CPUUsageNSec") / 1e9;
-            if command.is_none() {
+            if command.is_none() || !self.wrapped {
                 continue;
             }
-            if let Ok(line) = booted.files().try_read(&format!("{RESULTS}/{unit}")) {
-                let usage: Usage = serde_json::from_slice(&line).unwrap();
-                boot.own += usage.cpu;
-                boot.peak = boot.peak.max(usage.peak);
-            }
+            // The program may end a little later than the boot.
+            let file = format!("{RESULTS}/{unit}");
+            let mut usage: Option<Usage> = None;
+            booted.wait_until(&format!("the figures of {unit}"), || {
+                usage = booted.files().try_read(&file).ok().and_then(|line| serde_json::from_slice(&line).ok());
+                usage.is_some()
+            });
+            let usage = usage.unwrap();
+            boot.own += usage.cpu;
+            boot.peak = boot.peak.max(usage.peak);
         }
         self.expect_done(&booted);
         booted.shutdown();
