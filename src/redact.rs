@@ -26,14 +26,55 @@ impl Redactor {
 
     /// `text` with every known value and everything that looks like a secret masked.
     pub fn apply(&self, text: &str) -> String {
+        patterns(&self.known(text))
+    }
+
+    /// A sentence of landfall's own with what it quotes masked: known values and credentials of addresses. Its words, which may
+    /// speak of a `password:`, are left alone.
+    pub fn quoted(&self, text: &str) -> String {
+        split_keeping_blanks(&self.known(text)).into_iter().map(|piece| mask_address(piece).unwrap_or_else(|| piece.to_owned())).collect()
+    }
+
+    fn known(&self, text: &str) -> String {
         let mut out = text.to_owned();
         for value in &self.values {
             if out.contains(value.as_str()) {
                 out = out.replace(value.as_str(), MASK);
             }
         }
-        patterns(&out)
+        out
     }
+
+    /// JSON text with every string in it masked, and nothing else changed: it stays JSON, in its order.
+    pub fn apply_to_json(&self, json: &str) -> String {
+        let mut out = String::with_capacity(json.len());
+        let mut rest = json;
+        while let Some(start) = rest.find('"') {
+            let length = string_length(&rest[start..]);
+            let (before, after) = rest.split_at(start);
+            let (literal, after) = after.split_at(length);
+            out.push_str(before);
+            match serde_json::from_str::<String>(literal) {
+                Ok(text) => out.push_str(&serde_json::Value::from(self.apply(&text)).to_string()),
+                Err(_) => out.push_str(literal),
+            }
+            rest = after;
+        }
+        out + rest
+    }
+}
+
+/// Bytes of the JSON string that `text` begins with, quotes included.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            b'"' if !escaped => return at + 1,
+            b'\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    text.len()
 }
 
 /// A URL without its user information and without the values of its query.
@@ -110,16 +151,20 @@ fn split_keeping_blanks(text: &str) -> Vec<&str> {
     pieces
 }
 
+/// A word with an address that carries credentials.
+fn mask_address(piece: &str) -> Option<String> {
+    let at = piece.find("://").filter(|_| piece.contains('@'))?;
+    let scheme_start = piece[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |i| i + 1);
+    Some(format!("{}{}", &piece[..scheme_start], url(&piece[scheme_start..])))
+}
+
 fn mask_word(piece: &str, lower: &str, mask_next: &mut bool) -> String {
-    if piece.contains("://") && piece.contains('@') {
-        if let Some(at) = piece.find("://") {
-            let scheme_start = piece[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |i| i + 1);
-            return format!("{}{}", &piece[..scheme_start], url(&piece[scheme_start..]));
-        }
+    if let Some(masked) = mask_address(piece) {
+        return masked;
     }
     for word in WORDS {
         // The key's value is yes or no.
-        let Some(found) = lower.find(word).filter(|_| !lower.contains("lock_passwd")) else { continue };
+        let Some(found) = lower.find(word).filter(|_| !lower.replace('-', "_").contains("lock_passwd")) else { continue };
         let after = found + word.len();
         let rest = &piece[after..];
         let separator = rest.find(['=', ':']).filter(|at| rest[..*at].chars().all(|c| c.is_ascii_alphanumeric() || "_-\"'".contains(c)));
@@ -162,8 +207,19 @@ mod tests {
             ("cat /etc/passwd", "cat /etc/passwd"),
             ("chpasswd: command not found", "chpasswd: command not found"),
             ("set `lock_passwd: false`", "set `lock_passwd: false`"),
+            ("  lock-passwd: maybe", "  lock-passwd: maybe"),
         ] {
             assert_eq!(redactor.apply(text), expected);
         }
+        let own = "users[0].passwd: a password is one line, not hunter2! of https://bob:pw@x/";
+        assert_eq!(redactor.quoted(own), "users[0].passwd: a password is one line, not *** of https://***@x/");
+    }
+
+    #[test]
+    fn json_stays_json_in_its_order() {
+        let redactor = Redactor::new(["hunter2!".to_owned()]);
+        let json = r#"{"z": "a \"hunter2!\" \\", "a": [1, "password=geheim"], "": null}"#;
+        let expected = r#"{"z": "a \"***\" \\", "a": [1, "password=***"], "": null}"#;
+        assert_eq!(redactor.apply_to_json(json), expected);
     }
 }

@@ -13,6 +13,7 @@ mod status;
 mod unlock;
 mod validate;
 mod why;
+mod written;
 
 use std::ffi::OsString;
 use std::time::Duration;

@@ -24,11 +24,15 @@ pub fn complain(text: &str) {
 
 /// Writes a value to stdout as JSON, for programs and people both.
 pub fn json(value: &impl serde::Serialize) -> Answer {
-    let mut text =
-        serde_json::to_string_pretty(value).map_err(|error| Refusal::new(exit::FAILED, format!("cannot write this as JSON: {error}")))?;
-    text.push('\n');
-    print(&text);
+    print(&json_text(value)?);
     Ok(exit::OK)
+}
+
+/// A value as [`json`] writes it.
+pub fn json_text(value: &impl serde::Serialize) -> Result<String, Refusal> {
+    let text =
+        serde_json::to_string_pretty(value).map_err(|error| Refusal::new(exit::FAILED, format!("cannot write this as JSON: {error}")))?;
+    Ok(text + "\n")
 }
 
 /// Writes a value to stdout as YAML.

@@ -36,12 +36,10 @@ pub fn plan(args: &PlanArgs, host: &Host) -> Answer {
     // Without rights the recorded id cannot be read; the steps are the same.
     let recorded = Recorded::load(host).ok().flatten().and_then(|recorded| recorded.instance_id);
     let prepared = prepare(host, recorded.as_deref().unwrap_or("manual"), &source)?;
+    let redactor = Redactor::new(prepared.plan.secrets.iter().map(|secret| secret.expose().clone()));
     match args.format {
-        TextOrJson::Text => {
-            let redactor = Redactor::new(prepared.plan.secrets.iter().map(|secret| secret.expose().clone()));
-            out::print(&redactor.apply(&render_text(&prepared.plan)));
-        }
-        TextOrJson::Json => drop(out::json(&prepared.plan)?),
+        TextOrJson::Text => out::print(&redactor.apply(&render_text(&prepared.plan))),
+        TextOrJson::Json => out::print(&redactor.apply_to_json(&out::json_text(&prepared.plan)?)),
     }
     let wrong = prepared.report.problems.iter().any(|problem| problem.severity == Severity::Error);
     Ok(if wrong { exit::DATA } else { exit::OK })

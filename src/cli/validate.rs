@@ -11,16 +11,18 @@ use clap::Args;
 use serde_json::json;
 
 use crate::config::merge::overlay;
-use crate::config::node::{Node, Origin};
+use crate::config::node::Node;
 use crate::config::problem::{Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::error::exit;
 use crate::facts::{Facts, PROGRAMS};
-use crate::modules::{self, Steps, Way};
+use crate::modules::{self, Steps, UserScript, Way};
 use crate::redact::Redactor;
 use crate::run::input::Input;
+use crate::secret::Secret;
 use crate::yaml;
 
+use super::written::{self, Written};
 use super::{input, out, Answer, TextOrJson};
 
 /// `landfall validate`.
@@ -43,9 +45,6 @@ const LIMITS: [(&str, usize); 6] = [
     ("OpenStack", 48 << 10),
     ("Google Compute Engine", 256 << 10),
 ];
-
-/// Files whose content is configuration of landfall's own.
-const OWN_CONFIGURATION: [&str; 2] = ["/etc/landfall/conf.d/", "/etc/landfall/landfall.yaml"];
 
 /// One file, checked.
 struct Checked {
@@ -76,18 +75,17 @@ pub fn validate(args: &ValidateArgs) -> Answer {
 fn check(name: &str, bytes: &[u8]) -> Checked {
     let file = if name == "-" { "stdin" } else { name };
     let mut report = Report::new();
-    let mut redactor = Redactor::default();
     let Input { document, scripts, sources } =
         own_configuration(file, bytes, &mut report).unwrap_or_else(|| crate::run::input::read(file, bytes, &mut report));
     let mut sources: BTreeMap<String, String> = sources.into_iter().collect();
-    check_own_configuration(&document, &mut report, &mut sources);
+    let mut secrets = check_own_configuration(&document, &mut report, &mut sources);
     warn_of_section(&document, &mut report);
     if let Some(config) = CloudConfig::read(&document, &mut report) {
-        redactor = Redactor::new(config.secrets.iter().map(|secret| secret.expose().clone()));
-        let mut steps = Steps::default();
-        modules::plan_all(&config, &assumed_facts(), &scripts, Way::FirstBoot, &mut steps);
-        report.extend(steps.finish().1);
+        report.extend(planned(&config, &scripts, Way::FirstBoot));
+        secrets.extend(config.secrets);
     }
+    let redactor = Redactor::new(secrets.iter().map(|secret| secret.expose().clone()));
+    report.mask(&|text| redactor.quoted(text));
     // In the order of the file, what is written into other files last.
     report.problems.sort_by_key(|problem| {
         problem.origin.as_ref().map(|origin| (*origin.part != *file, origin.part.to_string(), origin.line, origin.column))
@@ -105,24 +103,34 @@ fn own_configuration(file: &str, bytes: &[u8], report: &mut Report) -> Option<In
     Some(Input { document, scripts: Vec::new(), sources: vec![(file.to_owned(), text.to_owned())] })
 }
 
-/// The pasted way puts landfall's section into a file by `write_files`: that file is checked too.
-fn check_own_configuration(document: &Node, report: &mut Report, sources: &mut BTreeMap<String, String>) {
-    let entries = document.get("write_files").and_then(Node::as_seq).unwrap_or_default();
-    for entry in entries {
-        let (Some(path), Some(content)) = (entry.get("path").and_then(Node::as_str), entry.get("content").and_then(Node::as_str)) else {
-            continue;
-        };
-        let own = OWN_CONFIGURATION.iter().any(|own| path.starts_with(own)) && path.ends_with(".yaml");
-        if !own || entry.get("encoding").is_some_and(|encoding| !encoding.is_null()) {
-            continue;
-        }
-        sources.insert(path.to_owned(), content.to_owned());
-        match yaml::parse_with_report(path, content, report) {
+/// The pasted way puts landfall's section into a file of its own, by `write_files` or in a script: that file is checked too.
+/// Returns the secrets in it.
+fn check_own_configuration(document: &Node, report: &mut Report, sources: &mut BTreeMap<String, String>) -> Vec<Secret<String>> {
+    let found = written::find(document, &|part| sources.get(part).map(String::as_str));
+    let mut secrets = Vec::new();
+    for Written { part, text } in found {
+        let section = match yaml::parse_with_report(&part, &text, report) {
             // As in hosted mode: cloud-init does the rest of the file.
-            Ok(node) => drop(CloudConfig::read_section(&overlay(document.clone(), node), report)),
-            Err(error) => error.report(path, report),
+            Ok(node) => CloudConfig::read_section(&overlay(document.clone(), node), report),
+            Err(error) => {
+                error.report(&part, report);
+                None
+            }
+        };
+        sources.entry(part.to_string()).or_insert(text);
+        if let Some(section) = section {
+            report.extend(planned(&section, &[], Way::Hosted));
+            secrets.extend(section.secrets);
         }
     }
+    secrets
+}
+
+/// What the modules find in a configuration.
+fn planned(config: &CloudConfig, scripts: &[UserScript], way: Way) -> Report {
+    let mut steps = Steps::default();
+    modules::plan_all(config, &assumed_facts(), scripts, way, &mut steps);
+    steps.finish().1
 }
 
 /// cloud-init 25.1 reports a top-level `landfall` key as a schema error and ends degraded.
@@ -172,7 +180,7 @@ impl Checked {
 
     fn render(&self) -> String {
         let sources = |part: &str| self.sources.get(part).map(String::as_str);
-        let mut text = self.redactor.apply(&self.report.render(&sources, &|_: &Origin| false));
+        let mut text = self.report.render(&sources, &|line| self.redactor.apply(line));
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}: {}; {}", self.file, self.verdict(), self.size_line());
         text

@@ -5,6 +5,7 @@ use crate::config::problem::{Problem as ConfigProblem, Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::facts::Facts;
 use crate::plan::{digest_of, Plan, Problem, Weight, FORMAT};
+use crate::redact::Redactor;
 use crate::secret::Secret;
 
 /// Everything a plan is made from.
@@ -27,7 +28,8 @@ pub fn plan(input: PlanInput<'_>) -> Plan {
     plan_all(input.config, input.facts, input.scripts, input.way, &mut steps);
     let (steps, found) = steps.finish();
     input.report.extend(found);
-    let problems = input.report.problems.iter().map(problem).collect();
+    let redactor = Redactor::new(input.config.secrets.iter().map(|secret| secret.expose().clone()));
+    let problems = input.report.problems.iter().map(|found| problem(found, &redactor)).collect();
     Plan {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -48,7 +50,7 @@ fn config_digest(input: &PlanInput<'_>) -> String {
 }
 
 /// A problem of the configuration as the run reports it: an error means that something was lost.
-fn problem(found: &ConfigProblem) -> Problem {
+fn problem(found: &ConfigProblem, redactor: &Redactor) -> Problem {
     let weight = match found.severity {
         Severity::Error => Some(Weight::Failed),
         Severity::Warning => Some(Weight::Degraded),
@@ -56,5 +58,5 @@ fn problem(found: &ConfigProblem) -> Problem {
     };
     let place = found.origin.as_ref().filter(|origin| origin.line > 0).map(|origin| format!("{origin}: ")).unwrap_or_default();
     let help = found.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-    Problem { weight, message: format!("{place}{}{help}", found.message) }
+    Problem { weight, message: redactor.quoted(&format!("{place}{}{help}", found.message)) }
 }

@@ -209,7 +209,7 @@ fn plan_passwords(account: &Account, exists: bool, scope: &Scope<'_>, steps: &mu
             argv: vec!["passwd".into(), "-d".into(), name.clone()],
             accept: vec![0],
             idempotent: true,
-            purpose: format!("let {name} in without a password"),
+            purpose: format!("take away the password of {name}"),
             ..Command::default()
         };
         steps.add(&format!("{name}/unlock"), Operation::Command(command)).at(&entry.origin).needs_thing(&thing(name));
@@ -217,7 +217,7 @@ fn plan_passwords(account: &Account, exists: bool, scope: &Scope<'_>, steps: &mu
         let operation = Operation::PasswordLock { user: name.clone(), lock: PasswordLock::Unlock };
         steps.add(&format!("{name}/unlock"), operation).at(&entry.origin).needs_thing(&thing(name));
     } else {
-        let message = format!("user `{name}` has no password: `lock_passwd: false` does nothing");
+        let message = format!("`lock_passwd: false` does nothing for user `{name}`, who has no password");
         steps.report.warning("user", message).at(&entry.origin).help("add `hashed_passwd`, or remove `lock_passwd`");
     }
 }

@@ -79,14 +79,14 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         owner: Some(owner),
         own_parents: true,
     };
-    if let Some(scheme) = entry.source.as_ref().and_then(|source| unsupported_scheme(&source.uri)) {
+    if let Some(scheme) = entry.source.as_ref().and_then(|source| unsupported_scheme(&source.uri.0)) {
         let message = format!("{path} cannot be fetched by {scheme}: the file is not written");
         steps.report.error("unsupported", message).at(&entry.origin).help("use an http:, https: or file: address");
         return;
     }
     let operation = match &entry.source {
         Some(source) => Operation::Download {
-            url: if source.uri.starts_with('/') { format!("file://{}", source.uri) } else { source.uri.clone() },
+            url: if source.uri.0.starts_with('/') { format!("file://{}", source.uri.0) } else { source.uri.0.clone() },
             headers: source.headers.0.clone(),
             file,
             append: entry.append,
@@ -94,7 +94,7 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         None if entry.append => Operation::AppendFile(file),
         None => Operation::WriteFile(file),
     };
-    let needs_network = entry.source.as_ref().is_some_and(|source| source.uri.contains("://") && !source.uri.starts_with("file:"));
+    let needs_network = entry.source.as_ref().is_some_and(|source| source.uri.0.contains("://") && !source.uri.0.starts_with("file:"));
     let mut step = steps.add(&path, operation).at(&entry.origin);
     if needs_network {
         step = step.not_before(Stage::Network);

@@ -1,5 +1,6 @@
 //! The plan: what `landfall plan` prints, what `run` executes, what a later boot resumes. Plain, versioned data.
 
+mod describe;
 pub mod digest;
 pub mod operation;
 mod render;
@@ -7,6 +8,7 @@ mod store;
 
 use serde::{Deserialize, Serialize};
 
+pub use describe::Undo;
 pub use digest::digest_of;
 pub use operation::Operation;
 pub use render::render_text;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{operation::Undo, Frequency, Plan, Stage, Weight};
+use super::{Frequency, Plan, Stage, Undo, Weight};
 
 /// The steps in their real order, grouped by stage and phase.
 pub fn render_text(plan: &Plan) -> String {

@@ -72,9 +72,9 @@ impl<'r> Reporter<'r> {
 
     /// Writes the status and, when everything is settled, the result.
     pub fn publish_result(&self, summary: &Summary, end: RunEnd) -> Result<(), Failure> {
-        view::publish(self.host, summary)?;
+        view::publish(self.host, self.plan, summary)?;
         if self.stage == Stage::Final && matches!(end, RunEnd::Settled | RunEnd::Halted) {
-            view::publish_result(self.host, summary)?;
+            view::publish_result(self.host, self.plan, summary)?;
         }
         Ok(())
     }
@@ -117,6 +117,6 @@ impl Progress for Reporter<'_> {
             telemetry::keep_log();
         }
         // The state is shown from the journals again at the next change; a full /run must not stop the run.
-        let _ = view::publish(self.host, &self.summary(ledger, true, false));
+        let _ = view::publish(self.host, self.plan, &self.summary(ledger, true, false));
     }
 }

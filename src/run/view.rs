@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::host::files::Attributes;
 use crate::host::Host;
 use crate::identity::Recorded;
-use crate::plan::{Stage, Weight};
+use crate::plan::{Plan, Stage, Weight};
 
 /// The runtime directory.
 pub const RUNTIME: &str = "/run/landfall";
@@ -69,13 +69,26 @@ fn write_json(host: &Host, path: &str, value: &impl Serialize) -> Result<(), Fai
 }
 
 /// Shows a run's state.
-pub fn publish(host: &Host, summary: &Summary) -> Result<(), Failure> {
-    write_json(host, STATUS_FILE, summary)
+pub fn publish(host: &Host, plan: &Plan, summary: &Summary) -> Result<(), Failure> {
+    write_json(host, STATUS_FILE, &public(plan, summary))
 }
 
 /// Shows what came of a run.
-pub fn publish_result(host: &Host, summary: &Summary) -> Result<(), Failure> {
-    write_json(host, RESULT_FILE, summary)
+pub fn publish_result(host: &Host, plan: &Plan, summary: &Summary) -> Result<(), Failure> {
+    write_json(host, RESULT_FILE, &public(plan, summary))
+}
+
+/// The summary of `plan` without what commands say and what children said: both hold secrets that nobody declared. Root reads
+/// them from the journals.
+fn public(plan: &Plan, summary: &Summary) -> Summary {
+    let mut public = summary.clone();
+    for (step, shown) in plan.steps.iter().zip(&mut public.steps) {
+        shown.description = step.operation.describe_openly();
+        if let Some(failure) = &mut shown.failure {
+            failure.output.clear();
+        }
+    }
+    public
 }
 
 fn publish_state(host: &Host, run: &str, stage: Stage, state: State, told: Vec<Told>) -> Result<(), Failure> {
@@ -135,4 +148,36 @@ pub fn view(host: &Host) -> Result<Option<(Summary, InstanceDir)>, Failure> {
         expected: if host.runs_systemd() && off_switch(host).is_none() { Stage::Final } else { Stage::Local },
     };
     Ok(Some((Summary::of(&plan, &ledger, &at), directory)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::problem::Report;
+    use crate::config::typed::CloudConfig;
+    use crate::facts::Facts;
+    use crate::modules::{plan, PlanInput, Way};
+
+    #[test]
+    fn what_everybody_can_read_has_no_command_and_no_output() {
+        let text = "runcmd: [mysql -pgeheim]\ntimezone: Europe/Berlin\n";
+        let mut report = Report::new();
+        let config = CloudConfig::read(&crate::yaml::parse("x", text).expect("yaml"), &mut report).expect("a mapping");
+        let plan = plan(PlanInput { config: &config, facts: &Facts::default(), scripts: &[], way: Way::Applied, report: &mut report });
+        let step = |id: &str, description: &str| {
+            serde_json::json!({"id": id, "phase": "p", "stage": "final", "frequency": "instance", "description": description,
+                "result": "failed", "unchanged": false, "attempts": 1, "elapsed_ms": 0,
+                "failure": {"kind": "E_EXEC", "message": "exit 1", "exit": 1, "output": ["Access denied for geheim"]}})
+        };
+        let described: Vec<_> = plan.steps.iter().map(|planned| step(&planned.id, &planned.operation.describe())).collect();
+        let summary: Summary = serde_json::from_value(serde_json::json!({"state": "failed", "mode": "manual", "run": "r", "boot": "b",
+            "version": "0", "instance": "i", "datasource": "file", "boots": 1, "told": [], "steps": described}))
+        .expect("a summary");
+        let shown = serde_json::to_string(&public(&plan, &summary)).expect("json");
+        assert!(!shown.contains("geheim"), "{shown}");
+        for expected in ["\"runcmd item 1 of 1\"", "\"exit 1\"", "link /etc/localtime"] {
+            assert!(shown.contains(expected), "{expected}: {shown}");
+        }
+        assert!(serde_json::to_string(&summary).expect("json").contains("runcmd item 1 of 1: mysql -pgeheim"));
+    }
 }

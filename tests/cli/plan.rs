@@ -58,6 +58,20 @@ fn a_secret_that_a_command_repeats_is_masked_in_the_plan() {
 }
 
 #[test]
+fn credentials_of_an_address_are_masked_wherever_they_show_up() {
+    let text = "#cloud-config\ntimezone: geheim-x!\nwrite_files:\n- path: /a\n  source: {uri: 'https://bob:geheim-x@example.org/a'}\n\
+        - path: /b\n  source: {uri: 'https://x/', headers: {A: Bearer t0ken-of-ours}}\nruncmd: [echo geheim-x t0ken-of-ours]\n";
+    for format in ["text", "json"] {
+        let ran = planned(format, text).ended(65);
+        assert!(!ran.stdout.contains("geheim-x") && !ran.stdout.contains("t0ken-of-ours"), "{format}: {}", ran.stdout);
+        assert!(ran.stdout.contains("***@example.org/a"), "{format}: {}", ran.stdout);
+    }
+    let json = planned("json", text).json();
+    let problem = json["problems"][0]["message"].as_str().expect("a message");
+    assert!(problem.contains("`***!` is no time zone"), "{problem}");
+}
+
+#[test]
 fn what_is_wrong_is_said_beside_the_plan_of_the_rest() {
     let ran = planned("text", "#cloud-config\nhostname: web\nusers: 5\n").ended(65);
     assert!(ran.stdout.contains("error: stdin:3:8: "), "{}", ran.stdout);

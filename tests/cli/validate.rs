@@ -144,3 +144,47 @@ fn anybody_can_validate() {
     std::fs::write(&path, "#cloud-config\nhostname: a\n").expect("write");
     landfall_unprivileged(&["validate", &path.to_string_lossy()]).ended(0);
 }
+
+/// The file that is pasted into a provider's panel, with one of its lines changed; the number of that line.
+fn bootstrap(line: &str, changed: &str) -> (String, usize) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/cloud-config/bootstrap.yaml");
+    let text = std::fs::read_to_string(path).expect("the file");
+    let number = text.lines().position(|found| found == line).expect("the line") + 1;
+    (text.replacen(line, changed, 1), number)
+}
+
+#[test]
+fn a_section_that_bootcmd_writes_is_checked_where_it_stands() {
+    let (text, _) = bootstrap("#cloud-config", "#cloud-config");
+    assert!(validated(&text).ended(0).stdout.starts_with("stdin: valid; "));
+    for (line, changed, column, code, message) in [
+        ("          package_update: true", "          package_updat: true", 11, 0, "warning[unknown-key]: unknown key `package_updat`"),
+        ("          needs: base", "          needs: bas", 18, 65, "error[unknown-phase]: phase `site` needs `bas`"),
+        ("          packages: [nginx]", "          packages: [nginx", 21, 65, "error[yaml]: the list in brackets"),
+        ("      retry: 5", "      retry: five", 14, 65, "error["),
+    ] {
+        let (text, number) = bootstrap(line, changed);
+        let ran = validated(&text).ended(code);
+        let place = format!(" --> stdin:{number}:{column}\n");
+        assert!(ran.stdout.contains(&place) && ran.stdout.contains(message), "{place}{}", ran.stdout);
+        assert!(ran.stdout.contains(&format!("{number} | {changed}\n")), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn what_one_place_declares_secret_is_masked_in_the_words_about_another() {
+    let text = "#cloud-config\npassword: Tr0ub4dor\nchpasswd: {expire: false}\ntimezone: Tr0ub4dor!\nTr0ub4dor: 1\n";
+    for args in [vec!["validate", "-"], vec!["validate", "--format", "json", "-"]] {
+        let ran = landfall_reading(&args, text.as_bytes()).ended(65);
+        assert!(!ran.stdout.contains("Tr0ub4dor") && ran.stdout.contains("`***!` is no time zone"), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn our_own_words_are_not_taken_for_secrets() {
+    let ran = validated("#cloud-config\nusers:\n- name: ada\n  lock-passwd: maybe\n- name: bob\n  lock_passwd: false\n").ended(65);
+    for expected in ["4 |   lock-passwd: maybe\n", "`lock_passwd: false` does nothing for user `bob`, who has no password\n"] {
+        assert!(ran.stdout.contains(expected), "{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("***"), "{}", ran.stdout);
+}

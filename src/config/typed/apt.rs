@@ -1,7 +1,7 @@
 //! `apt`.
 
 use super::reader::{FromNode, Reader};
-use super::scalars::Located;
+use super::scalars::{Address, Located};
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
 
@@ -44,9 +44,9 @@ crate::record! {
         /// Architectures it is for, or `default`.
         default arches: Vec<String>,
         /// Its address.
-        optional uri: String,
+        optional uri: Address,
         /// Addresses, of which the first is taken.
-        default search: Vec<String>,
+        default search: Vec<Address>,
         /// Key, armoured.
         optional key: PublicKeyBlock,
         /// Key id or fingerprint.
@@ -83,7 +83,7 @@ impl FromNode for SourceText {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         for word in text.split_whitespace() {
-            credentials(word, reader);
+            reader.credentials(word);
         }
         Some(Self(Secret::new(text)))
     }
@@ -99,24 +99,8 @@ impl FromNode for Proxy {
         if text.contains(['"', '\n', ';']) {
             return reader.invalid(&node.origin, "this is no address", "as in http://proxy.example.org:3128");
         }
-        credentials(&text, reader);
+        reader.credentials(&text);
         Some(Self(Secret::new(text)))
-    }
-}
-
-/// Remembers `user:password` and `password` of an address.
-fn credentials(word: &str, reader: &mut Reader<'_>) {
-    let Some((_, rest)) = word.split_once("://") else { return };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let Some((user_info, _)) = authority.rsplit_once('@') else { return };
-    match user_info.split_once(':') {
-        Some((_, password)) => {
-            let _ = reader.secret(password.to_owned());
-            let _ = reader.secret(user_info.to_owned());
-        }
-        None => {
-            let _ = reader.secret(user_info.to_owned());
-        }
     }
 }
 

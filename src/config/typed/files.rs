@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 
 use super::reader::{FromNode, Reader};
+use super::scalars::Address;
 use crate::config::node::{Node, Value};
 use crate::secret::Secret;
 
@@ -34,7 +35,7 @@ crate::record! {
     /// `source` of a `write_files` entry.
     pub struct FileSource {
         /// `http:`, `https:`, `file:` URL or path.
-        required uri: String,
+        required uri: Address,
         /// Request headers.
         default headers: Headers,
     }

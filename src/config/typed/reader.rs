@@ -54,6 +54,17 @@ impl<'r> Reader<'r> {
         secret
     }
 
+    /// Remembers what an address carries before its `@`: `user:password` and `password`, or the only word, which may be a token.
+    pub fn credentials(&mut self, address: &str) {
+        let Some((_, rest)) = address.split_once("://") else { return };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let Some((user_info, _)) = authority.rsplit_once('@') else { return };
+        if let Some((_, password)) = user_info.split_once(':') {
+            let _ = self.secret(password.to_owned());
+        }
+        let _ = self.secret(user_info.to_owned());
+    }
+
     /// Reports a value of the wrong type.
     pub fn mismatch<T>(&mut self, node: &Node, expected: &str) -> Option<T> {
         let message = format!("{} must be {expected}, not {}", self.path(), node.kind());

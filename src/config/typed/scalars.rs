@@ -34,6 +34,18 @@ impl FromNode for Text {
     }
 }
 
+/// An address, whose credentials are remembered as secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(pub String);
+
+impl FromNode for Address {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let address = String::from_node(node, reader)?;
+        reader.credentials(&address);
+        Some(Self(address))
+    }
+}
+
 impl FromNode for Secret<String> {
     /// As a string, but no message quotes it.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {

@@ -28,7 +28,7 @@ pub fn mirrors(scope: &Scope<'_>, steps: &mut Steps) -> Mirrors {
             let message = format!("`apt.{key}.search` is not tried in turn yet: the first address is taken");
             steps.report.warning("unsupported", message).at(&mirror.origin).help("give `uri`");
         }
-        mirror.uri.clone().or_else(|| mirror.search.first().cloned())
+        mirror.uri.as_ref().or(mirror.search.first()).map(|address| address.0.clone())
     };
     let primary = apt.and_then(|apt| chosen(&apt.primary, "primary", steps));
     let security = apt.and_then(|apt| chosen(&apt.security, "security", steps));

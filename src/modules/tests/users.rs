@@ -184,7 +184,7 @@ fn passwords_are_locked_unless_asked_otherwise() {
     assert_eq!(step("users: [{name: alice, passwd: $6$a$b, lock_passwd: false}]"), unlock);
     assert_eq!(
         step("users: [{name: alice, passwd: '', lock_passwd: false}]"),
-        "users_groups/alice/unlock: let alice in without a password: passwd -d alice <- users_groups/alice"
+        "users_groups/alice/unlock: take away the password of alice: passwd -d alice <- users_groups/alice"
     );
     assert_eq!(step("users: [{name: alice, lock_passwd: false}]"), "");
 }
@@ -197,7 +197,7 @@ fn a_password_that_stays_locked_is_pointed_out() {
     let plan = applied("users: [{name: alice, lock_passwd: false}]");
     assert_problems(
         &plan,
-        &["degraded: user `alice` has no password: `lock_passwd: false` does nothing (add `hashed_passwd`, or remove `lock_passwd`)"],
+        &["degraded: `lock_passwd: false` does nothing for user `alice`, who has no password (add `hashed_passwd`, or remove `lock_passwd`)"],
     );
 }
 
