@@ -301,3 +301,68 @@ fn user_data_is_wiped_after_a_run_that_ended_well_and_stays_done() {
     let step = again.steps.iter().find(|step| step.id.starts_with("write_files")).expect("listed").id.clone();
     assert_eq!(run::run(&machine.host, &Request::Rerun(step)).expect_err("wiped").kind, Kind::NotFound);
 }
+
+#[test]
+fn what_cannot_be_read_is_refused_where_it_is_given_by_hand() {
+    let Some(machine) = Machine::new() else { return };
+    machine.apply(&files(&[("/etc/one", "1")]));
+    let plan = machine.read("var/lib/landfall/instances/manual/plan.json");
+    for broken in ["#cloud-config\nwrite_files:\n\t- path: /x\n", "#cloud-config\n- a\n- b\n", "#include\nhttps://example.org/x\n"] {
+        let source = Source::File { name: "x.yaml".into(), bytes: broken.into() };
+        let failure = run::run(&machine.host, &Request::Apply(source)).expect_err("refused");
+        assert_eq!(failure.kind, Kind::Input, "{broken:?}: {failure}");
+        assert!(failure.message.contains("x.yaml"), "{failure}");
+        assert_eq!(machine.read("var/lib/landfall/instances/manual/plan.json"), plan);
+    }
+}
+
+#[test]
+fn what_is_applied_to_an_instance_leaves_what_it_does_at_every_boot() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    machine.boot();
+    let ids = |summary: &Summary| summary.steps.iter().map(|step| step.id.clone()).collect::<Vec<_>>();
+    assert!(ids(&summary(machine.boot())).iter().any(|id| id.starts_with("scripts_per_boot")));
+    let applied = summary(machine.apply(&files(&[("/etc/two", "2")])));
+    assert_eq!(applied.state, State::Done);
+    let again = summary(machine.boot());
+    assert!(ids(&again).iter().any(|id| id.starts_with("scripts_per_boot")), "{:?}", ids(&again));
+    assert!(again.told.iter().all(|told| !told.message.contains("has changed")), "{:?}", again.told);
+    machine.seed("i-1", &files(&[("/etc/three", "3")]));
+    let changed = summary(machine.boot());
+    assert!(changed.told.iter().any(|told| told.message.contains("has changed")), "{:?}", changed.told);
+    assert_eq!(machine.read("etc/three"), None);
+}
+
+#[test]
+fn nothing_is_applied_over_a_run_that_has_not_ended() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    run::run(&machine.host, &Request::Boot(Stage::Local)).expect("runs");
+    let source = Source::File { name: "x.yaml".into(), bytes: files(&[("/etc/two", "2")]).into() };
+    let failure = run::run(&machine.host, &Request::Apply(source)).expect_err("refused");
+    assert!(failure.message.contains("has not ended") && failure.next_action().contains("resume"), "{failure}");
+    assert_eq!(summary(machine.boot()).state, State::Done);
+    assert_eq!(machine.read("etc/one").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_datasource_that_cannot_be_used_is_no_quiet_success() {
+    let Some(machine) = Machine::new() else { return };
+    machine.write("var/lib/cloud/seed/nocloud/user-data", "#cloud-config\n{}\n");
+    run::run(&machine.host, &Request::Boot(Stage::Local)).expect("a later stage knows more");
+    let failure = run::run(&machine.host, &Request::Boot(Stage::Final)).expect_err("failed");
+    assert!(failure.message.contains("meta-data"), "{failure}");
+    let status = run::read_status(&machine.host);
+    assert!(matches!(status, Some(StatusFile::Nothing { state: State::Failed, .. })), "{status:?}");
+}
+
+#[test]
+fn a_network_configuration_is_not_dropped_without_a_word() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    machine.write("var/lib/cloud/seed/nocloud/network-config", "version: 2\n");
+    let summary = summary(machine.boot());
+    assert_eq!(summary.state, State::Degraded);
+    assert!(summary.told.iter().any(|told| told.message.contains("network-config")), "{:?}", summary.told);
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::engine::summary::State;
-use crate::error::Failure;
+use crate::error::{exit, Failure};
 use crate::host::{signals, Host};
 use crate::plan::Stage;
 use crate::run::{Request, Source};
@@ -78,7 +78,8 @@ pub struct RerunArgs {
 /// Runs.
 pub fn run(args: &RunArgs, host: &Host) -> Answer {
     require_root("run")?;
-    execute(host, &Request::Boot(args.stage.map_or(Stage::Final, Stage::from)), None)
+    let format = args.stage.is_none().then_some(TextOrJson::Text);
+    execute(host, &Request::Boot(args.stage.map_or(Stage::Final, Stage::from)), format)
 }
 
 /// Applies.
@@ -113,6 +114,11 @@ fn execute(host: &Host, request: &Request, format: Option<TextOrJson>) -> Answer
         (Some(TextOrJson::Text), _) if !report.remark.is_empty() => out::complain(&format!("{}\n", report.remark)),
         _ if !report.remark.is_empty() => tracing::info!("{}", report.remark),
         _ => {}
+    }
+    // A unit finds nothing to do on most hosts; a person who asks for it is told.
+    let by_hand = !matches!(request, Request::Boot(_)) || format.is_some();
+    if report.no_source && by_hand {
+        return Ok(exit::NO_DATASOURCE);
     }
     Ok(crate::run::exit_code(&report))
 }

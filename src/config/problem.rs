@@ -51,6 +51,13 @@ impl Problem {
         self
     }
 
+    /// The whole in one sentence: `user-data:3:1: what is wrong (what to do)`.
+    pub fn sentence(&self) -> String {
+        let place = self.origin.as_ref().filter(|origin| origin.line > 0).map(|origin| format!("{origin}: ")).unwrap_or_default();
+        let help = self.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+        format!("{place}{}{help}", self.message)
+    }
+
     /// Sets the advice.
     pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());

@@ -15,9 +15,10 @@ use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
 use crate::host::holdback::HoldBack;
 use crate::host::{fault, signals, Host};
-use crate::plan::operation::{OnInterrupt, Operation};
+use crate::plan::operation::{OnInterrupt, Operation, StopsMachine};
 use crate::plan::{Frequency, OnError, Plan, Stage, Step, Weight};
 use crate::redact::Redactor;
+use crate::script;
 
 /// The same work is given up when it was cut off in this many boots running: something in it brings the host down.
 const GIVE_UP_AFTER_BOOTS: usize = 3;
@@ -221,6 +222,14 @@ impl<'e> Engine<'e> {
 
     /// Runs everything that is due up to `until`, what earlier stages left first.
     pub fn run(&mut self, until: Stage) -> Result<RunEnd, Failure> {
+        let end = self.run_steps(until);
+        if end.is_err() {
+            self.give_back();
+        }
+        end
+    }
+
+    fn run_steps(&mut self, until: Stage) -> Result<RunEnd, Failure> {
         let plan = self.plan;
         let total = plan.steps.len();
         let private = Attributes { mode: 0o700, uid: 0, gid: 0 };
@@ -374,7 +383,7 @@ impl<'e> Engine<'e> {
         }
     }
 
-    fn settle_step(&mut self, step: &Step) -> Result<Next, Failure> {
+    pub(super) fn settle_step(&mut self, step: &Step) -> Result<Next, Failure> {
         fault::step(&step.id);
         if let Some(why) = self.missing_need(step) {
             return self.settle(step, Settlement::skipped(Some(self.weight(step)), why), false);
@@ -393,8 +402,8 @@ impl<'e> Engine<'e> {
             self.hold_back();
         }
         match &step.operation {
-            Operation::ScriptItem(item) => self.run_script_item(step, item),
-            Operation::RunFile { path, env } => self.run_file(step, path, env),
+            Operation::ScriptItem(item) => self.run_script_item(step, item, &intents),
+            Operation::RunFile { path, env } => self.run_file(step, path, env, &intents),
             Operation::RunDirectory { path } => self.run_directory(step, path),
             Operation::RebootIfRequired => self.reboot_if_required(step),
             Operation::PowerState { .. } => self.power_state(step),
@@ -470,15 +479,16 @@ impl<'e> Engine<'e> {
 
     /// Whether work that stops the machine did so: then it is done.
     fn done_by_stop(&self, step: &Step, intents: &[Interrupted]) -> Option<String> {
-        use crate::plan::operation::StopsMachine;
         let last = intents.last()?;
         let other_boot = last.boot != self.ids.boot;
+        let by = |stops: StopsMachine| match stops {
+            StopsMachine::Orderly => other_boot && last.stopped,
+            StopsMachine::Forced => other_boot,
+        };
         let done = match &step.operation {
             Operation::RebootIfRequired => other_boot,
-            Operation::ScriptItem(item) => match item.stops_machine? {
-                StopsMachine::Orderly => other_boot && last.stopped,
-                StopsMachine::Forced => other_boot,
-            },
+            Operation::ScriptItem(item) => by(item.stops_machine?),
+            Operation::RunFile { path, .. } => by(script::stops_machine(&self.shell_script(path)?)?),
             _ => false,
         };
         done.then(|| "the machine was restarted by it".to_owned())
@@ -586,7 +596,7 @@ impl<'e> Engine<'e> {
         })
     }
 
-    fn context<'s>(&'s self, step: &Step, file: &str, say: &'s dyn Fn(&str)) -> Context<'s> {
+    pub(super) fn context<'s>(&'s self, step: &Step, file: &str, say: &'s dyn Fn(&str)) -> Context<'s> {
         Context {
             host: self.host,
             output: self.host.real_path(file),

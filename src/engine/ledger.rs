@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::apply::Prior;
 use super::journal::{Event, Journal, Outcome, Record, Stamp};
 use crate::error::Failure;
-use crate::plan::{Frequency, Plan, Stage, Step};
+use crate::plan::{Frequency, Stage, Step};
 
 /// An intent whose outcome is missing.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,8 +151,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether every step up to `stage` has an outcome.
-    pub fn is_complete(&self, plan: &Plan, stage: Stage) -> bool {
-        plan.steps.iter().filter(|step| step.stage <= stage).all(|step| matches!(self.state(step), StepState::Ended(..)))
+    /// Whether a step has an outcome.
+    pub fn is_settled(&self, step: &Step) -> bool {
+        matches!(self.state(step), StepState::Ended(..))
     }
 }

@@ -47,7 +47,8 @@ impl Policy {
 
     /// The pause before attempt `next` (from 2), or `None` if there is to be none. `noise` in 0..1 spreads the herd.
     pub fn pause(&self, next: u32, elapsed: Duration, failure: &Failure, limits: &Limits, noise: f64) -> Option<Duration> {
-        let asked_for = limits.attempts.is_some() && !matches!(failure.kind, Kind::Interrupted | Kind::Input);
+        let in_vain = matches!(failure.kind, Kind::Interrupted | Kind::Input | Kind::NotFound | Kind::Config);
+        let asked_for = limits.attempts.is_some() && !in_vain;
         if next > self.attempts || !(failure.transient || asked_for) {
             return None;
         }
@@ -78,6 +79,8 @@ mod tests {
         let permanent = Failure::new(Kind::NotFound, "x");
         assert_eq!(policy.pause(2, Duration::ZERO, &permanent, &Limits::default(), 0.0), None);
         let asked = Limits { attempts: Some(3), timeout_seconds: None };
-        assert!(Policy::of(&Operation::AptUpdate, &asked).pause(2, Duration::ZERO, &permanent, &asked, 0.0).is_some());
+        let pause = |kind| Policy::of(&Operation::AptUpdate, &asked).pause(2, Duration::ZERO, &Failure::new(kind, "x"), &asked, 0.0);
+        assert!(pause(Kind::Exec).is_some(), "what may go by itself is tried as often as was asked for");
+        assert_eq!(pause(Kind::NotFound), None, "a name that is wrong stays wrong");
     }
 }

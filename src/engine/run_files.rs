@@ -3,19 +3,30 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::apply::{Effect, Prior};
+use nix::sys::signal::Signal;
+
+use super::apply::{self, Effect, Prior};
 use super::execute::{Engine, Next, Settlement};
-use super::journal::{Event, Verdict};
-use super::ledger::StepState;
-use crate::error::{Failure, Kind};
+use super::journal::Verdict;
+use super::ledger::{Interrupted, StepState};
+use crate::error::Failure;
+use crate::host::fault;
 use crate::host::files::FileKind;
 use crate::host::process::{Cut, Ended, Spec};
-use crate::plan::{digest_of, Step};
+use crate::plan::{Frequency, Operation, Step};
 
 impl Engine<'_> {
-    pub(super) fn run_file(&mut self, step: &Step, path: &str, env: &BTreeMap<String, String>) -> Result<Next, Failure> {
-        self.intend(step, Prior::None)?;
+    pub(super) fn run_file(
+        &mut self,
+        step: &Step,
+        path: &str,
+        env: &BTreeMap<String, String>,
+        intents: &[Interrupted],
+    ) -> Result<Next, Failure> {
         let (file, from) = self.output_start(step);
+        let text = self.shell_script(path).unwrap_or_default();
+        let prior = self.prior_of_script(step, &text, &file, intents);
+        self.intend(step, prior)?;
         let start = Instant::now();
         let ended = self.run_executable(step, path, env, &file);
         if matches!(&ended, Ok(ended) if ended.cut == Some(Cut::Stop)) {
@@ -68,9 +79,9 @@ impl Engine<'_> {
                 }
             }
             ran += 1;
-            match self.run_part(step, &name, &script, &file)? {
+            match self.run_part(step, &name, &script)? {
                 Part::Ended(failure) => failures.extend(failure),
-                Part::Stop => return Ok(Next::Stop(crate::host::signals::stop_requested())),
+                Part::Stop(signal) => return Ok(Next::Stop(signal)),
             }
         }
         effect.detail = Some(format!("{ran} scripts run"));
@@ -97,43 +108,53 @@ impl Engine<'_> {
         Ok(status.is_some_and(|status| status.kind == FileKind::File && status.attributes.mode & 0o111 != 0))
     }
 
-    /// One script of a directory: its own intent and outcome, so that a cut does not repeat the others.
-    fn run_part(&mut self, step: &Step, name: &str, script: &str, file: &str) -> Result<Part, Failure> {
-        let content = self.host.read(script).map_err(|error| Failure::io(script, &error))?.unwrap_or_default();
-        let id = format!("{}/{name}", step.id);
-        let digest = digest_of(&(&id, crate::host::backups::sha256_hex(&content)));
-        match self.ledger.state_of(step.frequency, &id, &digest) {
-            StepState::Ended(outcome, _) => return Ok(Part::Ended(outcome.failure)),
-            StepState::Interrupted(intents) if intents.len() >= 3 => {
-                let failure = Failure::new(Kind::Exec, format!("{script} was cut off {} times; given up", intents.len()));
-                return Ok(Part::Ended(Some(failure)));
+    /// One script of a directory: a step of its own, so that a cut does not repeat the others.
+    fn run_part(&mut self, step: &Step, name: &str, script: &str) -> Result<Part, Failure> {
+        let operation = Operation::RunFile { path: script.to_owned(), env: BTreeMap::new() };
+        let part = Step { id: format!("{}/{name}", step.id), operation, needs: Vec::new(), ..step.clone() };
+        if !matches!(self.ledger.state(&part), StepState::Ended(..)) {
+            let next = self.settle_step(&part)?;
+            fault::step(&step.id);
+            if let Next::Stop(signal) = next {
+                return Ok(Part::Stop(signal));
             }
-            _ => {}
         }
-        self.announce(step);
-        self.record(step.frequency, Event::Intent { step: id.clone(), digest: digest.clone(), prior: Prior::None }, true)?;
-        let ended = self.run_executable(step, script, &BTreeMap::new(), file);
-        if matches!(&ended, Ok(ended) if ended.cut == Some(Cut::Stop)) {
-            self.record_stop(step, "signal".into())?;
-            return Ok(Part::Stop);
+        Ok(match self.ledger.state(&part) {
+            StepState::Ended(outcome, _) => Part::Ended(outcome.failure),
+            _ => Part::Ended(None),
+        })
+    }
+
+    /// What is recorded before a script that works on packages, so that they can be mended after a cut; and if it was cut off
+    /// before, they are mended now: it would fail on a dpkg that was interrupted.
+    pub(super) fn prior_of_script(&self, step: &Step, text: &str, file: &str, intents: &[Interrupted]) -> Prior {
+        let works_on_packages = ["apt", "dpkg"].iter().any(|word| text.contains(word));
+        if !works_on_packages || step.frequency == Frequency::Boot && intents.is_empty() {
+            return Prior::None;
         }
-        let settlement = match ended {
-            Ok(ended) if ended.success() => Settlement::of(Verdict::Done),
-            Ok(ended) => Settlement::failed(self.weight(step), ended.failure(script)),
-            Err(failure) => Settlement::failed(self.weight(step), failure),
+        let progress = self.progress;
+        let say = |text: &str| progress.say(text);
+        let context = self.context(step, file, &say);
+        let result = match intents.first() {
+            Some(first) => apply::mend_packages(&first.prior, &context).map(|()| first.prior.clone()),
+            None => apply::prior_of_packages(&context),
         };
-        let stopping = self.machine_is_stopping();
-        if step.frequency != crate::plan::Frequency::Boot {
-            self.host.sync_filesystems()?;
-        }
-        let outcome = self.outcome(&id, digest, settlement);
-        let failure = outcome.failure.clone();
-        self.record(step.frequency, Event::Outcome(Box::new(outcome)), true)?;
-        Ok(if stopping { Part::Stop } else { Part::Ended(failure) })
+        result.unwrap_or_else(|failure| {
+            progress.say(&format!("the package database cannot be looked after: {failure}"));
+            Prior::None
+        })
+    }
+
+    /// The text of a script that a shell reads.
+    pub(super) fn shell_script(&self, path: &str) -> Option<String> {
+        let text = self.host.read_text(path).ok().flatten()?;
+        let interpreter = text.lines().next()?.strip_prefix("#!")?;
+        let is_shell = |word: &str| ["sh", "dash", "bash"].contains(&word.rsplit('/').next().unwrap_or(word));
+        interpreter.split_whitespace().any(is_shell).then_some(text)
     }
 }
 
 enum Part {
     Ended(Option<Failure>),
-    Stop,
+    Stop(Option<Signal>),
 }

@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use super::apply::Prior;
 use super::execute::{Engine, Next, Settlement};
 use super::journal::Verdict;
-use super::ledger::StepState;
+use super::ledger::{Interrupted, StepState};
 use super::shell_state::ShellState;
 use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
@@ -48,7 +47,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    pub(super) fn run_script_item(&mut self, step: &Step, item: &ScriptItem) -> Result<Next, Failure> {
+    pub(super) fn run_script_item(&mut self, step: &Step, item: &ScriptItem, intents: &[Interrupted]) -> Result<Next, Failure> {
         if let Some(end) = self.early_end(item) {
             let why = format!("{} {} ended the script with exit {}, as in any script", item.script, end.item, end.code);
             let mut settlement = Settlement::skipped(None, why);
@@ -56,7 +55,8 @@ impl Engine<'_> {
             return self.settle(step, settlement, false);
         }
         let (file, from) = self.output_start(step);
-        self.intend(step, Prior::None)?;
+        let prior = self.prior_of_script(step, item.text.expose(), &file, intents);
+        self.intend(step, prior)?;
         let start = Instant::now();
         let ran = match self.open_script(step, item, &file) {
             Ok(()) => self.run_in_shell(step, item)?,

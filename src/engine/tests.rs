@@ -215,6 +215,24 @@ fn an_item_that_reboots_is_done_when_its_stop_was_recorded() {
 }
 
 #[test]
+fn a_script_of_a_directory_that_reboots_is_done_too_and_others_go_on() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempdir();
+    let (scripts, out) = (dir.path().join("scripts"), dir.path().join("out"));
+    std::fs::create_dir(&scripts).expect("mkdir");
+    for (name, text) in [("1-first", "false && reboot; echo first"), ("2-second", "echo second")] {
+        std::fs::write(scripts.join(name), format!("#!/bin/sh\n{text} >>{}\n", out.display())).expect("script");
+        std::fs::set_permissions(scripts.join(name), std::fs::Permissions::from_mode(0o755)).expect("mode");
+    }
+    let plan = plan(vec![step("scripts_per_instance", Operation::RunDirectory { path: scripts.to_string_lossy().into_owned() })]);
+    run(dir.path(), &plan, "boot-1");
+    cut_after_intent(dir.path(), "scripts_per_instance/1-first", true);
+    let (_, summary) = run(dir.path(), &plan, "boot-2");
+    assert_eq!(summary.state, State::Done);
+    assert_eq!(std::fs::read_to_string(&out).expect("out"), "first\nsecond\nsecond\n", "the reboot is not repeated");
+}
+
+#[test]
 fn work_cut_off_in_three_boots_running_is_given_up() {
     let dir = tempdir();
     let plan = plan(script(&["true", "true"]));

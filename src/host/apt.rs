@@ -196,6 +196,21 @@ impl Apt<'_> {
         self.get("mending dependencies", &["--fix-broken", "install"])
     }
 
+    /// Marks packages as installed because others need them.
+    pub fn mark_automatic(&self, specs: &[String]) -> Result<(), Failure> {
+        if specs.is_empty() {
+            return Ok(());
+        }
+        let mut argv: Vec<String> = ["apt-mark", "auto", "--"].map(str::to_owned).into();
+        argv.extend(specs.iter().cloned());
+        let (ended, said) = self.change(&argv)?;
+        if ended.success() {
+            Ok(())
+        } else {
+            Err(self.failure("marking packages as automatically installed", &ended, &said))
+        }
+    }
+
     /// Fetches the archive of a package that is half installed and has dpkg unpack it once more.
     pub fn unpack_again(&self, spec: &str) -> Result<(), Failure> {
         // apt-get download writes into the working directory.

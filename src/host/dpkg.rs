@@ -34,6 +34,8 @@ pub struct DpkgPackage {
     pub multi_arch_same: bool,
     /// Names it provides.
     pub provides: Vec<String>,
+    /// Configuration files, each with the MD5 sum of what the package brought.
+    pub conffiles: Vec<(String, String)>,
 }
 
 impl DpkgPackage {
@@ -73,7 +75,14 @@ pub fn parse_status(text: &str) -> Option<Vec<DpkgPackage>> {
 fn package_of(stanza: &str) -> Option<DpkgPackage> {
     let mut package = DpkgPackage::default();
     let mut known = false;
+    let mut in_conffiles = false;
     for line in stanza.lines() {
+        if in_conffiles && line.starts_with(' ') {
+            let mut words = line.split_whitespace();
+            package.conffiles.extend(words.next().zip(words.next()).map(|(path, sum)| (path.to_owned(), sum.to_owned())));
+            continue;
+        }
+        in_conffiles = line.eq_ignore_ascii_case("Conffiles:");
         let Some((field, value)) = line.split_once(':').filter(|_| !line.starts_with([' ', '\t'])) else { continue };
         let value = value.trim();
         match field.to_ascii_lowercase().as_str() {
@@ -208,6 +217,26 @@ impl Host {
         Ok(false)
     }
 
+    /// Configuration files of a package that are empty although it brought them with something in them: dpkg does not sync them
+    /// (those of a package that is being installed have not been emptied by a person yet).
+    pub fn emptied_conffiles(&self, package: &DpkgPackage) -> io::Result<Vec<String>> {
+        let mut empty = Vec::new();
+        for (path, _) in package.conffiles.iter().filter(|(_, sum)| sum != EMPTY_MD5) {
+            if self.status(path)?.is_some_and(|status| status.kind == FileKind::File && status.size == 0) {
+                empty.push(path.clone());
+            }
+        }
+        Ok(empty)
+    }
+
+    /// Names of the packages that apt installed because others need them.
+    pub fn automatic_packages(&self) -> io::Result<BTreeSet<String>> {
+        let text = self.read_text("/var/lib/apt/extended_states")?.unwrap_or_default();
+        let field = |stanza: &str, name: &str| stanza.lines().find_map(|line| line.strip_prefix(name).map(|value| value.trim().to_owned()));
+        let automatic = text.split("\n\n").filter(|stanza| field(stanza, "Auto-Installed:").as_deref() == Some("1"));
+        Ok(automatic.filter_map(|stanza| field(stanza, "Package:")).collect())
+    }
+
     /// Puts an older status file in place of a damaged one: dpkg's own copy, or that of the daily backup.
     pub fn restore_dpkg_status(&self) -> io::Result<Option<&'static str>> {
         for copy in ["/var/lib/dpkg/status-old", "/var/backups/dpkg.status.0"] {
@@ -227,7 +256,7 @@ mod tests {
 
     const STATUS_TEXT: &str = "\
 Package: base\nStatus: install ok installed\nArchitecture: amd64\nMulti-Arch: same\nVersion: 1\nDescription: x\n Package: not a field\n\n\
-Package: tool\nStatus: install ok installed\nArchitecture: all\nVersion: 2\nProvides: virtual (= 2), other\n\n\
+Package: tool\nStatus: install ok installed\nArchitecture: all\nVersion: 2\nConffiles:\n /etc/tool 0123456789abcdef0123456789abcdef\n /etc/old 00 obsolete\nProvides: virtual (= 2), other\n\n\
 Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\n";
 
     fn root() -> (tempfile::TempDir, Host) {
@@ -261,6 +290,8 @@ Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\
         let packages = parse_status(STATUS_TEXT).expect("sound");
         assert_eq!((packages[0].spec().as_str(), packages[1].spec().as_str()), ("base:amd64", "tool"));
         assert_eq!(packages[1].provides, ["virtual", "other"]);
+        assert_eq!(packages[1].conffiles[0], ("/etc/tool".to_owned(), "0123456789abcdef0123456789abcdef".to_owned()));
+        assert_eq!(packages[1].conffiles.len(), 2);
         assert!(packages[0].is_installed() && !packages[2].is_installed() && !packages[2].is_unfinished());
         for damaged in ["", "Package: x\n", "Package: x\nStatus: install ok installed", "Package: x\nStatus: install\n", "\0\0\n"] {
             assert_eq!(parse_status(damaged), None, "{damaged:?}");
@@ -289,6 +320,18 @@ Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\
         assert_eq!(host.dpkg_damage().expect("look").unfinished, ["dpkg"]);
         put(&dir, "var/lib/dpkg/info/format", "");
         assert_eq!(host.dpkg_damage().expect("look").unreadable, ["/var/lib/dpkg/info/format"]);
+    }
+
+    #[test]
+    fn an_emptied_configuration_file_and_automatic_packages_are_known() {
+        let (dir, host) = root();
+        let packages = host.packages().expect("read").expect("sound");
+        put(&dir, "etc/tool", "");
+        assert_eq!(host.emptied_conffiles(&packages[1]).expect("look"), ["/etc/tool"]);
+        put(&dir, "etc/tool", "x");
+        assert_eq!(host.emptied_conffiles(&packages[1]).expect("look"), Vec::<String>::new());
+        put(&dir, "var/lib/apt/extended_states", "Package: a\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: b\nAuto-Installed: 0\n\n");
+        assert_eq!(host.automatic_packages().expect("read"), ["a".to_owned()].into());
     }
 
     #[test]

@@ -47,18 +47,23 @@ impl HoldBack {
             host.make_directories(directory, Attributes::own(0o700)).map_err(failed)?;
         }
         host.write(record, &text, Attributes::own(0o600)).map_err(failed)?;
-        for unit in &held.units {
-            host.unit_job("stop", unit, false)?;
+        if let Err(failure) = held.jobs(host, "stop") {
+            held.restore(host, record)?;
+            return Err(failure);
         }
         Ok(Some(held))
     }
 
     /// Starts them again, as they were found.
     pub fn restore(self, host: &Host, record: &str) -> Result<(), Failure> {
-        for unit in &self.units {
-            host.unit_job("start", unit, false)?;
-        }
+        self.jobs(host, "start")?;
         host.remove(record).map(|_| ()).map_err(failed)
+    }
+
+    /// Does it to every unit; the first failure is told.
+    fn jobs(&self, host: &Host, verb: &str) -> Result<(), Failure> {
+        let results: Vec<_> = self.units.iter().map(|unit| host.unit_job(verb, unit, false)).collect();
+        results.into_iter().try_for_each(|result| result.map(|_| ()))
     }
 
     /// Starts what an earlier landfall of this boot stopped and did not get to start again. After a reboot the record is only

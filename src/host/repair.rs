@@ -19,6 +19,15 @@ pub fn installed_in(status: &str) -> Option<Installed> {
     Some(packages.into_iter().filter(|package| package.is_installed()).map(|package| (package.spec(), package.version)).collect())
 }
 
+/// What is known of packages that were not there before the step that was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewPackages {
+    /// They came because others need them; those that the user asked for, the step asks for again.
+    CameForOthers,
+    /// A script may have asked for them.
+    AskedForByScript,
+}
+
 fn look_failed(error: std::io::Error) -> Failure {
     Failure::io("looking at the package database", crate::error::system_cause(&error))
 }
@@ -31,7 +40,7 @@ fn is_in_the_way(failure: &Failure) -> bool {
 impl Apt<'_> {
     /// Mends what a cut left. Costs a few reads where nothing is wrong. `interrupted`: a step of ours was cut off, so that
     /// everything is looked at. `before`: the packages when everything was last synced. Says what was done.
-    pub fn repair(&self, interrupted: bool, before: Option<&Installed>) -> Result<Vec<String>, Failure> {
+    pub fn repair(&self, interrupted: bool, before: Option<&Installed>, new: NewPackages) -> Result<Vec<String>, Failure> {
         let (host, mut actions) = (self.host, Vec::new());
         let mut damage = host.dpkg_damage().map_err(look_failed)?;
         let lists = host.damaged_lists(interrupted).map_err(look_failed)?;
@@ -67,7 +76,7 @@ impl Apt<'_> {
                 actions.push(format!("finished interrupted packages: {}", damage.unfinished.join(", ")));
             }
         }
-        self.install_again(before, &damage, &mut actions)?;
+        self.install_again(before, new, &damage, &mut actions)?;
         let left = host.dpkg_damage().map_err(look_failed)?;
         if !left.is_none() {
             let _ = self.fix_broken();
@@ -109,29 +118,45 @@ impl Apt<'_> {
         Ok(())
     }
 
-    fn install_again(&self, before: Option<&Installed>, damage: &Damage, actions: &mut Vec<String>) -> Result<(), Failure> {
+    fn install_again(
+        &self,
+        before: Option<&Installed>,
+        new: NewPackages,
+        damage: &Damage,
+        actions: &mut Vec<String>,
+    ) -> Result<(), Failure> {
         self.unpack_half_installed(actions)?;
         let packages = self.host.packages().map_err(look_failed)?.unwrap_or_default();
-        let again = |package: &&DpkgPackage| {
-            let spec = package.spec();
-            let changed = before.is_some_and(|before| before.get(&spec) != Some(&package.version));
-            package.is_installed() && (changed || damage.reinstall.contains(&spec))
-        };
-        let specs: Vec<String> = packages.iter().filter(again).map(DpkgPackage::spec).collect();
-        if specs.is_empty() {
+        let changed = |package: &DpkgPackage| before.is_some_and(|before| before.get(&package.spec()) != Some(&package.version));
+        let again = |package: &&DpkgPackage| package.is_installed() && (changed(package) || damage.reinstall.contains(&package.spec()));
+        let packages: Vec<&DpkgPackage> = packages.iter().filter(again).collect();
+        if packages.is_empty() {
             return Ok(());
         }
-        const AGAIN: &[&str] = &["--reinstall", "--fix-broken"];
+        for package in packages.iter().filter(|package| changed(package)) {
+            for path in self.host.emptied_conffiles(package).map_err(look_failed)? {
+                self.host.remove(&path).map_err(look_failed)?;
+            }
+        }
+        // To apt a package that is named was asked for.
+        let known = self.host.automatic_packages().map_err(look_failed)?;
+        let is_new =
+            |package: &DpkgPackage| new == NewPackages::CameForOthers && before.is_some_and(|before| !before.contains_key(&package.spec()));
+        let came_for_others = packages.iter().filter(|package| known.contains(&package.name) || is_new(package));
+        let automatic: Vec<String> = came_for_others.map(|package| package.spec()).collect();
+        let specs: Vec<String> = packages.iter().map(|package| package.spec()).collect();
+        const AGAIN: &[&str] = &["--reinstall", "--fix-broken", "-o", "Dpkg::Options::=--force-confmiss"];
         let mut result = self.install(AGAIN, &specs);
         if result.is_err() && self.update().is_ok() {
             result = self.install(AGAIN, &specs);
         }
+        let marked = self.mark_automatic(&automatic);
         match result {
             Ok(()) => actions.push(format!("installed again: {}", specs.join(", "))),
             Err(failure) if is_in_the_way(&failure) => return Err(failure),
             Err(failure) => actions.push(format!("not installed again, because it failed ({}): {}", failure.message, specs.join(", "))),
         }
-        Ok(())
+        marked
     }
 
     /// Archives that were being fetched, or that cannot be unpacked.

@@ -56,7 +56,5 @@ fn problem(found: &ConfigProblem, redactor: &Redactor) -> Problem {
         Severity::Warning => Some(Weight::Degraded),
         Severity::Note => None,
     };
-    let place = found.origin.as_ref().filter(|origin| origin.line > 0).map(|origin| format!("{origin}: ")).unwrap_or_default();
-    let help = found.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-    Problem { weight, message: redactor.quoted(&format!("{place}{}{help}", found.message)) }
+    Problem { weight, message: redactor.quoted(&found.sentence()) }
 }

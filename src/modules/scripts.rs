@@ -138,11 +138,15 @@ fn plan_items(items: &ScriptItems, env: &BTreeMap<String, String>, scope: &Scope
         let part = &items.items[first..=last];
         let mut item = script_item(&script, &script_digest, part, items.total, env);
         item.shown = script::shown(item.text.expose(), scope.redactor);
+        let stops = item.stops_machine.is_some();
         let is_last = part.last().map(|line| line.number) == last_matters;
         let lost = item.lost_on_resume.join(", ");
         let mut step = steps.add(&item.range(), Operation::ScriptItem(item)).at(&part[0].origin);
         if !is_last && !all_matter {
             step = step.degrades();
+        }
+        if stops && step.is_of_every_boot() {
+            step = step.notice("it stops the machine, and it is run at every boot: nothing ends that by itself");
         }
         if !is_last && !lost.is_empty() {
             let _ = step.notice(format!("if the power fails after this item, later items do without: {lost}"));

@@ -246,6 +246,11 @@ impl StepBuilder<'_> {
         self
     }
 
+    /// Whether it is run at every boot.
+    pub fn is_of_every_boot(&self) -> bool {
+        self.step.frequency == Frequency::Boot
+    }
+
     /// Not before this stage.
     pub fn not_before(self, stage: Stage) -> Self {
         self.step.stage = self.step.stage.max(stage);

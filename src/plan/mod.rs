@@ -173,3 +173,15 @@ impl Plan {
         self.steps.iter().all(|step| step.frequency == Frequency::Boot || step.wiped.is_some())
     }
 }
+
+impl Plan {
+    /// Takes over what an earlier plan does at every boot, but for the phases that this one has too.
+    pub fn keep_boot_steps(&mut self, before: &Self) {
+        let own: std::collections::BTreeSet<&str> = self.steps.iter().map(|step| step.phase.as_str()).collect();
+        let kept = before.steps.iter().filter(|step| step.frequency == Frequency::Boot && !own.contains(step.phase.as_str()));
+        let kept: Vec<Step> = kept.cloned().collect();
+        self.steps.extend(kept);
+        self.steps.sort_by_key(|step| step.stage);
+        self.secrets.extend(before.secrets.iter().cloned());
+    }
+}

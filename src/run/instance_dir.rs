@@ -16,8 +16,8 @@ use crate::plan::{self, Plan, PlanError, Stage};
 const PRIVATE_DIRECTORY: Attributes = Attributes { mode: 0o700, uid: 0, gid: 0 };
 const PRIVATE_FILE: Attributes = Attributes { mode: 0o600, uid: 0, gid: 0 };
 
-/// Digest of user-data that was wiped.
-const WIPED: &str = "user-data.sha256";
+/// Digest of the user-data that the instance came with, where that is not what is stored.
+const ORIGINAL: &str = "user-data.sha256";
 
 /// The directory of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl InstanceDir {
             host.make_directories(&directory, PRIVATE_DIRECTORY).map_err(|error| Failure::io(&directory, &error))?;
         }
         let plan = plan::to_stored_json(&prepared.plan).map_err(|error| Failure::new(Kind::Unknown, error.to_string()))?;
-        let wiped = self.path(WIPED);
+        let wiped = self.path(ORIGINAL);
         host.remove(&wiped).map_err(|error| Failure::io(&wiped, &error))?;
         let files = [("user-data", &prepared.user_data), ("config.json", &prepared.config_json), ("plan.json", &plan)];
         for (name, bytes) in files {
@@ -64,6 +64,21 @@ impl InstanceDir {
             host.write(&path, bytes, PRIVATE_FILE).map_err(|error| Failure::io(&path, &error))?;
         }
         Ok(())
+    }
+
+    /// As [`Self::store`], for user-data that was given by hand: which user-data the instance came with is not forgotten.
+    pub fn store_applied(&self, host: &Host, prepared: &Prepared) -> Result<(), Failure> {
+        let path = self.path(ORIGINAL);
+        let failed = |error: std::io::Error| Failure::io(&path, &error);
+        let original = match host.read(&path).map_err(failed)? {
+            Some(digest) => Some(digest),
+            None => self.user_data(host).map(|bytes| sha256_hex(&bytes).into_bytes()),
+        };
+        self.store(host, prepared)?;
+        match original {
+            Some(digest) => host.write(&path, &digest, PRIVATE_FILE).map_err(failed),
+            None => Ok(()),
+        }
     }
 
     /// The stored plan, if there is one.
@@ -77,20 +92,20 @@ impl InstanceDir {
         }
     }
 
-    /// Whether the stored user-data is, or was before it was wiped, that of `source`.
+    /// Whether the user-data that the instance came with is that of `source`.
     pub fn holds(&self, host: &Host, source: &Source) -> bool {
         let read = |name: &str| host.read(&self.path(name)).ok().flatten();
-        match read("user-data") {
-            Some(stored) => stored == source.user_data(),
-            None => read(WIPED).is_some_and(|digest| digest == sha256_hex(source.user_data()).as_bytes()),
+        match read(ORIGINAL) {
+            Some(digest) => digest == sha256_hex(source.user_data()).as_bytes(),
+            None => read("user-data").is_some_and(|stored| stored == source.user_data()),
         }
     }
 
     /// Removes what is stored of the user-data and is not needed at later boots; its digest stays. The plan last: it tells that all
     /// is wiped.
     pub fn wipe(&self, host: &Host, plan: &Plan) -> Result<(), Failure> {
-        if let Some(user_data) = self.user_data(host) {
-            let path = self.path(WIPED);
+        let path = self.path(ORIGINAL);
+        if let Some(user_data) = self.user_data(host).filter(|_| !host.exists(&path)) {
             host.write(&path, sha256_hex(&user_data).as_bytes(), PRIVATE_FILE).map_err(|error| Failure::io(&path, &error))?;
         }
         for path in [self.path("user-data"), self.path("config.json")] {

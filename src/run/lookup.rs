@@ -40,8 +40,8 @@ pub fn off_switch(host: &Host) -> Option<OffSwitch> {
 
 /// What looking brought.
 pub enum Looked {
-    /// A later stage of this boot knows more.
-    Later,
+    /// A later stage of this boot knows more: what is waited for.
+    Later(&'static str),
     /// As far as this boot can tell.
     Answer {
         /// `hosted` or `standalone`.
@@ -67,14 +67,15 @@ pub fn mode(host: &Host) -> &'static str {
 pub fn look(host: &Host, recorded: Option<&Recorded>, stage: Stage) -> Result<Looked, Failure> {
     if let Some(hosted) = datasource::hosted(host).filter(|hosted| hosted.enabled) {
         if stage != Stage::Final {
-            return Ok(Looked::Later);
+            return Ok(Looked::Later("cloud-init runs first"));
         }
         let fetched = hosted.instance_id.clone().map_or(Fetched::NoAnswer, Fetched::Id);
         let source = Some(Source::Hosted { merged_config: hosted.merged_config.unwrap_or_default() });
         return Ok(Looked::Answer { mode: "hosted", fetched, source, explain: hosted.because });
     }
     let settled = recorded.is_some();
-    let mut probed = datasource::find(host, if settled { Duration::ZERO } else { VOLUME_WAIT });
+    let wait = if settled || stage != Stage::Local { Duration::ZERO } else { VOLUME_WAIT };
+    let mut probed = datasource::find(host, wait);
     let broken = |probed: &datasource::Probed| probed.fetched() == Fetched::NoAnswer;
     if stage == Stage::Network && !settled && probed.found.is_none() && broken(&probed) {
         let start = Instant::now();
@@ -85,7 +86,7 @@ pub fn look(host: &Host, recorded: Option<&Recorded>, stage: Stage) -> Result<Lo
     let explain = probed.explain();
     let fetched = probed.fetched();
     if stage == Stage::Local && fetched != Fetched::NoSource && probed.found.is_none() && !settled {
-        return Ok(Looked::Later);
+        return Ok(Looked::Later("no datasource has answered yet"));
     }
     Ok(Looked::Answer { mode: "standalone", fetched, source: probed.found.map(|found| Source::Datasource(Box::new(found))), explain })
 }

@@ -18,7 +18,7 @@ pub use prepare::{prepare, Prepared, Source};
 pub use view::{read_status, view, StatusFile, RUNTIME, STATUS_FILE};
 
 use crate::compat;
-use crate::engine::summary::{State, Summary};
+use crate::engine::summary::{State, Summary, Told};
 use crate::engine::{Engine, RunEnd, RunIds};
 use crate::error::{Failure, Kind};
 use crate::host::runlock::Take;
@@ -49,6 +49,24 @@ pub struct Report {
     pub summary: Option<Summary>,
     /// What to say where there is no plan.
     pub remark: String,
+    /// There is neither a datasource nor a recorded run.
+    pub no_source: bool,
+}
+
+/// What a request comes to.
+enum Found {
+    /// Something to run.
+    Job(Box<Job>),
+    /// Nothing, with the reason.
+    Nothing(String),
+    /// Neither a datasource nor a recorded run.
+    NoSource,
+}
+
+impl From<Option<Job>> for Found {
+    fn from(job: Option<Job>) -> Self {
+        job.map_or(Self::NoSource, |job| Self::Job(Box::new(job)))
+    }
 }
 
 /// What the plan to be run is called and where it stands.
@@ -75,23 +93,25 @@ pub fn run(host: &Host, request: &Request) -> Result<Report, Failure> {
     let ids = view::run_ids(host)?;
     if let (Request::Boot(stage), Some(off)) = (request, off_switch(host)) {
         view::publish_disabled(host, &ids, *stage, &off)?;
-        return Ok(Report { end: None, summary: None, remark: format!("switched off: {off}") });
+        return Ok(Report { end: None, summary: None, remark: format!("switched off: {off}"), no_source: false });
     }
     let _lock = take_lock(host, request)?;
     let stage = match request {
         Request::Boot(stage) => *stage,
         _ => Stage::Final,
     };
-    let job = match request {
+    let found = match request {
         Request::Boot(stage) => boot_job(host, *stage)?,
-        Request::Apply(source) => apply_job(host, source)?,
-        Request::Resume | Request::Rerun(_) => recorded_job(host, Vec::new())?,
+        Request::Apply(source) => Found::Job(Box::new(apply_job(host, source)?)),
+        Request::Resume | Request::Rerun(_) => recorded_job(host, Vec::new())?.into(),
     };
-    let Some(job) = job else {
-        let remark = view::publish_nothing(host, &ids, stage)?;
-        return Ok(Report { end: None, summary: None, remark });
+    let (why, no_source) = match found {
+        Found::Job(job) => return execute(host, &ids, stage, request, &job),
+        Found::Nothing(why) => (why, false),
+        Found::NoSource => ("no datasource and no recorded run: nothing to do".to_owned(), true),
     };
-    execute(host, &ids, stage, request, &job)
+    let remark = view::publish_nothing(host, &ids, stage, &why)?;
+    Ok(Report { end: None, summary: None, remark, no_source })
 }
 
 /// Units of one boot wait for each other; whoever sits at a terminal is told.
@@ -125,40 +145,47 @@ fn take_lock(host: &Host, request: &Request) -> Result<crate::host::runlock::Run
 }
 
 /// What a boot has to run, if anything.
-fn boot_job(host: &Host, stage: Stage) -> Result<Option<Job>, Failure> {
+fn boot_job(host: &Host, stage: Stage) -> Result<Found, Failure> {
     let recorded = Recorded::load(host)?;
-    let looked = look(host, recorded.as_ref(), stage)?;
     let here = Here::read(host);
-    let decision = match &looked {
-        Looked::Later => return Ok(None),
-        Looked::Answer { fetched, .. } => identity::decide(recorded.as_ref(), &here, fetched.clone()),
+    let (fetched, mode, source, explain) = match look(host, recorded.as_ref(), stage)? {
+        Looked::Later(why) => return Ok(Found::Nothing(why.to_owned())),
+        Looked::Answer { fetched, mode, source, explain } => (fetched, mode, source, explain),
     };
-    let Looked::Answer { mode, source, explain, .. } = looked else { return Ok(None) };
-    match decision {
-        Decision::NewInstance(id) => {
-            let Some(source) = source else { return Ok(None) };
-            new_instance(host, &here, &id, mode, &source).map(Some)
-        }
-        Decision::SameInstance(id) => same_instance(host, recorded, &here, &id, mode, source),
+    Ok(match identity::decide(recorded.as_ref(), &here, fetched) {
+        Decision::NewInstance(id) => match source {
+            Some(source) => Found::Job(Box::new(new_instance(host, &here, &id, mode, &source)?)),
+            None => Found::NoSource,
+        },
+        Decision::SameInstance(id) => same_instance(host, recorded, &here, &id, mode, source)?.into(),
         Decision::Adopt(id) => {
             let mut recorded = recorded.unwrap_or_default();
             recorded.instance_id = Some(id);
             recorded.source = source.map(|source| source.datasource().to_owned());
             recorded.store(host)?;
-            recorded_job(host, Vec::new())
+            recorded_job(host, Vec::new())?.into()
         }
         Decision::Outage { same_machine: true } => {
             let told = format!("the datasource of this instance gives no answer ({explain}); nothing was changed because of that");
-            recorded_job(host, vec![(Some(Weight::Degraded), told)])
+            recorded_job(host, vec![(Some(Weight::Degraded), told)])?.into()
         }
         Decision::Outage { same_machine: false } => {
             let told = format!("the datasource gives no answer ({explain}) and this is another machine than before; nothing was touched");
             view::publish_outage(host, &told)?;
-            Ok(None)
+            Found::Nothing(told)
         }
-        Decision::Manual => recorded_job(host, Vec::new()),
-        Decision::Unanswered | Decision::NothingToDo => Ok(None),
-    }
+        Decision::Unanswered if stage == Stage::Local => Found::Nothing(explain),
+        Decision::Unanswered => {
+            let told = format!("a datasource is there that cannot be used, so nothing was done: {explain}");
+            view::publish_unusable(host, stage, &told)?;
+            return match stage {
+                Stage::Final => Err(Failure::new(Kind::Config, told).hint("mend the datasource and boot again, or `landfall run`")),
+                _ => Ok(Found::Nothing(told)),
+            };
+        }
+        Decision::Manual => recorded_job(host, Vec::new())?.into(),
+        Decision::NothingToDo => Found::NoSource,
+    })
 }
 
 fn new_instance(host: &Host, here: &Here, id: &str, mode: &'static str, source: &Source) -> Result<Job, Failure> {
@@ -214,17 +241,30 @@ fn recorded_job(host: &Host, notices: Vec<(Option<Weight>, String)>) -> Result<O
     Ok(directory.load_plan(host)?.map(|plan| Job { directory, plan, mode, notices }))
 }
 
-fn apply_job(host: &Host, source: &Source) -> Result<Option<Job>, Failure> {
+fn apply_job(host: &Host, source: &Source) -> Result<Job, Failure> {
     let here = Here::of_running_system(host);
     let mut recorded = Recorded::load(host)?.unwrap_or_else(|| Recorded::of(&here));
     let name = recorded.directory.clone().unwrap_or_else(|| InstanceDir::MANUAL.to_owned());
     let id = recorded.instance_id.clone().unwrap_or_else(|| InstanceDir::MANUAL.to_owned());
     let directory = InstanceDir::new(&name);
-    let prepared = prepare(host, &id, source)?;
-    directory.store(host, &prepared)?;
+    let mut prepared = prepare(host, &id, source)?;
+    if let Some(lost) = prepared.unread.first() {
+        let more = if prepared.unread.len() > 1 { format!(" (and {} more)", prepared.unread.len() - 1) } else { String::new() };
+        let failure = Failure::new(Kind::Input, format!("{lost}{more}; nothing was changed"));
+        return Err(failure.hint("`landfall validate FILE` shows every problem with its line"));
+    }
+    if let (Some(instance), Some(before)) = (&recorded.instance_id, directory.load_plan(host)?) {
+        let ledger = directory.ledger(host, Stage::Final, true)?;
+        if let Some(step) = before.steps.iter().find(|step| step.frequency != Frequency::Boot && !ledger.is_settled(step)) {
+            let told = format!("the run of instance {instance} has not ended yet: `{}` is still to be done", step.id);
+            return Err(Failure::new(Kind::Config, told).hint("`landfall resume` ends it; then apply the file"));
+        }
+        prepared.plan.keep_boot_steps(&before);
+    }
+    directory.store_applied(host, &prepared)?;
     recorded.directory = Some(name);
     recorded.store(host)?;
-    Ok(Some(Job { directory, plan: prepared.plan, mode: "manual", notices: Vec::new() }))
+    Ok(Job { directory, plan: prepared.plan, mode: "manual", notices: Vec::new() })
 }
 
 fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job) -> Result<Report, Failure> {
@@ -251,7 +291,13 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         _ => {}
     }
     let end = engine.run(stage);
-    let summary = reporter.finish(engine.ledger(), end.as_ref().ok().copied());
+    let mut summary = reporter.finish(engine.ledger(), end.as_ref().ok().copied());
+    if let Err(failure) = &end {
+        // The journals cannot say it: they could not be written.
+        summary.state = State::Failed;
+        summary.told.push(Told { weight: Some(Weight::Failed), message: failure.message.clone() });
+        let _ = view::publish(host, &summary);
+    }
     if kept {
         keep(compat::stage_ended(host, &state, stage, &summary));
     }
@@ -261,7 +307,7 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         job.directory.wipe(host, &job.plan)?;
     }
     reporter.publish_result(&summary, end)?;
-    Ok(Report { end: Some(end), summary: Some(summary), remark: String::new() })
+    Ok(Report { end: Some(end), summary: Some(summary), remark: String::new(), no_source: false })
 }
 
 /// The files for software that waits for cloud-init are a courtesy: what keeps them from being written is told and no more.
@@ -289,7 +335,7 @@ fn steps_to_run_again(request: &Request, job: &Job) -> Result<Option<String>, Fa
     Err(failure)
 }
 
-/// How long units wait for a volume that is still to appear, while the instance is unknown.
+/// How long the first unit waits for a volume that is still to appear, while the instance is unknown.
 const VOLUME_WAIT: Duration = Duration::from_secs(2);
 /// How long the network stage looks for a datasource, while the instance is unknown.
 const SETTLE_WAIT: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use super::input::{self, Input};
 use crate::config::merge::overlay;
 use crate::config::node::Node;
-use crate::config::problem::Report;
+use crate::config::problem::{Problem, Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::datasource::Found;
 use crate::error::{Failure, Kind};
@@ -77,6 +77,8 @@ pub struct Prepared {
     pub document: Node,
     /// What was wrong with the user-data.
     pub report: Report,
+    /// Parts of it that could not be read at all, each with the reason.
+    pub unread: Vec<String>,
 }
 
 /// Prepares a plan for the instance `id`. What is wrong with the user-data is reported in the plan; what is independent of it
@@ -84,20 +86,25 @@ pub struct Prepared {
 pub fn prepare(host: &Host, id: &str, source: &Source) -> Result<Prepared, Failure> {
     let mut report = Report::new();
     let input = read(host, source, &mut report)?;
+    let mut unread: Vec<String> =
+        report.problems.iter().filter(|problem| problem.severity == Severity::Error).map(Problem::sentence).collect();
     let hosted = matches!(source, Source::Hosted { .. });
     let config =
         if hosted { CloudConfig::read_section(&input.document, &mut report) } else { CloudConfig::read(&input.document, &mut report) };
     let config = match config {
         Some(config) => config,
-        None => CloudConfig::read(&input::nothing("user-data"), &mut Report::new())
-            .ok_or_else(|| Failure::new(Kind::Unknown, "an empty configuration cannot be read"))?,
+        None => {
+            unread.extend(report.problems.last().map(Problem::sentence));
+            CloudConfig::read(&input::nothing("user-data"), &mut Report::new())
+                .ok_or_else(|| Failure::new(Kind::Unknown, "an empty configuration cannot be read"))?
+        }
     };
     let facts = gather(host, id, source, &config)?;
     let plan =
         modules::plan(PlanInput { config: &config, facts: &facts, scripts: &input.scripts, way: way(host, source), report: &mut report });
     let config_json = serde_json::to_vec_pretty(&input.document.to_json())
         .map_err(|error| Failure::new(Kind::Unknown, format!("configuration as JSON: {error}")))?;
-    Ok(Prepared { user_data: source.user_data().to_vec(), config_json, plan, document: input.document, report })
+    Ok(Prepared { user_data: source.user_data().to_vec(), config_json, plan, document: input.document, report, unread })
 }
 
 /// An image that is built, and a first boot, get what the peer's defaults have them get; a host that runs gets what is written.
@@ -128,6 +135,9 @@ fn read(host: &Host, source: &Source, report: &mut Report) -> Result<Input, Fail
             report.warning("part", "scripts in vendor-data are not supported yet; they are not run");
         }
         layers.push(vendor.document);
+        if found.network_config.as_deref().is_some_and(|bytes| !bytes.trim_ascii().is_empty()) {
+            report.warning("network-config", "network-config is not applied yet; the network stays as the image configures it");
+        }
     }
     let mut document = std::mem::replace(&mut input.document, input::nothing("user-data"));
     if document.as_map().is_none() {

@@ -100,16 +100,22 @@ pub fn publish_disabled(host: &Host, ids: &RunIds, stage: Stage, off: &OffSwitch
     publish_state(host, &ids.run, stage, State::Disabled, vec![Told { weight: None, message: off.to_string() }])
 }
 
-/// Shows that there is nothing to do, unless something was shown already in this boot. Returns why.
-pub fn publish_nothing(host: &Host, ids: &RunIds, stage: Stage) -> Result<String, Failure> {
+/// Shows that a datasource is there which cannot be used, so that nothing was done on a host that is new.
+pub fn publish_unusable(host: &Host, stage: Stage, told: &str) -> Result<(), Failure> {
+    let ids = run_ids(host)?;
+    let told = vec![Told { weight: Some(Weight::Failed), message: told.to_owned() }];
+    publish_state(host, &ids.run, stage, State::Failed, told)
+}
+
+/// Shows that nothing is done and why, unless something was shown already in this boot. Returns why.
+pub fn publish_nothing(host: &Host, ids: &RunIds, stage: Stage, why: &str) -> Result<String, Failure> {
     if let Some(StatusFile::Nothing { told, run, .. }) = read_status(host) {
         if run == ids.run && told.iter().any(|told| told.weight.is_some()) {
             return Ok(told.iter().map(|told| told.message.clone()).collect::<Vec<_>>().join("; "));
         }
     }
-    let remark = "no datasource and no recorded run: nothing to do".to_owned();
-    publish_state(host, &ids.run, stage, State::NotStarted, vec![Told { weight: None, message: remark.clone() }])?;
-    Ok(remark)
+    publish_state(host, &ids.run, stage, State::NotStarted, vec![Told { weight: None, message: why.to_owned() }])?;
+    Ok(why.to_owned())
 }
 
 /// Shows that the datasource of a known instance is out, and that nothing was touched.

@@ -37,7 +37,7 @@ pub(super) fn report(part: &Part, report: &mut Report) {
         kind if kind.is_handled() => {}
         kind => {
             let message = format!("{}: {} is not supported yet; nothing is done with this part", part.name, kind.mime_type());
-            report.warning("part-not-supported", message).at(&place(part, 1));
+            report.error("part-not-supported", message).at(&place(part, 1));
         }
     }
 }

@@ -7,9 +7,9 @@ pub const INSTANCE: &str = "i-power";
 /// Where each counted item of `runcmd` appends its number, without a sync of its own.
 pub const COUNT: &str = "/root/count";
 /// Items of `runcmd` that are counted: all but the one that only defines a function, which a resumed run replays.
-pub const COUNTED: [usize; 7] = [1, 2, 4, 5, 6, 7, 8];
+pub const COUNTED: [usize; 8] = [1, 2, 4, 5, 6, 7, 8, 9];
 /// What `runcmd` and the packages install.
-pub const PACKAGES: [&str; 6] = ["hello-lf", "svc-lf", "slow-lf", "deps-lf", "big-lf", "debconf-lf"];
+pub const PACKAGES: [&str; 7] = ["hello-lf", "svc-lf", "slow-lf", "deps-lf", "big-lf", "debconf-lf", "conf-lf"];
 /// A user whose password is given in plain text, and that.
 pub const PLAIN: (&str, &str) = ("deploy", "correct horse battery");
 
@@ -86,7 +86,8 @@ runcmd:
   - [sh, -c, "echo 5 >>/root/count; sleep 0.3; mkdir -p releases/blue; for n in 1 2 3 4 5 6 7 8; do seq $n 300 >releases/blue/part-$n; done"]
   - echo 6 >>/root/count; sleep 60 & true
   - echo 7 >>/root/count; ln -sfn releases/$release current; cp /etc/example/app.conf current/
-  - echo 8 >>/root/count; hello-lf >/root/said; sed s/workers/threads/ /etc/example/app.conf >/etc/example/derived.conf
+  - echo 8 >>/root/count; apt-get install -y conf-lf
+  - echo 9 >>/root/count; hello-lf >/root/said; sed s/workers/threads/ /etc/example/app.conf >/etc/example/derived.conf
 "##;
 
 /// The user-data; one of its files is long enough to be torn.

@@ -22,6 +22,7 @@ mod units;
 
 use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
+use crate::host::repair::NewPackages;
 use crate::host::Host;
 use crate::plan::Operation;
 
@@ -282,11 +283,14 @@ pub fn apply_again(operation: &Operation, prior: &Prior, context: &Context<'_>) 
     }
 }
 
-/// Mends dpkg and apt after a cut, as every step that changes packages does first: for what else needs them whole, such as a
-/// script that is run again.
-pub fn mend_packages(context: &Context<'_>) -> Result<Effect, Failure> {
-    let actions = packages::mend(context, None)?;
-    Ok(Effect { detail: (!actions.is_empty()).then(|| actions.join("; ")), warnings: Vec::new() })
+/// What [`mend_packages`] needs: for a script that works on packages.
+pub fn prior_of_packages(context: &Context<'_>) -> Result<Prior, Failure> {
+    packages::prior(context)
+}
+
+/// Mends dpkg and apt after a cut, as every step that changes packages does first: for a script that is run again.
+pub fn mend_packages(prior: &Prior, context: &Context<'_>) -> Result<(), Failure> {
+    packages::mend(context, Some(prior), NewPackages::AskedForByScript).map(|_| ())
 }
 
 /// Whether it is so now: as `check`, but saying what is not.

@@ -9,7 +9,7 @@ use crate::error::{Failure, Kind};
 use crate::host::apt::Apt;
 use crate::host::dpkg::DpkgPackage;
 use crate::host::process::Spec;
-use crate::host::repair::{installed_in, Installed};
+use crate::host::repair::{installed_in, Installed, NewPackages};
 use crate::plan::operation::Package;
 use crate::secret::Secret;
 
@@ -87,7 +87,7 @@ pub(super) fn prior(context: &Context<'_>) -> Result<Prior, Failure> {
 }
 
 /// Mends dpkg and apt. `interrupted`: a step that changes packages was cut off, and this was recorded before it.
-pub(super) fn mend(context: &Context<'_>, interrupted: Option<&Prior>) -> Result<Vec<String>, Failure> {
+pub(super) fn mend(context: &Context<'_>, interrupted: Option<&Prior>, new: NewPackages) -> Result<Vec<String>, Failure> {
     let mut before: Option<Installed> = None;
     if let Some(Prior::Packages { status, databases }) = interrupted {
         let bytes = context.host.backed_up(&context.backups, status).map_err(io_failure("read the copy of", STATUS))?;
@@ -96,7 +96,7 @@ pub(super) fn mend(context: &Context<'_>, interrupted: Option<&Prior>) -> Result
             restore_if_torn(context, path, was)?;
         }
     }
-    let actions = apt(context).repair(interrupted.is_some(), before.as_ref())?;
+    let actions = apt(context).repair(interrupted.is_some(), before.as_ref(), new)?;
     for action in &actions {
         (context.say)(action);
     }
@@ -120,13 +120,13 @@ fn effect_of(actions: Vec<String>, detail: Option<String>) -> Effect {
 // --- operations ---
 
 pub(super) fn update(context: &Context<'_>, interrupted: Option<&Prior>) -> Result<Effect, Failure> {
-    let actions = mend(context, interrupted)?;
+    let actions = mend(context, interrupted, NewPackages::CameForOthers)?;
     apt(context).update()?;
     Ok(effect_of(actions, None))
 }
 
 pub(super) fn upgrade(context: &Context<'_>, interrupted: Option<&Prior>) -> Result<Effect, Failure> {
-    let actions = mend(context, interrupted)?;
+    let actions = mend(context, interrupted, NewPackages::CameForOthers)?;
     let before = packages_now(context)?;
     apt(context).upgrade()?;
     Ok(effect_of(actions, counted(&before, &packages_now(context)?)))
@@ -175,7 +175,7 @@ struct Refused {
 
 /// Installs what can be installed; what cannot is named in the failure.
 pub(super) fn install(context: &Context<'_>, packages: &[Package], interrupted: Option<&Prior>) -> Result<Effect, Failure> {
-    let actions = mend(context, interrupted)?;
+    let actions = mend(context, interrupted, NewPackages::CameForOthers)?;
     let apt = apt(context);
     let all: Vec<String> = packages.iter().map(|package| package.spec.clone()).collect();
     if let Some(option) = all.iter().find(|spec| spec.starts_with('-') || spec.is_empty() || spec.contains(char::is_whitespace)) {
