@@ -296,7 +296,7 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         // The journals cannot say it: they could not be written.
         summary.state = State::Failed;
         summary.told.push(Told { weight: Some(Weight::Failed), message: failure.message.clone() });
-        let _ = view::publish(host, &summary);
+        let _ = view::publish(host, &job.plan, &summary);
     }
     if kept {
         keep(compat::stage_ended(host, &state, stage, &summary));
