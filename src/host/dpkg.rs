@@ -85,23 +85,24 @@ fn package_of(stanza: &str) -> Option<DpkgPackage> {
         in_conffiles = line.eq_ignore_ascii_case("Conffiles:");
         let Some((field, value)) = line.split_once(':').filter(|_| !line.starts_with([' ', '\t'])) else { continue };
         let value = value.trim();
-        match field.to_ascii_lowercase().as_str() {
-            "package" => value.clone_into(&mut package.name),
-            "architecture" => value.clone_into(&mut package.arch),
-            "version" => value.clone_into(&mut package.version),
-            "multi-arch" => package.multi_arch_same = value == "same",
-            "provides" => {
-                let name = |part: &str| part.split(['(', ':']).next().unwrap_or("").trim().to_owned();
-                package.provides = value.split(',').map(name).filter(|name| !name.is_empty()).collect();
-            }
-            "status" => {
-                let mut words = value.split_whitespace();
-                let (_, flag, state) = (words.next()?, words.next()?, words.next()?);
-                package.reinstall = flag == "reinstreq";
-                state.clone_into(&mut package.state);
-                known = true;
-            }
-            _ => {}
+        let is = |name: &str| field.eq_ignore_ascii_case(name);
+        if is("package") {
+            value.clone_into(&mut package.name);
+        } else if is("architecture") {
+            value.clone_into(&mut package.arch);
+        } else if is("version") {
+            value.clone_into(&mut package.version);
+        } else if is("multi-arch") {
+            package.multi_arch_same = value == "same";
+        } else if is("provides") {
+            let name = |part: &str| part.split(['(', ':']).next().unwrap_or("").trim().to_owned();
+            package.provides = value.split(',').map(name).filter(|name| !name.is_empty()).collect();
+        } else if is("status") {
+            let mut words = value.split_whitespace();
+            let (_, flag, state) = (words.next()?, words.next()?, words.next()?);
+            package.reinstall = flag == "reinstreq";
+            state.clone_into(&mut package.state);
+            known = true;
         }
     }
     (known && !package.name.is_empty()).then_some(package)

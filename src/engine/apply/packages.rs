@@ -134,10 +134,12 @@ pub(super) fn upgrade(context: &Context<'_>, interrupted: Option<&Prior>) -> Res
 
 /// `installed 3 packages, upgraded 2`.
 fn counted(before: &[DpkgPackage], after: &[DpkgPackage]) -> Option<String> {
-    let old = |package: &DpkgPackage| before.iter().find(|old| old.is_installed() && old.spec() == package.spec());
-    let now = || after.iter().filter(|package| package.is_installed());
-    let new = now().filter(|package| old(package).is_none()).count();
-    let upgraded = now().filter(|package| old(package).is_some_and(|old| old.version != package.version)).count();
+    let installed = |packages: &[DpkgPackage]| -> Installed {
+        packages.iter().filter(|package| package.is_installed()).map(|package| (package.spec(), package.version.clone())).collect()
+    };
+    let (old, now) = (installed(before), installed(after));
+    let new = now.keys().filter(|spec| !old.contains_key(*spec)).count();
+    let upgraded = now.iter().filter(|(spec, version)| old.get(*spec).is_some_and(|old| old != *version)).count();
     let parts: Vec<String> = [(new, "installed"), (upgraded, "upgraded")]
         .iter()
         .filter(|(count, _)| *count > 0)
