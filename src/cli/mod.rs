@@ -132,7 +132,7 @@ impl Command {
             Self::Resume(args) => run::resume(args, host),
             Self::Rerun(args) => run::rerun(args, host),
             Self::Plan(args) => plan::plan(args, host),
-            Self::Validate(args) => validate::validate(args),
+            Self::Validate(args) => validate::validate(args, host),
             Self::Status(args) => status::status(args, host),
             Self::Why(args) => why::why(args, host),
             Self::Logs(args) => logs::logs(args, host),

@@ -16,9 +16,11 @@ use crate::config::problem::{Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::error::exit;
 use crate::facts::{Facts, PROGRAMS};
+use crate::host::Host;
 use crate::modules::{self, Steps, UserScript, Way};
 use crate::redact::Redactor;
 use crate::run::input::Input;
+use crate::script;
 use crate::secret::Secret;
 use crate::yaml;
 
@@ -57,10 +59,10 @@ struct Checked {
 }
 
 /// Checks files.
-pub fn validate(args: &ValidateArgs) -> Answer {
+pub fn validate(args: &ValidateArgs, host: &Host) -> Answer {
     let mut checked = Vec::new();
     for name in &args.files {
-        checked.push(check(name, &input::read(name)?));
+        checked.push(check(name, &input::read(name)?, host));
     }
     match args.format {
         TextOrJson::Text => checked.iter().for_each(|one| out::print(&one.render())),
@@ -72,16 +74,17 @@ pub fn validate(args: &ValidateArgs) -> Answer {
     Ok(if checked.iter().all(Checked::is_valid) { exit::OK } else { exit::DATA })
 }
 
-fn check(name: &str, bytes: &[u8]) -> Checked {
+fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
     let file = if name == "-" { "stdin" } else { name };
     let mut report = Report::new();
     let Input { document, scripts, sources } =
         own_configuration(file, bytes, &mut report).unwrap_or_else(|| crate::run::input::read(file, bytes, &mut report));
     let mut sources: BTreeMap<String, String> = sources.into_iter().collect();
-    let mut secrets = check_own_configuration(&document, &mut report, &mut sources);
+    let mut secrets = check_own_configuration(&document, &mut report, &mut sources, host);
     warn_of_section(&document, &mut report);
     if let Some(config) = CloudConfig::read(&document, &mut report) {
         report.extend(planned(&config, &scripts, Way::FirstBoot));
+        check_scripts(&config, host, &mut report);
         secrets.extend(config.secrets);
     }
     let redactor = Redactor::new(secrets.iter().map(|secret| secret.expose().clone()));
@@ -105,7 +108,12 @@ fn own_configuration(file: &str, bytes: &[u8], report: &mut Report) -> Option<In
 
 /// The pasted way puts landfall's section into a file of its own, by `write_files` or in a script: that file is checked too.
 /// Returns the secrets in it.
-fn check_own_configuration(document: &Node, report: &mut Report, sources: &mut BTreeMap<String, String>) -> Vec<Secret<String>> {
+fn check_own_configuration(
+    document: &Node,
+    report: &mut Report,
+    sources: &mut BTreeMap<String, String>,
+    host: &Host,
+) -> Vec<Secret<String>> {
     let found = written::find(document, &|part| sources.get(part).map(String::as_str));
     let mut secrets = Vec::new();
     for Written { part, text } in found {
@@ -120,10 +128,30 @@ fn check_own_configuration(document: &Node, report: &mut Report, sources: &mut B
         sources.entry(part.to_string()).or_insert(text);
         if let Some(section) = section {
             report.extend(planned(&section, &[], Way::Hosted));
+            check_scripts(&section, host, report);
             secrets.extend(section.secrets);
         }
     }
     secrets
+}
+
+/// Asks this machine's shell, where it has one, which items no shell could read. Nothing is run.
+fn check_scripts(config: &CloudConfig, host: &Host, report: &mut Report) {
+    let scripts = config.all_keys().flat_map(|keys| [("bootcmd", &keys.bootcmd), ("runcmd", &keys.runcmd)]);
+    for (name, script) in scripts.filter(|(_, script)| !script.items.is_empty()) {
+        if !host.shell_parses(":") {
+            return;
+        }
+        let texts: Vec<&str> = script.items.iter().map(|item| item.text.expose().as_str()).collect();
+        let unreadable = |text: &str| !text.trim().is_empty() && !host.shell_parses(text);
+        for (first, last) in script::joint_ranges(&texts, &mut |text| host.shell_parses(text)) {
+            if first == last && unreadable(texts[first]) {
+                let item = &script.items[first];
+                let message = format!("item {} of {name} is no whole command: the shell cannot read it", item.number);
+                report.warning("shell", message).at(&item.origin).help("close what it opens: quotes, `if ... fi`, `{ ... }`");
+            }
+        }
+    }
 }
 
 /// What the modules find in a configuration.

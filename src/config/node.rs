@@ -42,6 +42,8 @@ pub struct Node {
     /// The user's spelling of a plain scalar that is not a string (`0644`, `yes`, `1_000`), where it differs from
     /// [`Node::python_str`]. Read it through [`Node::source_text`].
     pub raw: Option<Box<str>>,
+    /// A string written as a literal block (`|`): each of its lines is a line of the input.
+    pub is_literal: bool,
 }
 
 /// A value of YAML 1.1 as PyYAML's `SafeLoader` knows it.
@@ -98,7 +100,7 @@ enum KeyKind {
 impl Node {
     /// A node without a recorded spelling.
     pub fn new(value: Value, origin: Origin) -> Self {
-        Node { value, origin, raw: None }
+        Node { value, origin, raw: None, is_literal: false }
     }
 
     /// The value of the string key `key`, if this is a mapping that has it.
@@ -143,18 +145,21 @@ impl Node {
         }
     }
 
+    /// Where a line of a string stands, counted from 0; where the string begins, if its lines are not lines of the input.
+    pub fn line(&self, line: usize) -> Origin {
+        let mut origin = self.origin.clone();
+        if let Some(text) = self.as_str().filter(|_| self.is_literal) {
+            // A block begins at its first line that is not empty.
+            let empty = text.lines().take_while(|line| line.is_empty()).count();
+            origin.line += u32::try_from(line.saturating_sub(empty)).unwrap_or_default();
+        }
+        origin
+    }
+
     /// The value of a boolean.
     pub fn as_bool(&self) -> Option<bool> {
         match self.value {
             Value::Bool(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// The value of an integer.
-    pub fn as_int(&self) -> Option<i128> {
-        match self.value {
-            Value::Int(value) => Some(value),
             _ => None,
         }
     }

@@ -139,7 +139,7 @@ impl Accounts {
 impl Account {
     /// Home directory, as `useradd` would choose it where nothing is said.
     pub fn home(&self) -> String {
-        self.entry.homedir.clone().unwrap_or_else(|| format!("/home/{}", self.name))
+        self.entry.homedir.as_ref().map_or_else(|| format!("/home/{}", self.name), |home| home.0.clone())
     }
 }
 

@@ -46,7 +46,12 @@ fn listed(chpasswd: &Chpasswd, steps: &mut Steps) -> Vec<(String, NewPassword, O
     let mut passwords = Vec::new();
     for entry in &chpasswd.users {
         match entry.new_password() {
-            Some(password) => passwords.push((entry.name.0.clone(), password, entry.origin.clone())),
+            Some(password) => {
+                if let (NewPassword::Hash(_), Some(text)) = (&password, &entry.password) {
+                    super::users::warn_of_clear_text(text, "type: text", &mut steps.report);
+                }
+                passwords.push((entry.name.0.clone(), password, entry.origin.clone()));
+            }
             None => {
                 let message = format!("`chpasswd.users` names `{}` without a password", entry.name.0);
                 steps.report.error("password", message).at(&entry.origin).help("add `password`, or `type: RANDOM`");

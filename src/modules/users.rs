@@ -3,8 +3,9 @@
 use super::accounts::{Account, Accounts, USER_KEYS};
 use super::{Module, Scope, Steps};
 use crate::config::node::Origin;
-use crate::config::typed::passwords::PasswordText;
-use crate::config::typed::users::Redirect;
+use crate::config::problem::Report;
+use crate::config::typed::passwords::{may_be_hash, PasswordText};
+use crate::config::typed::users::{AccountPath, Redirect};
 use crate::config::typed::UserEntry;
 use crate::plan::operation::{Command, CreateUser, Edit, NewPassword, Operation, Owner, PasswordLock};
 use crate::plan::{Frequency, Stage};
@@ -155,19 +156,20 @@ fn plan_groups_of(account: &Account, scope: &Scope<'_>, steps: &mut Steps) {
 fn create_user(account: &Account, scope: &Scope<'_>) -> CreateUser {
     let entry = &account.entry;
     let text = |value: &Option<crate::config::typed::Text>| value.as_ref().map(|text| text.0.clone()).filter(|text| !text.is_empty());
+    let path = |value: &Option<AccountPath>| value.as_ref().map(|path| path.0.clone()).filter(|path| !path.is_empty());
     // useradd refuses to make a group that is there: where `groups` makes it, the user is meant to be in it.
     let own_group = scope.keys.groups.0.iter().any(|group| group.name == account.name);
     let implied_group = own_group && entry.no_user_group != Some(true);
     CreateUser {
         name: account.name.clone(),
         gecos: text(&entry.gecos),
-        home: entry.homedir.clone().filter(|home| !home.is_empty()),
+        home: path(&entry.homedir),
         primary_group: text(&entry.primary_group).or_else(|| implied_group.then(|| account.name.clone())),
         uid: entry.uid,
         groups: entry.groups.clone().unwrap_or_default().0,
         password_hash: filled(entry.passwd.as_ref()),
-        shell: entry.shell.clone().filter(|shell| !shell.is_empty()),
-        expire_date: text(&entry.expiredate),
+        shell: path(&entry.shell),
+        expire_date: entry.expiredate.as_ref().map(|date| date.0.clone()).filter(|date| !date.is_empty()),
         inactive: text(&entry.inactive),
         selinux_user: entry.selinux_user.clone(),
         system: entry.system.unwrap_or_default(),
@@ -177,9 +179,17 @@ fn create_user(account: &Account, scope: &Scope<'_>) -> CreateUser {
     }
 }
 
+/// What stands where a hash belongs, and is none: the account would have a password that nobody can give.
+pub fn warn_of_clear_text(password: &PasswordText, instead: &str, report: &mut Report) {
+    if !may_be_hash(password.text.expose()) {
+        let message = "what stands for the hash of a password looks like the password itself, in clear";
+        report.warning("password", message).at(&password.origin).help(format!("use `{instead}`, or a hash as `mkpasswd` makes it"));
+    }
+}
+
 /// An empty password is none.
 fn filled(password: Option<&PasswordText>) -> Option<Secret<String>> {
-    password.map(|text| text.0.clone()).filter(|text| !text.expose().is_empty())
+    password.map(|password| password.text.clone()).filter(|text| !text.expose().is_empty())
 }
 
 fn plan_passwords(account: &Account, exists: bool, scope: &Scope<'_>, steps: &mut Steps) {
@@ -189,6 +199,9 @@ fn plan_passwords(account: &Account, exists: bool, scope: &Scope<'_>, steps: &mu
     for password in [plain, hashed].into_iter().flatten() {
         let operation = Operation::Password { user: name.clone(), password, expire: false };
         steps.add(&format!("{name}/password"), operation).at(&entry.origin).needs_thing(&thing(name));
+    }
+    for password in [&entry.passwd, &entry.hashed_passwd].into_iter().flatten() {
+        warn_of_clear_text(password, "plain_text_passwd", &mut steps.report);
     }
     let given = |key: &str| entry.given.contains(&key);
     let named = given("plain_text_passwd") || given("hashed_passwd") || (given("passwd") && !exists);
@@ -203,7 +216,10 @@ fn plan_passwords(account: &Account, exists: bool, scope: &Scope<'_>, steps: &mu
     }
     let has_password = exists && scope.facts.users.get(name).is_some_and(|account| account.has_password);
     let none_at_all = named
-        && [&entry.plain_text_passwd, &entry.hashed_passwd, &entry.passwd].into_iter().flatten().all(|text| text.0.expose().is_empty());
+        && [&entry.plain_text_passwd, &entry.hashed_passwd, &entry.passwd]
+            .into_iter()
+            .flatten()
+            .all(|password| password.text.expose().is_empty());
     if none_at_all {
         let command = Command {
             argv: vec!["passwd".into(), "-d".into(), name.clone()],

@@ -1,6 +1,7 @@
 //! `write_files`: files before users and packages, or, with `defer`, after them.
 
 use super::{Module, Scope, Steps};
+use crate::config::typed::files::FileOwner;
 use crate::config::typed::FileEntry;
 use crate::plan::operation::{content, Operation, Owner, WriteFile};
 use crate::plan::{Frequency, Stage};
@@ -43,7 +44,7 @@ fn has_to_wait(entry: &FileEntry, scope: &Scope<'_>) -> Option<String> {
     if let Some(user) = scope.accounts.owner_of_home(&absolute(&entry.path), scope.facts) {
         return Some(format!("written after the users: it lies in the home of {user}"));
     }
-    let owner = owner(entry.owner.as_deref());
+    let owner = owner(entry);
     let missing = |name: &&String, known: bool| !known && name.as_str() != "root";
     let user = owner.user.as_ref().filter(|name| missing(name, scope.facts.users.contains_key(*name)));
     let group = owner.group.as_ref().filter(|name| missing(name, scope.facts.groups.contains(*name)));
@@ -66,11 +67,11 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         Ok(bytes) => bytes,
         Err(why) => {
             let message = format!("the content of {path} is {why}: the file is not written");
-            steps.report.error("encoding", message).at(&entry.origin).help("correct `encoding` or `content`");
+            steps.report.error("encoding", message).at(entry.place("content")).help("correct `encoding` or `content`");
             return;
         }
     };
-    let owner = owner(entry.owner.as_deref());
+    let owner = owner(entry);
     let owner_name = owner.user.clone();
     let file = WriteFile {
         path: path.clone(),
@@ -81,7 +82,7 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
     };
     if let Some(scheme) = entry.source.as_ref().and_then(|source| unsupported_scheme(&source.uri.0)) {
         let message = format!("{path} cannot be fetched by {scheme}: the file is not written");
-        steps.report.error("unsupported", message).at(&entry.origin).help("use an http:, https: or file: address");
+        steps.report.error("unsupported", message).at(entry.place("source")).help("use an http:, https: or file: address");
         return;
     }
     let operation = match &entry.source {
@@ -115,9 +116,9 @@ fn unsupported_scheme(uri: &str) -> Option<&str> {
 }
 
 /// `user[:group]`; `-1`, `none` and nothing leave that half as it is.
-fn owner(text: Option<&str>) -> Owner {
-    let Some(text) = text else { return Owner::root() };
-    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+fn owner(entry: &FileEntry) -> Owner {
+    let Some(FileOwner(text)) = &entry.owner else { return Owner::root() };
+    let (user, group) = text.split_once(':').map_or((text.as_str(), None), |(user, group)| (user, Some(group)));
     let named =
         |name: &str| Some(name.trim().to_owned()).filter(|name| !name.is_empty() && name != "-1" && !name.eq_ignore_ascii_case("none"));
     Owner { user: named(user), group: group.and_then(named) }

@@ -34,11 +34,21 @@ pub(super) fn report(part: &Part, report: &mut Report) {
                     .help("the first line says what user-data is: `#cloud-config` for configuration, `#!/bin/sh` for a script");
             }
         },
-        kind if kind.is_handled() => {}
+        kind if kind.is_handled() => odd_interpreter(part, &text, report),
         kind => {
             let message = format!("{}: {} is not supported yet; nothing is done with this part", part.name, kind.mime_type());
             report.error("part-not-supported", message).at(&place(part, 1));
         }
+    }
+}
+
+/// `#!cloud-config`, which is a script for an interpreter of that name.
+fn odd_interpreter(part: &Part, text: &str, report: &mut Report) {
+    let first = first_line(text);
+    let letters: String = first.chars().filter(|c| c.is_ascii_alphabetic()).collect();
+    if letters.to_ascii_lowercase().starts_with("cloudconfig") {
+        let message = format!("`{}` makes this a script for an interpreter `{}`", first.trim(), first.trim_start_matches("#!").trim());
+        report.warning("user-data-header", message).at(&place(part, 1)).help("did you mean `#cloud-config`?");
     }
 }
 

@@ -136,6 +136,7 @@ impl Composer<'_> {
         };
         let weight = Weight { nodes: 1, bytes: text.len(), depth: 0 };
         let mut node = Node::new(value, origin);
+        node.is_literal = style == ScalarStyle::Literal;
         if plain && !matches!(node.value, Value::Str(_)) && node.python_str() != text && !text.is_empty() {
             node.raw = Some(text.into());
             self.warn_of_base_60(&node);

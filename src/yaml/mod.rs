@@ -102,6 +102,7 @@ pub fn parse_with_report(part: &str, text: &str, report: &mut Report) -> Result<
                 return compose::compose(part, &source, &events, report);
             }
             Err((events, error)) => {
+                refuse_depth(&source, &events, source.offset(error.marker()))?;
                 let opener = explain::open_construct(&source, &events, &error);
                 (error, opener)
             }
@@ -125,6 +126,36 @@ fn events(text: &str) -> Result<Events<'_>, (Events<'_>, ScanError)> {
         }
     }
     Ok(events)
+}
+
+/// The parser has a bound of its own, beyond ours, and speaks of recursion there: what was open when it stopped at `end` is
+/// counted. Brackets that might open a key are not among the events yet.
+fn refuse_depth(source: &Source, events: &Events<'_>, end: usize) -> Result<(), YamlError> {
+    let mut depth = 0_usize;
+    let too_deep = |at: usize| YamlError::at(source.place(at), format!("nested deeper than {MAX_DEPTH} levels"));
+    let mut seen = 0;
+    for (event, span) in events {
+        seen = seen.max(source.offset(&span.start));
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(too_deep(source.offset(&span.start)));
+        }
+    }
+    for (at, c) in source.text()[seen..end.max(seen)].char_indices() {
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(too_deep(seen + at));
+        }
+    }
+    Ok(())
 }
 
 /// PyYAML refuses control characters, and takes three line separators as line breaks that saphyr takes as text.

@@ -188,3 +188,78 @@ fn our_own_words_are_not_taken_for_secrets() {
     }
     assert!(!ran.stdout.contains("***"), "{}", ran.stdout);
 }
+
+#[test]
+fn what_is_probably_not_meant_is_said_where_it_stands() {
+    let rows = [
+        ("users: [{name: a, lock_passwd: false, passwd: Gartenzaun}]", 0, "1:47", "looks like the password itself, in clear"),
+        ("users:\n- name: a\n  hashed_passwd: Gartenzaun\n", 0, "3:18", "use `plain_text_passwd`"),
+        ("chpasswd: {expire: false, users: [{name: root, password: Gartenzaun}]}", 0, "1:58", "use `type: text`"),
+        ("chpasswd: {expire: false, users: [{name: root, password: Gartenzaun, type: hsah}]}", 65, "1:76", "did you mean `hash`?"),
+        ("write_files: [{path: /a, owner: 'a:b:c'}]", 65, "1:33", "`a:b:c` is no owner"),
+        ("users: [{name: a, homedir: home/a}]", 65, "1:28", "`home/a` is no absolute path"),
+        ("users: [{name: a, shell: zsh}]", 65, "1:26", "`zsh` is no absolute path"),
+        ("users: [{name: a, expiredate: soon}]", 65, "1:31", "`soon` is no date"),
+        ("users: [{name: a, sudo: 'ALL=(ALL NOPASSWD:ALL'}]", 65, "1:25", "`ALL=(ALL NOPASSWD:ALL` is no sudo rule"),
+        ("runcmd:\n- echo ok\n- 'if true; then echo'\n- echo 'x\n", 0, "3:3", "item 2 of runcmd is no whole command"),
+        ("landfall: {on_error: contine}", 65, "1:22", "did you mean `continue`?"),
+        ("power_state: {mode: rebot}", 65, "1:21", "did you mean `reboot`?"),
+        (
+            "apt:\n  sources: {a: {source: deb x y z}}\n  primary: [{arches: [default], uri: 'http://x'}]\n",
+            0,
+            "3:3",
+            "`apt.primary` does nothing",
+        ),
+        ("apt:\n  sources:\n    a:\n      source: deb x y z\n      key: nonsense\n", 65, "5:7", "the key of apt source `a` cannot be used"),
+        ("write_files:\n- path: /a\n  encoding: b64\n  content: '%'\n", 65, "4:3", "the content of /a is not base64"),
+        ("chpasswd:\n  list: |\n\n    root:Gartenzaun\n    nocolon\n", 65, "5:5", "line 3 of the text has no colon"),
+    ];
+    for (text, code, place, message) in rows {
+        let ran = validated(&format!("#cloud-config\n{text}"));
+        let (line, column) = place.split_once(':').expect("a place");
+        let place = format!(" --> stdin:{}:{column}\n", line.parse::<u32>().expect("a line") + 1);
+        assert!(ran.code == code && ran.stdout.contains(message) && ran.stdout.contains(&place), "{text}: {code} {place}{}", ran.stdout);
+        assert!(!ran.stdout.contains("Gartenzaun"), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn what_is_right_is_not_taken_for_a_mistake() {
+    for text in [
+        "users: [{name: a, lock_passwd: false, passwd: $6$salt$hash}, {name: b, passwd: '*'}, {name: c, hashed_passwd: '!'}]",
+        "users: [{name: a, expiredate: 2032-09-01, shell: /bin/sh, homedir: ''}, {name: b, expiredate: '20000'}]",
+        "users: [{name: a, sudo: ['ALL=(ALL:ALL) NOPASSWD: /bin/x (a), /bin/y \\)', 'ALL=(ALL) ALL']}]",
+        "runcmd: ['if true; then', echo, fi, [sh, -c, \"'\"], 'echo \\', x]",
+        "write_files: [{path: /a, owner: 'a:b'}, {path: /b, owner: a}]",
+        "chpasswd: {expire: false, users: [{name: root, password: $y$j9T$salt$hash}]}",
+    ] {
+        let ran = validated(&format!("#cloud-config\n{text}\n")).ended(0);
+        assert!(ran.stdout.starts_with("stdin: valid; "), "{text}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn user_data_with_which_nothing_is_done_is_an_error() {
+    for text in ["#include\nhttps://example.org/\n", "## template: jinja\n#cloud-config\nhostname: a\n", "#cloud-boothook\n#!/bin/sh\n"] {
+        let ran = validated(text).ended(65);
+        assert!(ran.stdout.contains("error[part-not-supported]") && ran.stdout.contains("nothing is done"), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_configuration_that_begins_as_a_script_is_asked_about() {
+    for header in ["#!cloud-config", "#! /cloud-config"] {
+        let ran = validated(&format!("{header}\nhostname: a\n")).ended(0);
+        assert!(ran.stdout.contains("stdin:1:1\n") && ran.stdout.contains("did you mean `#cloud-config`?"), "{}", ran.stdout);
+    }
+    assert!(validated("#!/bin/sh\necho\n").ended(0).stdout.starts_with("stdin: valid; "));
+}
+
+#[test]
+fn nesting_without_end_is_called_so() {
+    for text in [format!("a: {}{}\n", "[".repeat(300), "]".repeat(300)), "- ".repeat(300) + "a\n", "{a: ".repeat(3000)] {
+        let ran = validated(&format!("#cloud-config\n{text}")).ended(65);
+        assert!(ran.stdout.contains("nested deeper than 200 levels"), "{}", ran.stdout.chars().take(600).collect::<String>());
+        assert!(!ran.stdout.contains("missing"), "{}", ran.stdout.chars().take(600).collect::<String>());
+    }
+}

@@ -21,7 +21,7 @@ crate::record! {
         /// Where the content is fetched from.
         optional source: FileSource,
         /// `user[:group]` by name.
-        optional owner: String,
+        optional owner: FileOwner,
         /// Permission bits.
         optional permissions: FileMode,
         /// Append instead of replace.
@@ -58,6 +58,20 @@ impl FromNode for Headers {
             headers.insert(entry.key.source_text(), reader.secret(value));
         }
         Some(Self(headers))
+    }
+}
+
+/// `user[:group]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileOwner(pub String);
+
+impl FromNode for FileOwner {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = String::from_node(node, reader)?;
+        if text.matches(':').count() > 1 {
+            return reader.invalid(&node.origin, format!("`{text}` is no owner: root:root is taken"), "write USER:GROUP");
+        }
+        Some(Self(text))
     }
 }
 

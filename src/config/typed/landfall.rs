@@ -84,7 +84,7 @@ impl FromNode for OnError {
             "continue" => Some(Self::Continue),
             "warn" => Some(Self::Warn),
             "rollback" => Some(Self::Rollback),
-            other => reader.invalid(&node.origin, format!("`{other}` is none"), "use stop, continue, warn or rollback"),
+            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["stop", "continue", "warn", "rollback"]),
         }
     }
 }
@@ -95,7 +95,7 @@ impl FromNode for OnInterrupt {
             "rerun" => Some(Self::Rerun),
             "skip" => Some(Self::Skip),
             "stop" => Some(Self::Stop),
-            other => reader.invalid(&node.origin, format!("`{other}` is none"), "use rerun, skip or stop"),
+            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["rerun", "skip", "stop"]),
         }
     }
 }

@@ -32,7 +32,12 @@ crate::record! {
 
 /// A password or hash on one line: `chpasswd` reads lines. The newline that a YAML block leaves at the end is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PasswordText(pub Secret<String>);
+pub struct PasswordText {
+    /// The line.
+    pub text: Secret<String>,
+    /// Its place.
+    pub origin: Origin,
+}
 
 impl FromNode for PasswordText {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
@@ -41,7 +46,7 @@ impl FromNode for PasswordText {
         if line.contains(['\r', '\n', '\0']) {
             return reader.invalid(&node.origin, "a password is one line", "write it on one line, in quotes");
         }
-        Some(Self(reader.secret(line.to_owned())))
+        Some(Self { text: reader.secret(line.to_owned()), origin: node.origin.clone() })
     }
 }
 
@@ -63,7 +68,7 @@ impl FromNode for PasswordKind {
             "hash" => Some(Self::Hash),
             "text" => Some(Self::Text),
             "RANDOM" | "random" | "R" => Some(Self::Random),
-            other => reader.invalid(&node.origin, format!("`{other}` is no type of password"), "use hash, text or RANDOM"),
+            other => reader.unknown_word(&node.origin, format!("`{other}` is no type of password"), other, &["hash", "text", "RANDOM"]),
         }
     }
 }
@@ -73,8 +78,8 @@ impl PasswordEntry {
     pub fn new_password(&self) -> Option<NewPassword> {
         match (self.kind, &self.password) {
             (PasswordKind::Random, _) => Some(NewPassword::Random),
-            (PasswordKind::Hash, Some(hash)) => Some(NewPassword::Hash(hash.0.clone())),
-            (PasswordKind::Text, Some(text)) => Some(NewPassword::Plain(text.0.clone())),
+            (PasswordKind::Hash, Some(hash)) => Some(NewPassword::Hash(hash.text.clone())),
+            (PasswordKind::Text, Some(password)) => Some(NewPassword::Plain(password.text.clone())),
             (_, None) => None,
         }
     }
@@ -113,7 +118,7 @@ impl FromNode for PasswordLines {
             }
             Value::Str(text) => {
                 for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-                    lines.read(line, &format!("line {} of the text", at + 1), &node.origin, reader);
+                    lines.read(line, &format!("line {} of the text", at + 1), &node.line(at), reader);
                 }
             }
             _ => return reader.mismatch(node, "a list of USER:PASSWORD"),
@@ -164,6 +169,12 @@ pub fn is_hash(password: &str) -> bool {
     HASH_KINDS.contains(&kind) && !first.is_empty() && !second.is_empty() && !password.contains(':')
 }
 
+/// Whether this may be what crypt(5) makes, in any form of any system, or says that there is no password (`!`, `*`).
+pub fn may_be_hash(text: &str) -> bool {
+    let settings = text.starts_with('$') && text.matches('$').count() > 1;
+    text.is_empty() || text == "x" || text.starts_with(['!', '*']) || settings
+}
+
 /// `password`, told by its looks.
 #[derive(Clone, Debug)]
 pub struct DefaultPassword {
@@ -176,7 +187,7 @@ pub struct DefaultPassword {
 impl FromNode for DefaultPassword {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = PasswordText::from_node(node, reader)?;
-        Some(Self { password: told_by_looks(text.0.expose(), reader), origin: node.origin.clone() })
+        Some(Self { password: told_by_looks(text.text.expose(), reader), origin: node.origin.clone() })
     }
 }
 

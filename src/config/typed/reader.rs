@@ -3,7 +3,7 @@
 //! [`record!`](crate::record) declares a struct and how it is read in one place: the known keys come from there and nowhere else.
 //! What cannot be read is reported and left out; its neighbours are kept. Secrets are collected on the way, for the redactor.
 
-use crate::config::node::{Node, Origin, Value};
+use crate::config::node::{Entry, Node, Origin, Value};
 use crate::config::problem::Report;
 use crate::secret::Secret;
 
@@ -81,6 +81,16 @@ impl<'r> Reader<'r> {
         self.report.error("value", message).at(origin).help(help);
         None
     }
+
+    /// Reports a word that is none of those known here.
+    pub fn unknown_word<T>(&mut self, origin: &Origin, message: impl std::fmt::Display, word: &str, known: &[&str]) -> Option<T> {
+        let help = match (nearest(word, known), known) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, [before @ .., last]) if !before.is_empty() => format!("use {} or {last}", before.join(", ")),
+            _ => format!("use {}", known.join("")),
+        };
+        self.invalid(origin, message, &help)
+    }
 }
 
 /// A value that can be read from a node.
@@ -98,7 +108,7 @@ pub trait FromNode: Sized {
 pub struct Fields<'n> {
     node: &'n Node,
     known: Vec<&'static str>,
-    given: Vec<&'static str>,
+    given: Vec<(&'static str, Origin)>,
     used: Vec<bool>,
 }
 
@@ -114,7 +124,7 @@ impl<'n> Fields<'n> {
     /// The value of `key`, or of an old spelling (reported). Hyphens count as underscores. The current spelling wins.
     fn take(&mut self, key: &'static str, old: &[&'static str], reader: &mut Reader<'_>) -> Option<&'n Node> {
         self.known.push(key);
-        let mut found: Option<&'n Node> = None;
+        let mut found: Option<&'n Entry> = None;
         for (at, entry) in self.node.entries().iter().enumerate() {
             let Some(spelled) = entry.key.as_str() else { continue };
             let deprecated = spelled != key && (spelled.replace('-', "_") == key || old.contains(&spelled));
@@ -127,13 +137,14 @@ impl<'n> Fields<'n> {
                 reader.report.note("deprecated", message).at(&entry.key.origin);
             }
             if found.is_none() || !deprecated {
-                found = Some(&entry.value);
+                found = Some(entry);
             }
         }
-        if found.is_some_and(|node| !node.is_null()) {
-            self.given.push(key);
+        let found = found?;
+        if !found.value.is_null() {
+            self.given.push((key, found.key.origin.clone()));
         }
-        found
+        Some(&found.value)
     }
 
     /// Reads an optional field.
@@ -158,8 +169,8 @@ impl<'n> Fields<'n> {
     }
 
     /// Reports every key that no field took; `later` are those that landfall knows and does not do yet. Returns the keys that
-    /// had a value.
-    pub fn finish(self, later: &[&'static str], reader: &mut Reader<'_>) -> Vec<&'static str> {
+    /// had a value, with their places.
+    pub fn finish(self, later: &[&'static str], reader: &mut Reader<'_>) -> Vec<(&'static str, Origin)> {
         for (entry, used) in self.node.entries().iter().zip(&self.used) {
             if *used {
                 continue;
@@ -187,23 +198,28 @@ pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
     known
         .iter()
-        .map(|candidate| (edit_distance(&word, candidate), *candidate))
+        .map(|candidate| (edit_distance(&word, &candidate.to_ascii_lowercase()), *candidate))
         .min()
         .filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 3)
         .map(|(_, candidate)| candidate)
 }
 
+/// How many letters have to be put in, left out, replaced, or swapped with their neighbour.
 fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+            let replaced = last[j] + usize::from(x != y);
+            let mut least = replaced.min(row[j] + 1).min(last[j + 1] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
         }
+        before = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }

@@ -18,7 +18,7 @@
 ///     later ["checksum"]                             // known, and not supported yet
 /// }
 /// ```
-/// Every record also has `origin`, the place of its mapping, and `given`, the keys that had a value.
+/// Every record also has `origin`, the place of its mapping, and `given` and `places`, the keys that had a value and where.
 #[macro_export]
 macro_rules! record {
     ($(#[$meta:meta])* pub struct $name:ident {
@@ -31,6 +31,8 @@ macro_rules! record {
             pub origin: $crate::config::node::Origin,
             /// The keys that had a value, in current spelling.
             pub given: Vec<&'static str>,
+            /// Where each of them stands.
+            pub places: Vec<$crate::config::node::Origin>,
             $($(#[$fmeta])* pub $field: $crate::record!(@type $need $ty)),*
         }
 
@@ -39,14 +41,19 @@ macro_rules! record {
             pub const KEYS: &'static [&'static str] = &[$($crate::record!(@key $field $($key)?), $($($old,)+)?)*];
             /// The keys it knows and does not use yet.
             pub const LATER: &'static [&'static str] = &[$($($later),*)?];
+
+            /// Where `key` stands; where the mapping begins if it had no value.
+            pub fn place(&self, key: &str) -> &$crate::config::node::Origin {
+                self.given.iter().zip(&self.places).find(|(given, _)| **given == key).map_or(&self.origin, |(_, place)| place)
+            }
         }
 
         impl $crate::config::typed::reader::FromNode for $name {
             fn from_node(node: &$crate::config::node::Node, reader: &mut $crate::config::typed::reader::Reader<'_>) -> Option<Self> {
                 let mut fields = $crate::config::typed::reader::Fields::open(node, reader)?;
                 $(let $field = $crate::record!(@read $need fields reader ($crate::record!(@key $field $($key)?)) [$($($old),+)?] $ty);)*
-                let given = fields.finish(Self::LATER, reader);
-                Some(Self { origin: node.origin.clone(), given, $($field: $crate::record!(@keep $need $field)),* })
+                let (given, places) = fields.finish(Self::LATER, reader).into_iter().unzip();
+                Some(Self { origin: node.origin.clone(), given, places, $($field: $crate::record!(@keep $need $field)),* })
             }
         }
     };

@@ -173,7 +173,7 @@ impl FromNode for PowerMode {
             "poweroff" => Some(Self::Poweroff),
             "reboot" => Some(Self::Reboot),
             "halt" => Some(Self::Halt),
-            other => reader.invalid(&node.origin, format!("`{other}` is none"), "use poweroff, reboot or halt"),
+            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["poweroff", "reboot", "halt"]),
         }
     }
 }

@@ -14,7 +14,7 @@ crate::record! {
         /// Comment, usually the full name.
         optional gecos: Text,
         /// Home directory.
-        optional homedir: String,
+        optional homedir: AccountPath,
         /// Primary group.
         optional primary_group: Text,
         /// User id.
@@ -32,9 +32,9 @@ crate::record! {
         /// No login by password.
         optional lock_passwd: bool,
         /// Login shell.
-        optional shell: String,
+        optional shell: AccountPath,
         /// Date on which the account ends.
-        optional expiredate: Text,
+        optional expiredate: ExpireDate,
         /// Days after which an expired password disables the account.
         optional inactive: Text,
         /// SELinux user.
@@ -64,6 +64,7 @@ macro_rules! first_of {
         Self {
             origin: $first.origin,
             given: $first.given.into_iter().chain($second.given).collect(),
+            places: $first.places.into_iter().chain($second.places).collect(),
             $($field: $first.$field.or($second.$field)),*
         }
     };
@@ -96,6 +97,43 @@ impl FromNode for UserName {
             Ok(()) => Some(Self(name)),
             Err(why) => reader.invalid(&node.origin, format!("`{name}` {why}"), "use lower-case letters, digits, `-` and `_`"),
         }
+    }
+}
+
+/// A home or a shell, which `useradd` takes as an absolute path only. Empty, it counts for nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountPath(pub String);
+
+impl FromNode for AccountPath {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let path = String::from_node(node, reader)?;
+        if !path.is_empty() && (!path.starts_with('/') || path.contains([':', '\n', '\0'])) {
+            return reader.invalid(&node.origin, format!("`{path}` is no absolute path"), "begin it with /");
+        }
+        Some(Self(path))
+    }
+}
+
+/// The date on which an account ends, as `useradd --expiredate` takes it: `YYYY-MM-DD`, or days since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpireDate(pub String);
+
+impl FromNode for ExpireDate {
+    /// What is no date stays: `useradd` refuses it, and an account without its end is not made.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = Text::from_node(node, reader)?.0;
+        let digits = |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+        let parts: Vec<&str> = text.split('-').collect();
+        let is_date = match parts.as_slice() {
+            [year, month, day] => year.len() == 4 && digits(year, 4) && digits(month, 2) && digits(day, 2),
+            [days] => days.is_empty() || digits(days, 9),
+            ["", "1"] => true,
+            _ => false,
+        };
+        if !is_date {
+            let _: Option<()> = reader.invalid(&node.origin, format!("`{text}` is no date"), "write it as 2032-09-01");
+        }
+        Some(Self(text))
     }
 }
 
@@ -336,6 +374,23 @@ impl FromNode for Redirect {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SudoRules(pub Vec<String>);
 
+/// Whether every parenthesis of a rule is closed; one behind a backslash is text (sudoers(5)).
+fn is_balanced(rule: &str) -> bool {
+    let mut open = 0_i32;
+    let mut escaped = false;
+    for c in rule.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '(' => open += 1,
+            ')' if open == 0 => return false,
+            ')' => open -= 1,
+            _ => {}
+        }
+    }
+    open == 0
+}
+
 impl FromNode for SudoRules {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let rules = match &node.value {
@@ -352,7 +407,7 @@ impl FromNode for SudoRules {
         let mut kept = Vec::new();
         for rule in rules {
             let text = rule.value.trim();
-            if text.contains('\n') || !text.contains('=') {
+            if text.contains('\n') || !text.contains('=') || !is_balanced(text) {
                 let message = format!("`{}` is no sudo rule; sudo would refuse every rule of the file", text.replace('\n', " "));
                 let _: Option<()> = reader.invalid(&rule.origin, message, "write HOSTS=(RUNAS) COMMANDS, as in ALL=(ALL) NOPASSWD:ALL");
             } else {

@@ -26,7 +26,7 @@ pub fn mirrors(scope: &Scope<'_>, steps: &mut Steps) -> Mirrors {
         let mirror = for_architecture(entries, &scope.facts.arch)?;
         if mirror.uri.is_none() && !mirror.search.is_empty() {
             let message = format!("`apt.{key}.search` is not tried in turn yet: the first address is taken");
-            steps.report.warning("unsupported", message).at(&mirror.origin).help("give `uri`");
+            steps.report.warning("unsupported", message).at(mirror.place("search")).help("give `uri`");
         }
         mirror.uri.as_ref().or(mirror.search.first()).map(|address| address.0.clone())
     };
@@ -37,7 +37,7 @@ pub fn mirrors(scope: &Scope<'_>, steps: &mut Steps) -> Mirrors {
         (None, security) => {
             if let (Some(_), Some(apt)) = (security, apt) {
                 let message = "`apt.security` without `apt.primary` is ignored";
-                steps.report.warning("apt", message).at(&apt.origin).help("give both");
+                steps.report.warning("apt", message).at(apt.place("security")).help("give both");
             }
             stock(scope)
         }
@@ -59,7 +59,7 @@ fn stock(scope: &Scope<'_>) -> Mirrors {
 }
 
 /// With the sources preserved, these keys do nothing: the commonest surprise of Debian's stock configuration.
-pub fn report_unused(apt: &Apt, scope: &Scope<'_>, steps: &mut Steps) {
+pub fn report_unused(apt: &Apt, steps: &mut Steps) {
     let unused: Vec<&str> =
         ["primary", "security", "sources_list", "disable_suites"].into_iter().filter(|key| apt.given.contains(key)).collect();
     // `primary` still fills in $MIRROR of `sources`.
@@ -68,8 +68,7 @@ pub fn report_unused(apt: &Apt, scope: &Scope<'_>, steps: &mut Steps) {
     }
     let why = if apt.preserve_sources_list.is_some() { "is set" } else { "is the default here" };
     let message = format!("`apt.{}` does nothing: `preserve_sources_list: true` {why}", unused.join("`, `apt."));
-    let _ = scope;
-    steps.report.warning("apt", message).at(&apt.origin).help("add `preserve_sources_list: false` under `apt`");
+    steps.report.warning("apt", message).at(apt.place(unused[0])).help("add `preserve_sources_list: false` under `apt`");
 }
 
 fn uses_mirror(text: Option<&String>) -> bool {
@@ -80,7 +79,7 @@ fn uses_mirror(text: Option<&String>) -> bool {
 pub fn plan_sources(mirrors: &Mirrors, scope: &Scope<'_>, steps: &mut Steps) {
     let apt = scope.keys.apt.as_ref();
     let keys = plan_mirror_keys(apt, scope, steps);
-    let (text, origin) = match apt.and_then(|apt| apt.sources_list.as_ref().map(|text| (text, &apt.origin))) {
+    let (text, origin) = match apt.and_then(|apt| apt.sources_list.as_ref().map(|text| (text, apt.place("sources_list")))) {
         Some((text, origin)) => (filled(text.0.expose(), mirrors, origin, scope, steps), Some(origin)),
         None => (Some(built_in(mirrors, &keys, scope)), apt.map(|apt| &apt.origin)),
     };
@@ -137,7 +136,7 @@ fn plan_mirror_keys(apt: Option<&Apt>, scope: &Scope<'_>, steps: &mut Steps) -> 
                 Ok(bytes) => Operation::WriteFile(plain_file(&path, bytes)),
                 Err(why) => {
                     let message = format!("the key of `apt.{name}` cannot be used: {why}");
-                    steps.report.error("apt-key", message).at(&mirror.origin);
+                    steps.report.error("apt-key", message).at(mirror.place("key"));
                     return None;
                 }
             },

@@ -42,7 +42,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         distribution::plan_sources(&mirrors, scope, steps);
         steps.sources_changed();
     } else if let Some(apt) = apt {
-        distribution::report_unused(apt, scope, steps);
+        distribution::report_unused(apt, steps);
     }
     plan_settings(scope, steps);
     let Some(apt) = apt else { return };
@@ -104,7 +104,8 @@ fn plan_source(name: &Located<String>, source: &Source, apt: &Apt, variables: &V
     let file_name = source.filename.as_deref().unwrap_or(&name.value);
     if !safe_file_name(file_name) {
         let message = format!("apt source `{}`: `{file_name}` is no file name: it is left out", name.value);
-        steps.report.error("apt-source", message).at(&name.origin).help("give it a plain `filename`");
+        let place = if source.filename.is_some() { source.place("filename") } else { &name.origin };
+        steps.report.error("apt-source", message).at(place).help("give it a plain `filename`");
         return;
     }
     let text = source.source.as_ref().map(|text| text.0.expose().as_str());
@@ -114,7 +115,7 @@ fn plan_source(name: &Located<String>, source: &Source, apt: &Apt, variables: &V
     let has_key = source.key.is_some() || source.keyid.is_some();
     if named_key && !has_key {
         let message = format!("apt source `{}` uses $KEY_FILE and has no key: it is left out", name.value);
-        steps.report.error("apt-source", message).at(&source.origin).help("add `key` or `keyid`");
+        steps.report.error("apt-source", message).at(source.place("source")).help("add `key` or `keyid`");
         return;
     }
     let filled = text.map(|text| variables.fill(text, has_key.then_some(&*key_path))).transpose();
@@ -122,7 +123,7 @@ fn plan_source(name: &Located<String>, source: &Source, apt: &Apt, variables: &V
         Ok(filled) => filled,
         Err(unknown) => {
             let message = format!("apt source `{}` uses ${unknown}, which is not known: it is left out", name.value);
-            steps.report.error("apt-source", message).at(&source.origin).help(template::HELP);
+            steps.report.error("apt-source", message).at(source.place("source")).help(template::HELP);
             return;
         }
     };
@@ -154,7 +155,7 @@ fn plan_key(name: &str, source: &Source, path: &str, steps: &mut Steps) -> bool 
             }
             Err(why) => {
                 let message = format!("the key of apt source `{name}` cannot be used: {why}; the source is left out");
-                steps.report.error("apt-key", message).at(&source.origin).help("paste the key as `gpg --armor --export` prints it");
+                steps.report.error("apt-key", message).at(source.place("key")).help("paste the key as `gpg --armor --export` prints it");
                 return false;
             }
         }
