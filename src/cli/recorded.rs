@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::problem::Report;
-use crate::engine::summary::{State, StepSummary, Summary, Told};
+use crate::engine::summary::{State, StepResult, StepSummary, Summary, Told};
 use crate::host::process::Spec;
 use crate::host::runlock::Owner;
 use crate::host::Host;
-use crate::plan::{Stage, Weight};
+use crate::plan::{Frequency, Stage, Weight};
 use crate::redact::Redactor;
 use crate::run::{self, InstanceDir, StatusFile};
 
@@ -75,7 +75,13 @@ pub fn load(host: &Host) -> Result<Recorded, Refusal> {
 
 /// What this boot found out about a run of an earlier one: that its datasource is away.
 fn add_told(summary: &mut Summary, told: Vec<Told>) {
-    let weighty = told.into_iter().filter(|told| told.weight.is_some());
+    let weighty: Vec<Told> = told.into_iter().filter(|told| told.weight.is_some()).collect();
+    let open = |step: &&StepSummary| matches!(step.result, StepResult::Pending | StepResult::Interrupted);
+    let of_this_boot = summary.steps.iter().filter(open).all(|step| step.frequency == Frequency::Boot);
+    if !weighty.is_empty() && summary.state == State::Interrupted && of_this_boot {
+        // Nothing was cut off: what is for every boot is not run in this one.
+        summary.state = State::Done;
+    }
     for told in weighty {
         summary.state = match (summary.state, told.weight) {
             (State::Done, Some(Weight::Degraded)) => State::Degraded,
@@ -154,13 +160,12 @@ fn is_waiting_for_the_boot(unit: &str) -> bool {
 /// A run for tests: one step done, one failed, one not run.
 #[cfg(test)]
 pub fn example(state: State) -> Summary {
-    use crate::engine::summary::{StepResult, StepSummary};
     use crate::error::{Failure, Kind};
     let step = |id: &str, description: &str, result| StepSummary {
         id: id.into(),
         phase: id.split('/').next().unwrap_or_default().into(),
         stage: Stage::Final,
-        frequency: crate::plan::Frequency::Instance,
+        frequency: Frequency::Instance,
         description: description.into(),
         result,
         weight: None,
@@ -223,5 +228,14 @@ mod tests {
         let told = Told { weight: Some(Weight::Degraded), message: "no answer".into() };
         add_told(&mut summary, vec![told.clone(), told, Told { weight: None, message: "note".into() }]);
         assert_eq!((summary.state, summary.told.len()), (State::Degraded, 2));
+
+        let mut untouched = example(State::Interrupted);
+        untouched.steps[2].result = StepResult::Pending;
+        let told = Told { weight: Some(Weight::Degraded), message: "another machine".into() };
+        add_told(&mut untouched, vec![told.clone()]);
+        assert_eq!(untouched.state, State::Interrupted, "a step of the instance is still to be done");
+        untouched.steps[2].frequency = Frequency::Boot;
+        add_told(&mut untouched, vec![told]);
+        assert_eq!(untouched.state, State::Degraded);
     }
 }
