@@ -87,12 +87,7 @@ main() {
 
   local name path
   while IFS=$'\t' read -r name path <&3; do
-    # The power suite waits for its first green run at full size.
-    if [ "$name" = power ] && [ -z "${LANDFALL_LONG:-}" ]; then
-      echo "power: left to check-long"
-    else
-      suite "$name" "$path" 3<&-
-    fi
+    suite "$name" "$path" 3<&-
   done 3< <(test_binaries)
   suite doc cargo test --locked --doc --
 }
