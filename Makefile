@@ -1,6 +1,9 @@
 # On a Debian 12 or 13 machine with root and Rust. What else is needed is installed by tests/setup.sh; caches are kept in
 # ${LANDFALL_CACHE:-$HOME/.cache/landfall} and target/, nothing else of the machine is touched.
 
+# For this machine: .cargo/config.toml has to name one target, and names the commonest.
+export CARGO_BUILD_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
+
 .PHONY: build deb deb-clean-root demo bench check check-long parity-record clean
 
 # The binary, for this machine: target/*/release/landfall

@@ -8,6 +8,8 @@
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+# .cargo/config.toml has to name one target, and names the commonest.
+export CARGO_BUILD_TARGET=${CARGO_BUILD_TARGET:-$(rustc -vV | sed -n 's/^host: //p')}
 logs=target/check
 rm -rf "$logs"
 mkdir -p "$logs"

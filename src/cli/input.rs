@@ -1,9 +1,10 @@
-//! User-data named on the command line: a path, or `-` for stdin.
+//! What is named on the command line: user-data, as a path or `-` for stdin, and the root directory of a system.
 
 use std::io::Read as _;
 
 use super::Refusal;
 use crate::error::exit;
+use crate::host::Host;
 
 /// More than any user-data: a disk image by mistake is refused, not read.
 const MOST: u64 = 64 << 20;
@@ -21,4 +22,14 @@ pub(super) fn read(name: &str) -> Result<Vec<u8>, Refusal> {
         return Err(refused(format!("more than {} MiB; is this user-data?", MOST >> 20)));
     }
     Ok(bytes)
+}
+
+/// The system below `--root`, which has to be there: nobody means to provision a directory that a typo names.
+pub(super) fn root(directory: &std::path::Path) -> Result<Host, Refusal> {
+    let host = Host::rooted(directory);
+    if host.exists("/") {
+        return Ok(host);
+    }
+    let refusal = Refusal::new(exit::USAGE, format!("--root {}: there is no such directory", directory.display()));
+    Err(refusal.help("give the directory that the system's root is in, as `debootstrap` made it or an image is mounted on"))
 }

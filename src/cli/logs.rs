@@ -51,10 +51,7 @@ pub fn logs(args: &LogsArgs, host: &Host) -> Answer {
 fn show_step(id: &str, args: &LogsArgs, host: &Host) -> Answer {
     super::refusal::require_root(&format!("logs {id}"))?;
     let recorded = recorded::load(host)?;
-    let Some(step) = recorded.summary.steps.iter().find(|step| step.id == id) else {
-        let refusal = Refusal::new(exit::USAGE, format!("the recorded run has no step `{id}`"));
-        return Err(refusal.help("`landfall status --long` lists the steps"));
-    };
+    let step = recorded.step(id)?;
     args.print(&recorded.output(step, host).unwrap_or_default())
 }
 

@@ -30,7 +30,7 @@ pub struct PlanArgs {
 
 /// Plans.
 pub fn plan(args: &PlanArgs, host: &Host) -> Answer {
-    let rooted = args.root.as_ref().map(Host::rooted);
+    let rooted = args.root.as_deref().map(input::root).transpose()?;
     let host = rooted.as_ref().unwrap_or(host);
     let source = Source::File { name: args.file.clone(), bytes: input::read(&args.file)? };
     // Without rights the recorded id cannot be read; the steps are the same.

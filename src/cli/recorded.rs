@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::problem::Report;
+use crate::config::typed::reader::nearest;
 use crate::engine::summary::{State, StepResult, StepSummary, Summary, Told};
+use crate::error::exit;
 use crate::host::process::Spec;
 use crate::host::runlock::Owner;
 use crate::host::Host;
@@ -32,6 +34,20 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// The step that a command line names.
+    pub fn step(&self, id: &str) -> Result<&StepSummary, Refusal> {
+        let steps = &self.summary.steps;
+        if let Some(step) = steps.iter().find(|step| step.id == id) {
+            return Ok(step);
+        }
+        let known: Vec<&str> = steps.iter().map(|step| step.id.as_str()).collect();
+        let refusal = Refusal::new(exit::USAGE, format!("the recorded run has no step `{id}`"));
+        Err(match nearest(id, &known) {
+            Some(near) => refusal.help(format!("did you mean `{near}`?")),
+            None => refusal.help("`landfall status --long` lists the steps"),
+        })
+    }
+
     /// What a step's children said, secrets masked; root only.
     pub fn output(&self, step: &StepSummary, host: &Host) -> Option<String> {
         let (directory, range) = (self.directory.as_ref()?, step.output.as_ref()?);

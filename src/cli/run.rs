@@ -85,11 +85,9 @@ pub fn run(args: &RunArgs, host: &Host) -> Answer {
 /// Applies.
 pub fn apply(args: &ApplyArgs, host: &Host) -> Answer {
     require_root("apply")?;
+    let rooted = args.root.as_deref().map(super::input::root).transpose()?;
     let source = Source::File { name: args.file.clone(), bytes: super::input::read(&args.file)? };
-    match &args.root {
-        Some(root) => execute(&Host::rooted(root), &Request::Apply(source), Some(args.format)),
-        None => execute(host, &Request::Apply(source), Some(args.format)),
-    }
+    execute(rooted.as_ref().unwrap_or(host), &Request::Apply(source), Some(args.format))
 }
 
 /// Resumes.
@@ -101,6 +99,7 @@ pub fn resume(args: &ResumeArgs, host: &Host) -> Answer {
 /// Reruns.
 pub fn rerun(args: &RerunArgs, host: &Host) -> Answer {
     require_root("rerun")?;
+    super::recorded::load(host)?.step(&args.step)?;
     execute(host, &Request::Rerun(args.step.clone()), Some(args.format))
 }
 

@@ -9,6 +9,7 @@ use crate::error::{Failure, Kind};
 use crate::host::process::Spec;
 use crate::plan::operation::{Condition, Operation, PowerMode};
 use crate::plan::Step;
+use crate::secret::Secret;
 
 /// The longest that the service manager takes to say that it has understood.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -81,19 +82,40 @@ impl Engine<'_> {
     }
 
     fn holds(&self, step: &Step, condition: &Condition) -> Result<bool, String> {
-        let argv = match condition {
+        let asked = match condition {
             Condition::Constant(value) => return Ok(*value),
-            Condition::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.expose().clone()],
-            Condition::Argv(argv) => argv.clone(),
+            Condition::Shell(text) => shell_condition(text),
+            Condition::Argv(argv) => Spec::new(argv.clone()),
         };
         let (file, _) = self.output_start(step);
-        let mut spec = Spec::new(argv).output(self.host.real_path(&file));
+        let mut spec = asked.output(self.host.real_path(&file));
         spec.env = self.environment(step);
         match self.host.run(&spec) {
             Ok(ended) if ended.code == 0 => Ok(true),
             Ok(ended) if ended.code == 1 => Ok(false),
             Ok(ended) => Err(format!("the condition of power_state ended with {}, which is neither 0 nor 1: nothing is done", ended.code)),
             Err(failure) => Err(Failure::new(Kind::Exec, failure.message).message),
+        }
+    }
+}
+
+/// A shell that runs `text`, which everybody could read among its arguments. It has read all of it before it runs any, so that
+/// what the text runs has an empty standard input.
+fn shell_condition(text: &Secret<String>) -> Spec {
+    Spec::new(["/bin/sh", "-c", "eval \"$(cat)\" </dev/null"]).stdin(text.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Host;
+
+    #[test]
+    fn a_condition_is_run_by_a_shell_and_shown_to_nobody() {
+        for (text, code) in [("true", 0), ("false", 1), ("exit 7", 7), ("if read x; then exit 3; fi; [ 'a b' = \"a b\" ]\n", 0), ("(", 2)] {
+            let spec = shell_condition(&Secret::new(text.to_owned()));
+            assert!(!spec.argv.join(" ").contains(text.trim()) || text.len() < 2, "{:?}", spec.argv);
+            assert_eq!(Host::default().run(&spec).expect("runs").code, code, "{text}");
         }
     }
 }

@@ -210,11 +210,6 @@ impl Shell {
     }
 }
 
-/// Paths a shell leaves in its directory.
-pub fn files_of(directory: &str) -> Vec<PathBuf> {
-    ["item", "state", "restore"].iter().map(|name| PathBuf::from(format!("{directory}/{name}"))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,5 @@
-//! `power_state`.
+//! `power_state`. Its `timeout`, the time the peer waits for its own end, has nothing to say here: this is the last step, and
+//! whatever comes before it has ended by then, however long that took.
 
 use super::{Module, Scope, Steps};
 use crate::plan::operation::{Condition, Operation};
@@ -14,9 +15,6 @@ pub const POWER_STATE: Module = Module {
     plan,
 };
 
-/// Seconds the peer waits for its own end.
-const TIMEOUT: u64 = 30;
-
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(state) = &scope.keys.power_state else { return };
     let condition = state.condition.clone().unwrap_or(Condition::Constant(true));
@@ -27,7 +25,6 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         mode: state.mode,
         delay_minutes: state.delay.0,
         message: state.message.as_ref().map(|text| text.0.clone()).filter(|text| !text.is_empty()),
-        timeout_seconds: state.timeout.map_or(TIMEOUT, |timeout| timeout.0),
         condition,
     };
     steps.add("", operation).at(&state.origin);

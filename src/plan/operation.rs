@@ -471,8 +471,6 @@ pub enum Operation {
         delay_minutes: u32,
         /// Shown to logged-in users.
         message: Option<String>,
-        /// Seconds to wait for the run's own end.
-        timeout_seconds: u64,
         /// Whether to.
         condition: Condition,
     },

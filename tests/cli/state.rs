@@ -105,7 +105,19 @@ fn the_log_is_shown_whole_in_part_and_as_json() {
     let json = on_host("done", &format!("{log} landfall logs -n 2 --format json")).expect("root").ended(0).json();
     assert_eq!(json["lines"], serde_json::json!(["two", "three"]));
     on_host("done", "mount -t tmpfs t /var/log; landfall logs").expect("root").ended(1);
-    on_host("done", "landfall logs nosuchstep").expect("root").ended(64);
+}
+
+#[test]
+fn a_step_that_the_run_does_not_have_is_wrong_usage() {
+    for (script, help) in [
+        ("landfall logs nosuchstep", "`landfall status --long` lists the steps"),
+        ("landfall rerun nosuchstep", "`landfall status --long` lists the steps"),
+        ("landfall rerun runcmd/2", "did you mean `runcmd/1`?"),
+    ] {
+        let Some(ran) = on_host("done", script) else { return };
+        let ran = ran.ended(64);
+        assert!(ran.stderr.contains("the recorded run has no step `") && ran.stderr.contains(help), "{script}: {}", ran.stderr);
+    }
 }
 
 #[test]

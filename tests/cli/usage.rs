@@ -71,3 +71,16 @@ fn a_file_that_cannot_be_read_is_named() {
         assert!(ran.stderr.contains("/nonexistent.yaml"), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn a_root_directory_that_does_not_exist_is_wrong_usage() {
+    for command in ["plan", "apply"] {
+        if command == "apply" && !nix::unistd::geteuid().is_root() {
+            continue;
+        }
+        for root in ["/nonexistent/root", "/dev/null"] {
+            let ran = landfall(&[command, "--root", root, "/dev/null"]).ended(64);
+            assert!(ran.stderr.contains(&format!("--root {root}: there is no such directory")), "{command}: {}", ran.stderr);
+        }
+    }
+}

@@ -106,12 +106,20 @@ pub fn plan_sources(mirrors: &Mirrors, scope: &Scope<'_>, steps: &mut Steps) {
 }
 
 fn filled(text: &str, mirrors: &Mirrors, origin: &crate::config::node::Origin, scope: &Scope<'_>, steps: &mut Steps) -> Option<String> {
-    if text.replace(' ', "").starts_with("##template:jinja") {
-        let message = "`apt.sources_list` as a jinja template is not supported yet: the sources are left as they are";
-        steps.report.error("unsupported", message).at(origin).help("use $MIRROR, $SECURITY, $RELEASE");
-        return None;
-    }
-    match Variables::new(scope, mirrors).fill(text, None) {
+    let text = match text.split_once('\n') {
+        Some((header, rest)) if header.replace(' ', "").to_ascii_lowercase().starts_with("##template:jinja") => rest,
+        _ => text,
+    };
+    let variables = Variables::new(scope, mirrors);
+    let filled = match variables.fill_braces(text) {
+        Ok(text) => text,
+        Err(expression) => {
+            let message = format!("`apt.sources_list` uses `{expression}`, which is not supported: the sources are left as they are");
+            steps.report.error("unsupported", message).at(origin).help("use {{mirror}}, {{security}} and {{codename}}, and no statements");
+            return None;
+        }
+    };
+    match variables.fill(&filled, None) {
         Ok(text) => Some(text),
         Err(unknown) => {
             let message = format!("`apt.sources_list` uses ${unknown}, which is not known: the sources are left as they are");

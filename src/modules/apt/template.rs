@@ -29,6 +29,24 @@ impl Variables {
         }
     }
 
+    /// Fills in `{{ name }}`, as a jinja template names its values. The error is an expression or a statement that is more than
+    /// a name that is known.
+    pub fn fill_braces(&self, text: &str) -> Result<String, String> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("{{").into_iter().chain(rest.find("{%")).chain(rest.find("{#")).min() {
+            let (before, tag) = rest.split_at(at);
+            out.push_str(before);
+            let unknown = || tag.lines().next().unwrap_or_default().trim_end().to_owned();
+            let inside = tag.strip_prefix("{{").and_then(|tag| tag.split_once("}}"));
+            let (name, after) = inside.ok_or_else(unknown)?;
+            out.push_str(self.get(name.trim(), None).ok_or_else(unknown)?);
+            rest = after;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
     /// Fills in `$NAME` and `${NAME}`, in either case; apt's own `$(ARCH)` stays. The error is a name that is not known.
     pub fn fill(&self, text: &str, key_file: Option<&str>) -> Result<String, String> {
         let mut out = String::with_capacity(text.len());

@@ -153,11 +153,22 @@ fn a_template_of_ones_own_is_filled_in() {
     let plan = applied(&format!("{base}\"deb $MIRROR $RELEASE main\\n\"}}"));
     assert_eq!(mine(&plan), ["apt_configure/sources: write /etc/apt/sources.list (46 bytes, 0644, root:root) @final"]);
     assert_eq!(written(&plan, "apt_configure/sources"), "deb https://deb.debian.org/debian trixie main\n");
+    for template in [
+        "## template:jinja\\ndeb {{ primary }} {{codename}} main\\n",
+        "## template: jinja\\ndeb {{mirror}} $RELEASE main\\n",
+        "deb {{mirror}} {{RELEASE}} main\\n",
+    ] {
+        let plan = applied(&format!("{base}\"{template}\"}}"));
+        assert_eq!(written(&plan, "apt_configure/sources"), "deb https://deb.debian.org/debian trixie main\n", "{template}");
+    }
+    let plan = applied(&format!("{base}\"## template:jinja\\ndeb {{{{security}}}} x main\\n\"}}"));
+    assert_eq!(written(&plan, "apt_configure/sources"), "deb https://deb.debian.org/debian-security x main\n");
     let plan = applied(&format!("{base}\"Types: deb\\nURIs: $security\\n\"}}"));
     assert!(mine(&plan)[0].contains("/etc/apt/sources.list.d/debian.sources"));
     for (text, problem) in [
         ("\"deb $NOPE\"}", "failed: `apt.sources_list` uses $NOPE, which is not known"),
-        ("\"## template:jinja\\ndeb {{mirror}}\"}", "failed: `apt.sources_list` as a jinja template is not supported yet"),
+        ("\"## template:jinja\\n{% if x %}\\ndeb {{mirror}}\"}", "failed: `apt.sources_list` uses `{% if x %}`, which is not supported"),
+        ("\"## template:jinja\\ndeb {{ mirror | upper }} x\"}", "failed: `apt.sources_list` uses `{{ mirror | upper }} x`, which is not"),
     ] {
         let plan = applied(&format!("{base}{text}"));
         assert_steps(&plan, &[]);

@@ -140,28 +140,24 @@ fn power_state_takes_the_peers_forms() {
     let of = |text: &str| {
         let plan = applied(&format!("power_state: {text}"));
         plan.steps.first().map(|step| match &step.operation {
-            Operation::PowerState { delay_minutes, timeout_seconds, condition, message, .. } => {
+            Operation::PowerState { delay_minutes, condition, message, .. } => {
                 let condition = match condition {
                     Condition::Constant(yes) => yes.to_string(),
                     Condition::Shell(text) => format!("sh {}", text.expose()),
                     Condition::Argv(words) => format!("run {}", words.join(" ")),
                 };
-                format!(
-                    "{} {delay_minutes} {timeout_seconds} {condition} {}",
-                    step.operation.describe(),
-                    message.clone().unwrap_or_default()
-                )
+                format!("{} {delay_minutes} {condition} {}", step.operation.describe(), message.clone().unwrap_or_default())
             }
             other => panic!("{other:?}"),
         })
     };
     for (text, expected) in [
-        ("{mode: reboot}", "reboot when the run has ended 0 30 true "),
-        ("{mode: poweroff, delay: now, timeout: 120, message: Bye}", "power off when the run has ended 0 120 true Bye"),
-        ("{mode: halt, delay: '+5'}", "halt 5 minutes after the run has ended 5 30 true "),
-        ("{mode: halt, delay: 5, timeout: 1.5}", "halt 5 minutes after the run has ended 5 1 true "),
-        ("{mode: reboot, condition: test -f /x}", "reboot when the run has ended 0 30 sh test -f /x "),
-        ("{mode: reboot, condition: [test, -f, /x]}", "reboot when the run has ended 0 30 run test -f /x "),
+        ("{mode: reboot}", "reboot when the run has ended 0 true "),
+        ("{mode: poweroff, delay: now, timeout: 120, message: Bye}", "power off when the run has ended 0 true Bye"),
+        ("{mode: halt, delay: '+5'}", "halt 5 minutes after the run has ended 5 true "),
+        ("{mode: halt, delay: 5, timeout: 1.5}", "halt 5 minutes after the run has ended 5 true "),
+        ("{mode: reboot, condition: test -f /x}", "reboot when the run has ended 0 sh test -f /x "),
+        ("{mode: reboot, condition: [test, -f, /x]}", "reboot when the run has ended 0 run test -f /x "),
     ] {
         assert_eq!(of(text).as_deref(), Some(expected), "{text}");
     }
