@@ -2,6 +2,8 @@
 //! merge of several parts into one document, and its typed form.
 
 pub mod merge;
+mod mergers;
 pub mod node;
 pub mod problem;
+mod python;
 pub mod typed;
