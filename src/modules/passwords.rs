@@ -44,7 +44,8 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
 
 fn listed(chpasswd: &Chpasswd, steps: &mut Steps) -> Vec<(String, NewPassword, Origin)> {
     let mut passwords = Vec::new();
-    for entry in &chpasswd.users {
+    // An unknown type has been reported where it was read.
+    for entry in chpasswd.users.iter().filter(|entry| !entry.is_of_unknown_kind()) {
         match entry.new_password() {
             Some(password) => {
                 if let (NewPassword::Hash(_), Some(text)) = (&password, &entry.password) {

@@ -28,4 +28,8 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         condition,
     };
     steps.add("", operation).at(&state.origin);
+    if state.timeout.is_some() {
+        let message = "`power_state.timeout` is not needed: landfall acts when the run has ended, however long that takes";
+        steps.report.note("power-state", message).at(state.place("timeout"));
+    }
 }

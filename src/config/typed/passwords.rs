@@ -25,8 +25,8 @@ crate::record! {
         required name: UserName,
         /// Password or hash.
         optional password: PasswordText,
-        /// What `password` is.
-        default kind as "type": PasswordKind,
+        /// What `password` is; a hash, if nothing is said.
+        optional kind as "type": PasswordKind,
     }
 }
 
@@ -74,9 +74,14 @@ impl FromNode for PasswordKind {
 }
 
 impl PasswordEntry {
+    /// Whether it is not known what `password` is: set as a hash, a password in clear would lock the account.
+    pub fn is_of_unknown_kind(&self) -> bool {
+        self.kind.is_none() && self.given.contains(&"type")
+    }
+
     /// What to set; `None` where nothing is given to set.
     pub fn new_password(&self) -> Option<NewPassword> {
-        match (self.kind, &self.password) {
+        match (self.kind.unwrap_or_default(), &self.password) {
             (PasswordKind::Random, _) => Some(NewPassword::Random),
             (PasswordKind::Hash, Some(hash)) => Some(NewPassword::Hash(hash.text.clone())),
             (PasswordKind::Text, Some(password)) => Some(NewPassword::Plain(password.text.clone())),

@@ -160,7 +160,7 @@ crate::record! {
         default delay: Delay,
         /// What logged-in users are told.
         optional message: Text,
-        /// Seconds the peer waits for its own end before it acts. Read and not used: landfall acts when the run has ended.
+        /// Seconds the peer waits for its own end before it acts; landfall acts when the run has ended.
         optional timeout: Seconds,
         /// Whether to.
         optional condition: Condition,

@@ -158,6 +158,14 @@ fn passwords_are_told_by_their_type_or_their_looks() {
 }
 
 #[test]
+fn a_password_of_an_unknown_type_is_not_set() {
+    let plan = applied("chpasswd: {users: [{name: root, password: geheim, type: hsah}, {name: alice, type: RANDOM}]}");
+    assert!(password(&plan, "root").is_none() && password(&plan, "alice").is_some());
+    let expected = "failed: chpasswd.users[0].type: `hsah` is no type of password (did you mean `hash`?)";
+    assert_problems(&plan, &[expected]);
+}
+
+#[test]
 fn the_password_key_is_for_the_default_user() {
     let plan = first_boot("{password: geheim, chpasswd: {expire: false}}");
     assert_eq!(of(&plan, "set_passwords"), ["set_passwords/debian: set the password of debian <- users_groups/debian"]);

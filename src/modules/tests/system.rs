@@ -136,6 +136,18 @@ fn the_final_message_has_its_variables_in_one_form() {
 }
 
 #[test]
+fn power_state_says_that_its_timeout_means_nothing() {
+    assert_problems(
+        &applied("power_state: {mode: reboot, timeout: 120}"),
+        &["note: `power_state.timeout` is not needed: landfall acts when the run has ended, however long that takes"],
+    );
+    assert_problems(
+        &applied("power_state: {mode: reboot, timeout: soon}"),
+        &["failed: power_state.timeout must be a number of seconds, not a string"],
+    );
+}
+
+#[test]
 fn power_state_takes_the_peers_forms() {
     let of = |text: &str| {
         let plan = applied(&format!("power_state: {text}"));
