@@ -135,3 +135,15 @@ fn a_clean_host_has_no_run_left() {
     assert!(ran.stdout.contains("\"/var/lib/landfall/host.json\"") && ran.stdout.contains("status: not-started"), "{}", ran.stdout);
     assert!(ran.stdout.contains("/run/landfall:\nlock\n") && ran.stdout.contains("/var/lib/cloud:\nseed\n"), "{}", ran.stdout);
 }
+
+#[test]
+fn what_commands_say_is_shown_to_root_and_kept_from_others() {
+    let script = r#"mount -t tmpfs t /var/log; mount -o bind,remount,ro /
+        printf '#cloud-config\nruncmd: ["echo answer-of-it; false -pgeheim"]\n' >/run/user-data
+        landfall -q apply /run/user-data; cat /run/landfall/status.json /run/landfall/result.json; echo ----; landfall status --long; landfall why"#;
+    let Some(ran) = on_host("done", script) else { return };
+    let (open, root) = ran.stdout.split_once("----").unwrap_or_else(|| panic!("{} {}", ran.stdout, ran.stderr));
+    assert!(open.matches("runcmd item 1 of 1\"").count() == 2 && open.contains("E_EXEC"), "{open} {}", ran.stderr);
+    assert!(!open.contains("geheim") && !open.contains("answer-of-it"), "{open}");
+    assert!(root.contains("runcmd item 1 of 1: echo answer-of-it; false -pgeheim") && root.contains("\n    answer-of-it\n"), "{root}");
+}
