@@ -366,3 +366,20 @@ fn a_network_configuration_is_not_dropped_without_a_word() {
     assert_eq!(summary.state, State::Degraded);
     assert!(summary.told.iter().any(|told| told.message.contains("network-config")), "{:?}", summary.told);
 }
+
+#[test]
+fn a_provisioned_host_passes_its_network_stage() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    let passes = || machine.path("run/landfall/network-settled").exists();
+    run::run(&machine.host, &Request::Boot(Stage::Local)).expect("runs");
+    assert!(!passes(), "a first boot has something to do there");
+    machine.boot();
+    let _ = fs::remove_dir_all(machine.path("run"));
+    run::run(&machine.host, &Request::Boot(Stage::Local)).expect("runs");
+    assert!(passes());
+    machine.seed("i-2", &files(&[("/etc/one", "2")]));
+    let _ = fs::remove_dir_all(machine.path("run"));
+    run::run(&machine.host, &Request::Boot(Stage::Local)).expect("runs");
+    assert!(!passes(), "it is another instance");
+}

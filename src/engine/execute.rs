@@ -297,7 +297,6 @@ impl<'e> Engine<'e> {
         if self.ledger.wrote() {
             self.record(Frequency::Instance, Event::End, true)?;
         }
-        self.progress.changed(&self.ledger);
         Ok(end)
     }
 

@@ -18,9 +18,11 @@ pub use prepare::{prepare, Prepared, Source};
 pub use view::{read_status, view, StatusFile, RUNTIME, STATUS_FILE};
 
 use crate::compat;
+use crate::engine::ledger::Ledger;
 use crate::engine::summary::{State, Summary, Told};
 use crate::engine::{Engine, RunEnd, RunIds};
 use crate::error::{Failure, Kind};
+use crate::host::files::Attributes;
 use crate::host::runlock::Take;
 use crate::host::Host;
 use crate::identity::{self, Decision, Here, Recorded};
@@ -74,6 +76,8 @@ struct Job {
     directory: InstanceDir,
     plan: Plan,
     mode: &'static str,
+    /// The datasource has named the instance on record.
+    known: bool,
     /// What this boot found out and no journal that lasts should repeat at every boot.
     notices: Vec<(Option<Weight>, String)>,
 }
@@ -203,7 +207,7 @@ fn new_instance(host: &Host, here: &Here, id: &str, mode: &'static str, source: 
         ..Recorded::of(here)
     };
     recorded.store(host)?;
-    Ok(Job { directory, plan: prepared.plan, mode, notices: Vec::new() })
+    Ok(Job { directory, plan: prepared.plan, mode, known: false, notices: Vec::new() })
 }
 
 /// The recorded instance: its stored plan counts, whatever the datasource says now.
@@ -230,7 +234,7 @@ fn same_instance(
         );
         notices.push((None, told));
     }
-    Ok(Some(Job { directory, plan, mode, notices }))
+    Ok(Some(Job { directory, plan, mode, known: true, notices }))
 }
 
 /// The run that is on record.
@@ -238,7 +242,7 @@ fn recorded_job(host: &Host, notices: Vec<(Option<Weight>, String)>) -> Result<O
     let Some(name) = Recorded::load(host)?.and_then(|recorded| recorded.directory) else { return Ok(None) };
     let directory = InstanceDir::new(&name);
     let mode = if name == InstanceDir::MANUAL { "manual" } else { lookup::mode(host) };
-    Ok(directory.load_plan(host)?.map(|plan| Job { directory, plan, mode, notices }))
+    Ok(directory.load_plan(host)?.map(|plan| Job { directory, plan, mode, known: false, notices }))
 }
 
 fn apply_job(host: &Host, source: &Source) -> Result<Job, Failure> {
@@ -264,7 +268,7 @@ fn apply_job(host: &Host, source: &Source) -> Result<Job, Failure> {
     directory.store_applied(host, &prepared)?;
     recorded.directory = Some(name);
     recorded.store(host)?;
-    Ok(Job { directory, plan: prepared.plan, mode: "manual", notices: Vec::new() })
+    Ok(Job { directory, plan: prepared.plan, mode: "manual", known: false, notices: Vec::new() })
 }
 
 fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job) -> Result<Report, Failure> {
@@ -302,12 +306,27 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         keep(compat::stage_ended(host, &state, stage, &summary));
     }
     let end = end?;
+    if stage == Stage::Local && end == RunEnd::Settled && matches!(request, Request::Boot(_)) {
+        pass_network_stage(host, job, engine.ledger())?;
+    }
     let over = matches!(summary.state, State::Done | State::Degraded) && end == RunEnd::Settled;
     if job.plan.wipe_user_data && over && stage == Stage::Final && !job.plan.is_wiped() {
         job.directory.wipe(host, &job.plan)?;
     }
     reporter.publish_result(&summary, end)?;
     Ok(Report { end: Some(end), summary: Some(summary), remark: String::new(), no_source: false })
+}
+
+/// Where the local stage says that the network stage of this boot has nothing to do; its unit looks for it.
+const NETWORK_SETTLED: &str = "/run/landfall/network-settled";
+
+/// A known instance with nothing to be done before its last stage: that unit need not start a process.
+fn pass_network_stage(host: &Host, job: &Job, ledger: &Ledger) -> Result<(), Failure> {
+    let settled = job.known && job.plan.steps.iter().filter(|step| step.stage <= Stage::Network).all(|step| ledger.is_settled(step));
+    if !settled {
+        return Ok(());
+    }
+    host.write(NETWORK_SETTLED, b"", Attributes::own(0o644)).map_err(|error| Failure::io(NETWORK_SETTLED, &error))
 }
 
 /// The files for software that waits for cloud-init are a courtesy: what keeps them from being written is told and no more.
