@@ -105,6 +105,10 @@ impl Template {
         let end = microseconds(&booted, "", "FinishTimestampMonotonic") - microseconds(&booted, "", "UserspaceTimestampMonotonic");
         let mut boot = Boot { end: end / 1e6, host: host.cpu_time().as_secs_f64(), ..Boot::default() };
         for (unit, command) in self.provisioner.units() {
+            // A unit whose condition does not hold starts no process.
+            if booted.exec(&["systemctl", "show", "--value", "-p", "ConditionResult", unit]).stdout.trim() == "no" {
+                continue;
+            }
             boot.units += microseconds(&booted, unit, "CPUUsageNSec") / 1e9;
             if command.is_none() || !self.wrapped {
                 continue;
