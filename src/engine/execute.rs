@@ -332,7 +332,10 @@ impl<'e> Engine<'e> {
         self.announce(step);
         let event = Event::Intent { step: step.id.clone(), digest: step.digest().to_owned(), prior };
         self.record(step.frequency, event, true)?;
-        self.progress.changed(&self.ledger);
+        if step.operation.uses_child() {
+            // Anything else is over before anybody could look.
+            self.progress.changed(&self.ledger);
+        }
         fault::point("step.after-intent");
         Ok(())
     }

@@ -15,10 +15,9 @@ impl Host {
 
     /// Seconds since boot.
     pub fn uptime_seconds(&self) -> f64 {
-        fs_err::read_to_string("/proc/uptime")
-            .ok()
-            .and_then(|text| text.split_whitespace().next().and_then(|first| first.parse().ok()))
-            .unwrap_or(0.0)
+        let since = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(std::time::Duration::from);
+        // In hundredths, as /proc/uptime has it.
+        since.map_or(0.0, |since| (since.as_secs_f64() * 100.0).floor() / 100.0)
     }
 
     /// Seconds since 1970, as the host's clock has it.

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{openat, readlinkat, AtFlags, OFlag};
+use nix::fcntl::{openat, openat2, readlinkat, AtFlags, OFlag, OpenHow, ResolveFlag, AT_FDCWD};
 use nix::sys::stat::{fstatat, FileStat, Mode, SFlag};
 
 use super::Host;
@@ -144,13 +144,34 @@ impl Way {
 }
 
 impl Host {
+    /// The place, where no link is on the way and below no image root: found by one call to the kernel. Whatever else there is,
+    /// a walk finds out.
+    fn straight_to(&self, path: &str, links: Links) -> Option<Place> {
+        let (directory, name) = path.rsplit_once('/').filter(|(_, name)| !["", ".", ".."].contains(name))?;
+        if self.root() != Path::new("/") || !directory.starts_with('/') {
+            return None;
+        }
+        let how = OpenHow::new().flags(SEARCH).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+        let directory = openat2(AT_FDCWD, directory, how).ok()?;
+        match fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) if kind_of(&stat) == SFlag::S_IFLNK && links.follows_last() => return None,
+            Ok(_) | Err(Errno::ENOENT) => {}
+            Err(_) => return None,
+        }
+        let plain: PathBuf = std::iter::once("/".into()).chain(parts(Path::new(path))).collect();
+        Some(Place { directory, name: name.into(), path: plain.to_string_lossy().into_owned() })
+    }
+
     /// Walks to `path`. What stands there need not exist, its directory must.
     pub(super) fn walk(&self, path: &str, links: Links) -> io::Result<Place> {
         if !path.starts_with('/') || Path::new(path).components().any(|part| part == Component::ParentDir) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{path} is not a plain absolute path")));
         }
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let root = nix::fcntl::open(self.root(), flags, Mode::empty()).map_err(at_path(&self.root().to_string_lossy()))?;
+        if let Some(place) = self.straight_to(path, links) {
+            return Ok(place);
+        }
+        let root = nix::fcntl::open(self.root(), SEARCH.difference(OFlag::O_NOFOLLOW), Mode::empty());
+        let root = root.map_err(at_path(&self.root().to_string_lossy()))?;
         let mut way = Way { root, steps: Vec::new() };
         let mut left: VecDeque<OsString> = parts(Path::new(path)).collect();
         let mut followed = 0;
@@ -206,6 +227,19 @@ mod tests {
     use std::os::unix::fs::{lchown, symlink};
 
     #[test]
+    fn the_short_way_ends_where_the_walk_does() {
+        let (short, long) = (Host::default(), Host::rooted("/."));
+        for path in
+            ["/etc/passwd", "/etc//./passwd", "/etc/os-release", "/bin/sh", "/etc/no-such-file", "/no/such/file", "/etc/passwd/x", "/tmp/"]
+        {
+            for links in [Links::Any, Links::AnyButLast, Links::Trusted, Links::TrustedButLast] {
+                let end = |host: &Host| host.walk(path, links).map(|place| (place.path, place.name)).map_err(|error| error.to_string());
+                assert_eq!(end(&short), end(&long), "{path} {links:?}");
+            }
+        }
+    }
+
+    #[test]
     fn links_stay_inside_the_root_and_the_place_has_their_end() {
         let dir = tempfile::tempdir().expect("dir");
         std::fs::create_dir_all(dir.path().join("data/home/bob")).expect("directories");
@@ -218,6 +252,8 @@ mod tests {
         assert_eq!(path("/data/up", Links::Trusted).expect("walk"), "/data/home/bob/file");
         assert_eq!(path("/data/up", Links::TrustedButLast).expect("walk"), "/data/up");
         assert_eq!(path("/", Links::Trusted).expect("walk"), "/");
+        assert_eq!(path("//data//home/bob/", Links::Trusted).expect("walk"), "/data/home/bob");
+        assert_eq!(path("/data/home/bob/.", Links::Trusted).expect("walk"), "/data/home/bob");
         assert_eq!(path("/none/file", Links::Trusted).expect_err("missing").kind(), io::ErrorKind::NotFound);
         assert!(path("/loop", Links::Trusted).is_err() && path("/a/../b", Links::Any).is_err() && path("a", Links::Any).is_err());
     }
