@@ -114,7 +114,11 @@ fn because(recorded: &Recorded) -> String {
                 (failed, not_run) => format!("{failed} failed, {not_run} not run because of that"),
             }
         }
-        State::Degraded => "everything was run, with warnings".into(),
+        State::Degraded => match summary.steps.iter().filter(|step| step.result == StepResult::Failed).count() {
+            0 => "everything was run, with warnings".into(),
+            1 => "one step failed, and the run went on".into(),
+            failed => format!("{failed} steps failed, and the run went on"),
+        },
         State::Running => format!("the run goes on{holder}"),
         State::WaitingForReboot => "a reboot was asked for; the run goes on after it".into(),
         State::Interrupted => "the run was cut off; nothing that was done is lost".into(),
@@ -130,7 +134,7 @@ fn next(recorded: &Recorded, concerns: &[Concern]) -> String {
         State::Failed => {
             of_first().unwrap_or_else(|| "correct the user-data (`landfall validate FILE`), then `landfall apply FILE`".into())
         }
-        State::Degraded => of_first().unwrap_or_else(|| "look at the warnings above; nothing has to be done".into()),
+        State::Degraded => of_first().unwrap_or_else(|| "look at the warnings above: what they name is not as the user-data has it".into()),
         State::Running => "wait: `landfall status --wait`; its words: `landfall logs`".into(),
         State::WaitingForReboot => "wait for the reboot, or reboot now".into(),
         State::Interrupted => "the next boot goes on by itself; `landfall resume` goes on now".into(),

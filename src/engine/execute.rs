@@ -201,6 +201,8 @@ impl<'e> Engine<'e> {
     /// # Errors
     /// The journal cannot be written.
     pub fn again(&mut self, steps: &[String]) -> Result<(), Failure> {
+        let mut steps = steps.to_vec();
+        steps.extend(self.not_run_after(&steps));
         for frequency in [Frequency::Instance, Frequency::Once, Frequency::Boot] {
             let of_scope = |id: &&String| self.plan.steps.iter().any(|step| step.id == **id && step.frequency == frequency);
             let chosen: Vec<String> = steps.iter().filter(of_scope).cloned().collect();
@@ -209,6 +211,20 @@ impl<'e> Engine<'e> {
             }
         }
         Ok(())
+    }
+
+    /// Items of scripts that were not run because one of these ended the script.
+    fn not_run_after(&self, steps: &[String]) -> Vec<String> {
+        let item = |step: &Step| match &step.operation {
+            Operation::ScriptItem(item) => Some((item.script.clone(), item.first)),
+            _ => None,
+        };
+        let ended: Vec<(String, u32)> = self.plan.steps.iter().filter(|step| steps.contains(&step.id)).filter_map(item).collect();
+        let not_run = |step: &&Step| {
+            let later = item(step).is_some_and(|(script, at)| ended.iter().any(|(of, ended)| *of == script && *ended < at));
+            later && matches!(self.ledger.state(step), StepState::Ended(outcome, _) if outcome.verdict == Verdict::NotRun)
+        };
+        self.plan.steps.iter().filter(not_run).map(|step| step.id.clone()).collect()
     }
 
     /// Steps that failed or were skipped because of one that did.

@@ -17,6 +17,8 @@ use crate::plan::{OnError, Step, Weight};
 pub(super) struct OpenScript {
     script: String,
     digest: String,
+    /// The item it stands behind.
+    last: u32,
     shell: Shell,
 }
 
@@ -100,6 +102,7 @@ impl Engine<'_> {
             }
         });
         if matches!(ended, Ok(ItemEnd::Status(_))) {
+            open.last = item.last;
             self.script = Some(open);
         }
         recorded?;
@@ -166,8 +169,14 @@ impl Engine<'_> {
 
     /// Opens the script's shell, where it stood when it was left.
     fn open_script(&mut self, step: &Step, item: &ScriptItem, file: &str) -> Result<(), Failure> {
-        if self.script.is_some() {
-            return Ok(());
+        match self.script.take() {
+            Some(open) if open.last + 1 == item.first => {
+                self.script = Some(open);
+                return Ok(());
+            }
+            // Items between are done: what they left counts.
+            Some(open) => drop(open.shell.close()?),
+            None => {}
         }
         let private = format!("{}/sh", self.places.boot);
         for directory in [&private, &self.places.shell_states(step.frequency)] {
@@ -191,7 +200,7 @@ impl Engine<'_> {
                     .hint("make the directory again, then `landfall resume`"));
             }
         }
-        self.script = Some(OpenScript { script: item.script.clone(), digest: item.script_digest.clone(), shell });
+        self.script = Some(OpenScript { script: item.script.clone(), digest: item.script_digest.clone(), last: item.first - 1, shell });
         Ok(())
     }
 
@@ -210,12 +219,14 @@ impl Engine<'_> {
         let Some(file) = file else { return Ok((None, definitions)) };
         let path = format!("{}/{file}", self.places.shell_states(step.frequency));
         let text = self.host.read_text(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
-        let state = ShellState::parse(&text)
-            .ok_or_else(|| Failure::new(Kind::Unknown, "the shell's state before the interruption cannot be read"))?;
+        let state = ShellState::parse(&text).ok_or_else(|| {
+            let failure = Failure::new(Kind::NotFound, "the directory and variables that this item began with are no longer kept");
+            failure.hint("run the command by hand, or the whole script again: `landfall apply FILE` with a changed one")
+        })?;
         Ok((Some(state), definitions))
     }
 
-    /// Keeps the state after an item under a name of its own; the outcome names it. Older ones go.
+    /// Keeps the state after an item under a name of its own; the outcome names it. Older ones go, but for those before a failure.
     fn keep_shell_state(&mut self, step: &Step, item: &ScriptItem) -> Result<String, Failure> {
         let Some(open) = &self.script else { return Ok(String::new()) };
         let bytes = open.shell.state()?;
@@ -224,10 +235,17 @@ impl Engine<'_> {
         let directory = self.places.shell_states(step.frequency);
         let failed = |error: std::io::Error| Failure::io("the shell's state", &error);
         self.host.write(&format!("{directory}/{name}"), &bytes, Attributes { mode: 0o600, ..PRIVATE }).map_err(failed)?;
-        let before: Vec<u32> = self.items_before(item).map(|(earlier, _)| earlier.last).collect();
-        for old in before.iter().rev().skip(1) {
-            self.host.remove(&format!("{directory}/{prefix}{old}")).map_err(failed)?;
+        let before: Vec<(u32, bool)> = self.items_before(item).map(|(earlier, state)| (earlier.last, failed_in(&state))).collect();
+        for pair in before.windows(2) {
+            // What a failed item began with is needed where it is run again.
+            if let [(old, _), (_, false)] = pair {
+                self.host.remove(&format!("{directory}/{prefix}{old}")).map_err(failed)?;
+            }
         }
         Ok(name)
     }
+}
+
+fn failed_in(state: &StepState) -> bool {
+    matches!(state, StepState::Ended(outcome, _) if outcome.verdict == Verdict::Failed)
 }

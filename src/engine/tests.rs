@@ -87,6 +87,14 @@ fn ledger(dir: &Path) -> Ledger {
 }
 
 fn run(dir: &Path, plan: &Plan, boot: &str) -> (RunEnd, Summary) {
+    run_with(dir, plan, boot, &[])
+}
+
+fn rerun(dir: &Path, plan: &Plan, steps: &[&str]) -> (RunEnd, Summary) {
+    run_with(dir, plan, "boot-1", steps)
+}
+
+fn run_with(dir: &Path, plan: &Plan, boot: &str, again: &[&str]) -> (RunEnd, Summary) {
     let host = Host::default();
     let dir_text = dir.to_string_lossy().into_owned();
     std::fs::create_dir_all(dir.join("output")).expect("dir");
@@ -94,6 +102,8 @@ fn run(dir: &Path, plan: &Plan, boot: &str) -> (RunEnd, Summary) {
     let ids = RunIds { run: format!("run-{boot}"), boot: boot.into() };
     let heard = Heard::default();
     let mut engine = Engine::new(&host, plan, ledger(dir), places, ids, &heard);
+    let again: Vec<String> = again.iter().map(|step| (*step).to_owned()).collect();
+    engine.again(&again).expect("journal works");
     let end = engine.run(Stage::Final).expect("journal works");
     let at = Circumstances {
         mode: "test",
@@ -212,6 +222,30 @@ fn an_item_that_reboots_is_done_when_its_stop_was_recorded() {
     let (_, summary) = run(dir.path(), &plan, "boot-2");
     assert_eq!(summary.state, State::Done);
     assert_eq!(std::fs::read_to_string(&out).expect("out"), "reboot\nafter\nafter\n", "the reboot is not repeated");
+}
+
+#[test]
+fn a_failed_item_is_run_again_where_it_stood_and_with_what_it_kept_from_running() {
+    let dir = tempdir();
+    let out = dir.path().join("out");
+    let mark = |name: &str| dir.path().join(name).display().to_string();
+    let texts = [
+        "v=1; cd /usr".to_owned(),
+        format!("v=2; test -e {}", mark("a")),
+        format!("v=3; echo $v >>{}", out.display()),
+        format!("echo $v $PWD >>{}; test -e {} || exit 3", out.display(), mark("b")),
+        format!("echo last $v >>{}", out.display()),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let plan = plan(script(&texts));
+    let (_, first) = run(dir.path(), &plan, "boot-1");
+    let expected = [StepResult::Done, StepResult::Failed, StepResult::Done, StepResult::Failed, StepResult::NotRun];
+    assert_eq!(results(&first), expected);
+    std::fs::write(dir.path().join("a"), "").expect("mark");
+    std::fs::write(dir.path().join("b"), "").expect("mark");
+    let (_, second) = rerun(dir.path(), &plan, &["runcmd/2", "runcmd/4"]);
+    assert_eq!(results(&second), [StepResult::Done; 5]);
+    assert_eq!(std::fs::read_to_string(&out).expect("out"), "3\n3 /usr\n3 /usr\nlast 3\n");
 }
 
 #[test]

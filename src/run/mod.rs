@@ -314,7 +314,13 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         job.directory.wipe(host, &job.plan)?;
     }
     reporter.publish_result(&summary, end)?;
-    Ok(Report { end: Some(end), summary: Some(summary), remark: String::new(), no_source: false })
+    let remark = match request {
+        Request::Apply(_) | Request::Resume if !reporter.spoke() => {
+            format!("nothing to do: all of it has been run before, and it ended {}", summary.state.name())
+        }
+        _ => String::new(),
+    };
+    Ok(Report { end: Some(end), summary: Some(summary), remark, no_source: false })
 }
 
 /// Where the local stage says that the network stage of this boot has nothing to do; its unit looks for it.

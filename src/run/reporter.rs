@@ -51,6 +51,11 @@ impl<'r> Reporter<'r> {
         Summary::of(self.plan, ledger, &at)
     }
 
+    /// Whether anything was said: nothing is where everything was settled before.
+    pub fn spoke(&self) -> bool {
+        *self.spoke.borrow()
+    }
+
     /// The state now that the loop has ended; `end` is absent where the journal failed.
     pub fn finish(&self, ledger: &Ledger, end: Option<RunEnd>) -> Summary {
         let summary = self.summary(ledger, false, end == Some(RunEnd::Rebooting));
