@@ -168,6 +168,8 @@ fn what_is_applied_by_hand_is_not_applied_again_by_a_boot() {
     assert_eq!(machine.read("etc/one"), None);
     machine.apply(&files(&[("/etc/one", "2")]));
     assert_eq!(machine.read("etc/one").as_deref(), Some("2"));
+    let again = machine.apply(&files(&[("/etc/one", "2")]));
+    assert!(again.remark.contains("nothing to do") && again.remark.contains("done"), "{again:?}");
 }
 
 #[test]

@@ -97,6 +97,8 @@ pub enum Cut {
 pub struct Ended {
     /// Exit code, or 128 + signal.
     pub code: i32,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
     /// Captured stdout (empty where it went to a file).
     pub stdout: String,
     /// Last lines of what it said.
@@ -123,7 +125,9 @@ impl Ended {
                 Failure::new(Kind::Timeout, format!("{what} said nothing for {} s and was stopped", limit.as_secs()))
             }
             Some(Cut::Stop) => Failure::new(Kind::Interrupted, format!("{what} was stopped by a signal to landfall")),
-            None if self.code > 128 => Failure::new(Kind::Exec, format!("{what} was killed by signal {}", self.code - 128)),
+            None if self.signal.is_some() => {
+                Failure::new(Kind::Exec, format!("{what} was killed by signal {}", self.signal.unwrap_or_default()))
+            }
             None if self.code == 127 => Failure::new(Kind::NotFound, format!("{what}: command not found (exit 127)")),
             None => Failure::new(Kind::Exec, format!("{what} failed with exit {}", self.code)),
         };
@@ -153,7 +157,7 @@ impl Host {
             None if stderr.trim().is_empty() => last_lines(&stdout),
             None => last_lines(&stderr),
         };
-        Ok(Ended { code: exit_code(status), stdout, tail, cut, elapsed: start.elapsed() })
+        Ok(Ended { code: exit_code(status), signal: status.signal(), stdout, tail, cut, elapsed: start.elapsed() })
     }
 
     /// Runs a program whose failure is a failure.
@@ -361,6 +365,10 @@ mod tests {
         assert_eq!((ended.code, ended.stdout.as_str()), (3, "out\n"));
         assert_eq!(ended.tail, ["err"]);
         assert_eq!(ended.failure("x").kind, Kind::Exec);
+        for (text, said) in [("exit 255", "x failed with exit 255"), ("kill -9 $$", "x was killed by signal 9")] {
+            let ended = Host::default().run(&Spec::new(["sh", "-c", text])).expect("runs");
+            assert_eq!(ended.failure("x").message, said);
+        }
     }
 
     #[test]
