@@ -2,8 +2,6 @@
 
 mod lab;
 
-use std::path::PathBuf;
-
 use lab::{BootOptions, Booted, Disk, Dmi, Host, Lab, Release};
 
 /// Planted in every field that can hold a secret; must be found nowhere but in landfall's own 0700 directory and where it belongs.
@@ -13,18 +11,8 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsab
 fn host(release: Release) -> Option<Host> {
     let lab = Lab::require()?;
     let host = lab.host(release, Disk::Directory);
-    host.install_deb(&deb()?);
+    host.install_deb(&lab::package()?);
     Some(host)
-}
-
-/// The package under test; `None` says that the test is skipped.
-fn deb() -> Option<PathBuf> {
-    let deb = std::env::var_os("LANDFALL_DEB").map(PathBuf::from);
-    if deb.is_none() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "LANDFALL_DEB is not set");
-        println!("skipped: LANDFALL_DEB is not set: run `make deb`");
-    }
-    deb
 }
 
 fn seed(host: &Host, id: &str, user_data: &str) {

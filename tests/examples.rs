@@ -3,26 +3,16 @@
 
 mod lab;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use lab::{BootOptions, Booted, Disk, Lab, Release};
-
-/// The package under test; `None` says that the test is skipped.
-fn deb() -> Option<PathBuf> {
-    let deb = std::env::var_os("LANDFALL_DEB").map(PathBuf::from);
-    if deb.is_none() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "LANDFALL_DEB is not set");
-        println!("skipped: LANDFALL_DEB is not set: run `make deb`");
-    }
-    deb
-}
 
 /// Boots an image with the package and the example in its seed directory; the run is done, without a word of complaint.
 fn provisioned(release: Release, example: &str) -> Option<Booted> {
     let lab = Lab::require()?;
     let host = lab.host(release, Disk::Directory);
-    host.install_deb(&deb()?);
+    host.install_deb(&lab::package()?);
     for package in std::fs::read_dir(lab.examples_repo()).unwrap() {
         let package = package.unwrap();
         let name = package.file_name().into_string().unwrap();

@@ -2,26 +2,21 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::apply::{self, Checked, Context, Effect, Prior};
+use super::apply::{Context, Effect, Prior};
 use super::journal::{Event, Outcome, OutputRange, Stamp, Verdict};
-use super::ledger::{Interrupted, Ledger, StepState};
-use super::retry::{again_at_next_boot, Policy};
+use super::ledger::{Ledger, StepState};
+use super::retry::again_at_next_boot;
 use super::script::OpenScript;
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::host::files::Attributes;
 use crate::host::holdback::HoldBack;
 use crate::host::{fault, signals, Host};
-use crate::plan::operation::{OnInterrupt, Operation, StopsMachine};
-use crate::plan::{Frequency, OnError, Plan, Stage, Step, Weight};
+use crate::plan::{Frequency, OnError, Operation, Plan, Stage, Step, Weight};
 use crate::redact::Redactor;
-use crate::script;
-
-/// The same work is given up when it was cut off in this many boots running: something in it brings the host down.
-const GIVE_UP_AFTER_BOOTS: usize = 3;
 
 /// Where a plan's files stand: paths of the host.
 #[derive(Clone, Debug)]
@@ -451,167 +446,9 @@ impl<'e> Engine<'e> {
         }
     }
 
-    /// What an interruption means for work that may not simply be done again. `None`: go on and do it.
-    fn judge_interruption(&mut self, step: &Step, intents: &[Interrupted]) -> Result<Option<Next>, Failure> {
-        if step.operation.is_idempotent() && !self.hopeless(intents) {
-            return Ok(None);
-        }
-        if let Some(done) = self.done_by_stop(step, intents) {
-            let effect = Effect { detail: Some(done), warnings: Vec::new() };
-            return self.settle(step, Settlement { effect, ..Settlement::of(Verdict::Done) }, true).map(Some);
-        }
-        if self.hopeless(intents) {
-            let message = format!("cut off in {GIVE_UP_AFTER_BOOTS} boots running; given up, because it seems to bring the host down");
-            let mut failure = Failure::new(Kind::Exec, message);
-            failure.hint = Some(format!("look at what it does; `landfall rerun {}` tries it again", step.id));
-            return self.settle(step, Settlement::failed(self.weight(step), failure), true).map(Some);
-        }
-        match (&step.operation, step.on_interrupt) {
-            (Operation::AppendFile(_) | Operation::RunDirectory { .. } | Operation::PowerState { .. }, _) => Ok(None),
-            (_, OnInterrupt::Rerun) => {
-                let message = format!("{} was cut off and is run again", self.name(step));
-                self.progress.say(&message);
-                self.record(step.frequency, Event::Notice { weight: None, message }, false)?;
-                Ok(None)
-            }
-            (_, OnInterrupt::Skip) => {
-                let warning = "it was cut off and is not run again (on_interrupt: skip)".to_owned();
-                let effect = Effect { detail: None, warnings: vec![warning] };
-                self.settle(step, Settlement { effect, ..Settlement::of(Verdict::Done) }, true).map(Some)
-            }
-            (_, OnInterrupt::Stop) => {
-                let failure = Failure::new(Kind::Interrupted, "it was cut off, and on_interrupt is stop")
-                    .transient(false)
-                    .hint(format!("see what it left; then `landfall rerun {}`", step.id));
-                let _ = self.settle(step, Settlement::failed(Weight::Failed, failure), true)?;
-                Ok(Some(Next::Halt))
-            }
-        }
-    }
-
-    fn hopeless(&self, intents: &[Interrupted]) -> bool {
-        let mut boots: Vec<&str> = intents.iter().map(|intent| intent.boot.as_str()).collect();
-        boots.dedup();
-        boots.iter().filter(|boot| **boot != self.ids.boot).count() >= GIVE_UP_AFTER_BOOTS
-    }
-
-    /// Whether work that stops the machine did so: then it is done.
-    fn done_by_stop(&self, step: &Step, intents: &[Interrupted]) -> Option<String> {
-        let last = intents.last()?;
-        let other_boot = last.boot != self.ids.boot;
-        let by = |stops: StopsMachine| match stops {
-            StopsMachine::Orderly => other_boot && last.stopped,
-            StopsMachine::Forced => other_boot,
-        };
-        let done = match &step.operation {
-            Operation::RebootIfRequired => other_boot,
-            Operation::ScriptItem(item) => by(item.stops_machine?),
-            Operation::RunFile { path, .. } => by(script::stops_machine(&self.shell_script(path)?)?),
-            _ => false,
-        };
-        done.then(|| "the machine was restarted by it".to_owned())
-    }
-
     /// How a step is called in a sentence.
     pub(super) fn name(&self, step: &Step) -> String {
         self.redactor.apply(&step.operation.describe())
-    }
-
-    /// check -> intent -> apply -> verify -> outcome.
-    fn run_operation(&mut self, step: &Step, intents: &[Interrupted]) -> Result<Next, Failure> {
-        let start = Instant::now();
-        let (file, from) = self.output_start(step);
-        let mut attempts = 0;
-        let result = self.attempts(step, intents, &file, &mut attempts)?;
-        let elapsed = start.elapsed();
-        let output = self.output_end(file, from);
-        let settlement = match result {
-            Attempted::Unchanged => Settlement { unchanged: true, attempts: 0, elapsed, ..Settlement::of(Verdict::Done) },
-            Attempted::Done(effect) => Settlement { effect, attempts, elapsed, output, ..Settlement::of(Verdict::Done) },
-            Attempted::Failed(failure) => {
-                if failure.kind == Kind::Interrupted {
-                    self.record_stop(step, signals::stop_requested().map_or("stop", Signal::as_str).to_owned())?;
-                    return Ok(Next::Stop(signals::stop_requested()));
-                }
-                Settlement { attempts, elapsed, output, ..Settlement::failed(self.weight(step), failure) }
-            }
-        };
-        let sync = !settlement.unchanged && (step.operation.uses_child() || !step.operation.is_idempotent());
-        self.settle(step, settlement, sync)
-    }
-
-    fn attempts(&mut self, step: &Step, intents: &[Interrupted], file: &str, attempts: &mut u32) -> Result<Attempted, Failure> {
-        let policy = Policy::of(&step.operation, &step.limits);
-        let start = Instant::now();
-        let mut intended = false;
-        loop {
-            *attempts += 1;
-            self.attempt.set(*attempts);
-            let tried = self.attempt(step, intents, file, &mut intended)?;
-            let Attempted::Failed(failure) = &tried else { return Ok(tried) };
-            if signals::stop_requested().is_some() {
-                if !intended || failure.kind == Kind::Interrupted {
-                    return Ok(Attempted::Failed(Failure { kind: Kind::Interrupted, ..failure.clone() }));
-                }
-                return Ok(tried);
-            }
-            let noise = self.host.noise();
-            let Some(pause) = policy.pause(*attempts + 1, start.elapsed(), failure, &step.limits, noise) else { return Ok(tried) };
-            self.progress.say(&format!(
-                "{} failed ({}); attempt {} of {} in {} s",
-                self.name(step),
-                self.redactor.apply(&failure.message),
-                *attempts + 1,
-                policy.attempts,
-                pause.as_secs().max(1)
-            ));
-            signals::sleep(pause);
-        }
-    }
-
-    /// One attempt. `Err` is a failure of the journal: nothing more may be changed.
-    fn attempt(&mut self, step: &Step, intents: &[Interrupted], file: &str, intended: &mut bool) -> Result<Attempted, Failure> {
-        let sabotaged = fault::sabotaged("outcome-first");
-        let progress = self.progress;
-        let say = |text: &str| progress.say(text);
-        let prior = {
-            let context = self.context(step, file, &say);
-            let checked = match intents.first() {
-                Some(first) => apply::check_again(&step.operation, &first.prior, &context),
-                None => apply::check(&step.operation, &context),
-            };
-            match checked {
-                Ok(Checked::Satisfied) => return Ok(if *intended { Attempted::Done(Effect::default()) } else { Attempted::Unchanged }),
-                Ok(Checked::Needed) => {}
-                Err(failure) => return Ok(Attempted::Failed(failure)),
-            }
-            if *intended {
-                None
-            } else {
-                match intents.first().map_or_else(|| apply::prior(&step.operation, &context), |first| Ok(first.prior.clone())) {
-                    Ok(prior) => Some(prior),
-                    Err(failure) => return Ok(Attempted::Failed(failure)),
-                }
-            }
-        };
-        if let Some(prior) = prior {
-            self.intend(step, prior)?;
-            *intended = true;
-        }
-        if sabotaged {
-            let outcome = self.outcome(&step.id, step.digest().to_owned(), Settlement::of(Verdict::Done));
-            self.record(step.frequency, Event::Outcome(Box::new(outcome)), true)?;
-        }
-        fault::point("step.before-effect");
-        let context = self.context(step, file, &say);
-        let applied = match intents.first() {
-            Some(first) => apply::apply_again(&step.operation, &first.prior, &context),
-            None => apply::apply(&step.operation, &context),
-        };
-        Ok(match applied.and_then(|effect| apply::verify(&step.operation, &context).map(|()| effect)) {
-            Ok(effect) => Attempted::Done(effect),
-            Err(failure) => Attempted::Failed(failure),
-        })
     }
 
     pub(super) fn context<'s>(&'s self, step: &Step, file: &str, say: &'s dyn Fn(&str)) -> Context<'s> {
@@ -679,10 +516,4 @@ impl<'e> Engine<'e> {
     pub(super) fn machine_is_stopping(&self) -> bool {
         self.host.runs_systemd() && self.host.is_stopping()
     }
-}
-
-enum Attempted {
-    Unchanged,
-    Done(Effect),
-    Failed(Failure),
 }

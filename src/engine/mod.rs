@@ -2,7 +2,9 @@
 //! and progress.
 
 pub mod apply;
+mod attempts;
 pub mod execute;
+mod interruption;
 pub mod journal;
 pub mod ledger;
 mod power;

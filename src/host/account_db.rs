@@ -49,7 +49,9 @@ const SUB_ID_MIN: u64 = 100_000;
 const SUB_ID_COUNT: u64 = 65_536;
 
 /// Holds `/etc/.pwd.lock`; closing the file gives it back.
-struct PasswordDatabaseLock(#[allow(dead_code)] std::fs::File);
+struct PasswordDatabaseLock {
+    _file: std::fs::File,
+}
 
 impl Host {
     /// Locks and half-written files of account tools that are gone, as after a power cut; an id that another program has by now
@@ -95,7 +97,7 @@ impl Host {
         loop {
             let whole = libc::flock { l_type: libc::F_WRLCK as libc::c_short, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
             match fcntl(&file, FcntlArg::F_SETLK(&whole)) {
-                Ok(_) => return Ok(PasswordDatabaseLock(file)),
+                Ok(_) => return Ok(PasswordDatabaseLock { _file: file }),
                 Err(Errno::EAGAIN | Errno::EACCES) if start.elapsed() < PWD_LOCK_WAIT => {
                     super::signals::sleep(Duration::from_millis(50));
                 }

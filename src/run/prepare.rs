@@ -86,19 +86,11 @@ pub struct Prepared {
 pub fn prepare(host: &Host, id: &str, source: &Source) -> Result<Prepared, Failure> {
     let mut report = Report::new();
     let input = read(host, source, &mut report)?;
-    let mut unread: Vec<String> =
-        report.problems.iter().filter(|problem| problem.severity == Severity::Error).map(Problem::sentence).collect();
+    let unread: Vec<String> = report.problems.iter().filter(|problem| problem.severity == Severity::Error).map(Problem::sentence).collect();
     let hosted = matches!(source, Source::Hosted { .. });
     let config =
         if hosted { CloudConfig::read_section(&input.document, &mut report) } else { CloudConfig::read(&input.document, &mut report) };
-    let config = match config {
-        Some(config) => config,
-        None => {
-            unread.extend(report.problems.last().map(Problem::sentence));
-            CloudConfig::read(&input::nothing("user-data"), &mut Report::new())
-                .ok_or_else(|| Failure::new(Kind::Unknown, "an empty configuration cannot be read"))?
-        }
-    };
+    let config = config.ok_or_else(|| Failure::new(Kind::Unknown, "a configuration that is a mapping cannot be read"))?;
     let facts = gather(host, id, source, &config)?;
     let plan =
         modules::plan(PlanInput { config: &config, facts: &facts, scripts: &input.scripts, way: way(host, source), report: &mut report });

@@ -62,6 +62,17 @@ pub use locks::HeldLock;
 #[allow(unused_imports)]
 pub use run::{run, wait_until, Output};
 
+/// The package under test; `None` says that the test is skipped.
+#[allow(dead_code)]
+pub fn package() -> Option<PathBuf> {
+    let deb = std::env::var_os("LANDFALL_DEB").map(PathBuf::from);
+    if deb.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "LANDFALL_DEB is not set");
+        println!("skipped: LANDFALL_DEB is not set: run `make deb`");
+    }
+    deb
+}
+
 /// The Debian roots that `tests/setup.sh` makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {

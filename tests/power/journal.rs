@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 use crate::lab::Files;
 
 const STATE: &str = "/var/lib/landfall";
+/// Ids of the steps that no run may do again once they are done begin so.
+const ONCE_ONLY: &str = "runcmd/";
 
 /// One record that concerns a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,14 +49,19 @@ impl Journals {
         self.0.values().flatten().filter(|record| record.ended).map(|record| record.step.clone()).collect()
     }
 
-    /// Steps whose outcome is followed by the intent of another: that had to be durable before the other one began.
-    pub fn finished_and_passed(&self) -> BTreeSet<String> {
-        let mut passed = BTreeSet::new();
+    /// Steps whose outcome had to be durable at the time of reading. Work that is never done again has its outcome synced before
+    /// anything else is recorded. The outcomes of other steps become durable with the next intent, and that one is once more has
+    /// been recorded after it: as the last line of the file it may not have been synced yet.
+    pub fn durable(&self) -> BTreeSet<String> {
+        let mut durable = BTreeSet::new();
         for records in self.0.values() {
-            let Some(last_intent) = records.iter().rposition(|record| !record.ended) else { continue };
-            passed.extend(records[..last_intent].iter().filter(|record| record.ended).map(|record| record.step.clone()));
+            let Some((_, followed)) = records.split_last() else { continue };
+            let synced = followed.iter().rposition(|record| !record.ended).unwrap_or(0);
+            let outcomes = followed.iter().enumerate().filter(|(_, record)| record.ended);
+            let lasting = outcomes.filter(|(at, record)| *at < synced || record.step.starts_with(ONCE_ONLY));
+            durable.extend(lasting.map(|(_, record)| record.step.clone()));
         }
-        passed
+        durable
     }
 }
 

@@ -45,7 +45,7 @@ fn candidates(traced: &[(String, String)]) -> Vec<String> {
 fn chosen(mut candidates: Vec<String>, chance: &mut Chance) -> Vec<String> {
     chance.shuffle(&mut candidates);
     let mut seen: Vec<String> = Vec::new();
-    candidates.sort_by_key(|candidate| {
+    candidates.sort_by_cached_key(|candidate| {
         let point = candidate.split('@').next().unwrap_or("").to_owned();
         let again = seen.iter().filter(|other| **other == point).count();
         seen.push(point);

@@ -118,9 +118,9 @@ fn cut(host: &Host, moment: &Moment, report: &mut Report, settled: &mut BTreeSet
     let before = Journals::read(&host.files());
     booted.power_cut();
     let after = Journals::read(&host.files());
-    let lost: Vec<String> = before.finished_and_passed().difference(&after.finished()).cloned().collect();
+    let lost: Vec<String> = before.durable().difference(&after.finished()).cloned().collect();
     report.wrong.extend(lost.iter().map(|step| format!("{step}: its outcome was recorded, the run went on, and the cut took the record")));
-    settled.extend(before.finished_and_passed());
+    settled.extend(before.durable());
     settled.extend(after.finished());
     report.inside_of.push(after.interrupted());
     if matches!(moment, Moment::At(_)) {
