@@ -19,6 +19,19 @@ pub struct Account {
     pub has_password: bool,
 }
 
+/// Which system this is: what can be told at every boot without looking at much.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct System {
+    /// `ID` of os-release: `debian`, `ubuntu`.
+    pub distro: String,
+    /// `VERSION_CODENAME`: `trixie`.
+    pub codename: String,
+    /// `VERSION_ID`: `13`.
+    pub version_id: String,
+    /// Runtime hostname.
+    pub hostname: String,
+}
+
 /// The snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Facts {

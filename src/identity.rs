@@ -44,6 +44,15 @@ pub struct Recorded {
     /// The datasource the id came from: `nocloud`, `cloud-init`.
     #[serde(default)]
     pub source: Option<String>,
+    /// The boot in which landfall met a machine that it knew nothing of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_boot: Option<String>,
+}
+
+/// Whether this boot is the first of a machine that was made from an image: nothing has been cut off on it before.
+pub fn is_first_boot(host: &Host) -> bool {
+    let recorded = Recorded::load(host).ok().flatten();
+    recorded.and_then(|recorded| recorded.first_boot).is_some_and(|boot| boot == host.boot_id())
 }
 
 impl Default for Recorded {
@@ -56,6 +65,7 @@ impl Default for Recorded {
             machine_id: None,
             installed_on_running_system: false,
             source: None,
+            first_boot: None,
         }
     }
 }

@@ -98,6 +98,9 @@ pub fn url(text: &str) -> String {
 const WORDS: [&str; 10] =
     ["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "api-key", "access_key", "private_key"];
 
+/// Each of [`WORDS`] holds one of these.
+const PARTS: [&[u8]; 4] = [b"pas", b"sec", b"tok", b"key"];
+
 /// Masks what looks like a secret in a command or a log line: `password=X`, `--token X`, `Bearer X`, `user:X@host`, `-u user:X`.
 pub fn patterns(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -153,7 +156,7 @@ fn split_keeping_blanks(text: &str) -> Vec<&str> {
 
 /// A word with an address that carries credentials.
 fn mask_address(piece: &str) -> Option<String> {
-    let at = piece.find("://").filter(|_| piece.contains('@'))?;
+    let at = piece.contains('@').then(|| piece.find("://"))??;
     let scheme_start = piece[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |i| i + 1);
     Some(format!("{}{}", &piece[..scheme_start], url(&piece[scheme_start..])))
 }
@@ -161,6 +164,10 @@ fn mask_address(piece: &str) -> Option<String> {
 fn mask_word(piece: &str, lower: &str, mask_next: &mut bool) -> String {
     if let Some(masked) = mask_address(piece) {
         return masked;
+    }
+    // Most words hold none of them.
+    if !lower.as_bytes().windows(3).any(|three| PARTS.contains(&three)) {
+        return piece.to_owned();
     }
     for word in WORDS {
         // The key's value is yes or no.
@@ -190,6 +197,13 @@ fn mask_word(piece: &str, lower: &str, mask_next: &mut bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_word_has_its_part() {
+        for word in WORDS {
+            assert!(word.as_bytes().windows(3).any(|three| PARTS.contains(&three)), "{word}");
+        }
+    }
 
     #[test]
     fn known_values_and_patterns_are_masked() {

@@ -61,9 +61,9 @@ impl Machine {
     fn boot(&self) -> Report {
         let _ = fs::remove_dir_all(self.path("run"));
         for stage in [Stage::Local, Stage::Network] {
-            run::run(&self.host, &Request::Boot(stage)).expect("runs");
+            run::run(&self.host, &Request::Boot(Some(stage))).expect("runs");
         }
-        run::run(&self.host, &Request::Boot(Stage::Final)).expect("runs")
+        run::run(&self.host, &Request::Boot(Some(Stage::Final))).expect("runs")
     }
 
     fn apply(&self, user_data: &str) -> Report {
@@ -223,7 +223,7 @@ fn a_plan_from_a_newer_landfall_is_refused_before_anything_changes() {
     machine.boot();
     machine.write("var/lib/landfall/instances/i-1/plan.json", "{\"format\": 99, \"steps\": \"whatever\"}");
     let _ = fs::remove_dir_all(machine.path("run"));
-    let failure = run::run(&machine.host, &Request::Boot(Stage::Final)).expect_err("refused");
+    let failure = run::run(&machine.host, &Request::Boot(Some(Stage::Final))).expect_err("refused");
     assert!(failure.kind == Kind::Config && failure.message.contains("format 99"), "{failure}");
 }
 
@@ -264,7 +264,7 @@ fn a_newer_journal_is_refused() {
     let sum = landfall::plan::digest::hex(&<sha2::Sha256 as sha2::Digest>::digest(json.as_bytes())[..8]);
     fs::write(&path, format!("{sum} {json}\n")).expect("write");
     let _ = fs::remove_dir_all(machine.path("run"));
-    let failure = run::run(&machine.host, &Request::Boot(Stage::Final)).expect_err("refused");
+    let failure = run::run(&machine.host, &Request::Boot(Some(Stage::Final))).expect_err("refused");
     assert!(failure.message.contains("newer landfall"), "{failure}");
 }
 
@@ -340,7 +340,7 @@ fn what_is_applied_to_an_instance_leaves_what_it_does_at_every_boot() {
 fn nothing_is_applied_over_a_run_that_has_not_ended() {
     let Some(machine) = Machine::new() else { return };
     machine.seed("i-1", &files(&[("/etc/one", "1")]));
-    run::run(&machine.host, &Request::Boot(Stage::Local)).expect("runs");
+    run::run(&machine.host, &Request::Boot(Some(Stage::Local))).expect("runs");
     let source = Source::File { name: "x.yaml".into(), bytes: files(&[("/etc/two", "2")]).into() };
     let failure = run::run(&machine.host, &Request::Apply(source)).expect_err("refused");
     assert!(failure.message.contains("has not ended") && failure.next_action().contains("resume"), "{failure}");
@@ -352,8 +352,8 @@ fn nothing_is_applied_over_a_run_that_has_not_ended() {
 fn a_datasource_that_cannot_be_used_is_no_quiet_success() {
     let Some(machine) = Machine::new() else { return };
     machine.write("var/lib/cloud/seed/nocloud/user-data", "#cloud-config\n{}\n");
-    run::run(&machine.host, &Request::Boot(Stage::Local)).expect("a later stage knows more");
-    let failure = run::run(&machine.host, &Request::Boot(Stage::Final)).expect_err("failed");
+    run::run(&machine.host, &Request::Boot(Some(Stage::Local))).expect("a later stage knows more");
+    let failure = run::run(&machine.host, &Request::Boot(Some(Stage::Final))).expect_err("failed");
     assert!(failure.message.contains("meta-data"), "{failure}");
     let status = run::read_status(&machine.host);
     assert!(matches!(status, Some(StatusFile::Nothing { state: State::Failed, .. })), "{status:?}");
@@ -373,15 +373,15 @@ fn a_network_configuration_is_not_dropped_without_a_word() {
 fn a_provisioned_host_passes_its_network_stage() {
     let Some(machine) = Machine::new() else { return };
     machine.seed("i-1", &files(&[("/etc/one", "1")]));
-    let passes = || machine.path("run/landfall/network-settled").exists();
-    run::run(&machine.host, &Request::Boot(Stage::Local)).expect("runs");
+    let passes = || machine.path("run/landfall/instance-settled").exists();
+    run::run(&machine.host, &Request::Boot(Some(Stage::Local))).expect("runs");
     assert!(!passes(), "a first boot has something to do there");
     machine.boot();
     let _ = fs::remove_dir_all(machine.path("run"));
-    run::run(&machine.host, &Request::Boot(Stage::Local)).expect("runs");
+    run::run(&machine.host, &Request::Boot(Some(Stage::Local))).expect("runs");
     assert!(passes());
     machine.seed("i-2", &files(&[("/etc/one", "2")]));
     let _ = fs::remove_dir_all(machine.path("run"));
-    run::run(&machine.host, &Request::Boot(Stage::Local)).expect("runs");
+    run::run(&machine.host, &Request::Boot(Some(Stage::Local))).expect("runs");
     assert!(!passes(), "it is another instance");
 }

@@ -79,7 +79,7 @@ pub struct RerunArgs {
 pub fn run(args: &RunArgs, host: &Host) -> Answer {
     require_root("run")?;
     let format = args.stage.is_none().then_some(TextOrJson::Text);
-    execute(host, &Request::Boot(args.stage.map_or(Stage::Final, Stage::from)), format)
+    execute(host, &Request::Boot(args.stage.map(Stage::from)), format)
 }
 
 /// Applies.

@@ -5,7 +5,7 @@ use std::io;
 use serde_json::{json, Value as Json};
 
 use super::Subject;
-use crate::facts::Facts;
+use crate::facts::System;
 use crate::host::Host;
 
 const REDACTED: &str = "redacted for non-root user";
@@ -17,33 +17,33 @@ pub struct InstanceData(Json);
 
 impl InstanceData {
     /// Puts together what is known.
-    pub fn new(subject: &Subject, facts: &Facts, host: &Host) -> Self {
+    pub fn new(subject: &Subject, host: &Host) -> io::Result<Self> {
+        let System { distro, codename, version_id, hostname } = host.system()?;
         let kernel = |name: &str| host.read_text(&format!("/proc/sys/kernel/{name}")).ok().flatten().unwrap_or_default().trim().to_owned();
         let (release, version, system) = (kernel("osrelease"), kernel("version"), kernel("ostype"));
         let machine = std::env::consts::ARCH;
         let platform = format!("{system}-{release}-{machine}");
-        let local_hostname =
-            subject.local_hostname.as_deref().map_or(facts.hostname.as_str(), |name| name.split('.').next().unwrap_or(name));
+        let local_hostname = subject.local_hostname.as_deref().map_or(hostname.as_str(), |name| name.split('.').next().unwrap_or(name));
         let mut metadata = subject.metadata.clone();
         if let Some(map) = metadata.as_object_mut() {
             map.entry("instance-id").or_insert_with(|| subject.instance_id.as_str().into());
             map.entry("dsmode").or_insert_with(|| subject.dsmode.as_str().into());
         }
         let kind = if subject.seed.starts_with("/dev") { "config-disk" } else { "seed-dir" };
-        Self(json!({
+        Ok(Self(json!({
             "base64_encoded_keys": [],
             "ds": {"meta_data": metadata},
             "merged_cfg": {},
             "merged_system_cfg": {},
             "sensitive_keys": SENSITIVE,
             "sys_info": {
-                "dist": [facts.distro, facts.version_id, facts.codename],
+                "dist": [distro, version_id, codename],
                 "platform": platform,
                 "python": null,
                 "release": release,
                 "system": system,
-                "uname": [system, facts.hostname, release, version, machine, ""],
-                "variant": facts.distro,
+                "uname": [system, hostname, release, version, machine, ""],
+                "variant": distro,
             },
             "v1": {
                 "_beta_keys": ["subplatform"],
@@ -52,9 +52,9 @@ impl InstanceData {
                 "cloud-name": "unknown",
                 "cloud_id": subject.source,
                 "cloud_name": "unknown",
-                "distro": facts.distro,
-                "distro_release": facts.codename,
-                "distro_version": facts.version_id,
+                "distro": distro,
+                "distro_release": codename,
+                "distro_version": version_id,
                 "instance-id": subject.instance_id,
                 "instance_id": subject.instance_id,
                 "kernel_release": release,
@@ -67,9 +67,9 @@ impl InstanceData {
                 "region": null,
                 "subplatform": format!("{kind} ({})", subject.seed),
                 "system_platform": platform,
-                "variant": facts.distro,
+                "variant": distro,
             },
-        }))
+        })))
     }
 
     /// For root.

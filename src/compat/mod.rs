@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use crate::config::node::Node;
 use crate::datasource::{self, Found};
 use crate::engine::summary::{State, StepResult, Summary};
-use crate::facts::Facts;
 use crate::host::Host;
 use crate::modules::{CLOSING, MODULES};
 use crate::plan::{Frequency, Stage};
@@ -183,26 +182,26 @@ fn subject(host: &Host, state: &str) -> io::Result<Option<Subject>> {
     Ok(stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// A stage of this boot begins: who this is, and that it runs. Writes below `/run` only. `facts` is asked for once in a boot.
-pub fn stage_begins(host: &Host, state: &str, stage: Stage, facts: &dyn Fn() -> io::Result<Facts>) -> io::Result<()> {
+/// A stage of this boot begins: who this is, and that it runs. Writes below `/run` only.
+pub fn stage_begins(host: &Host, state: &str, stage: Stage) -> io::Result<()> {
     let Some(subject) = subject(host, state)? else { return Ok(()) };
     let told = host.read(&format!("{RUN}/.instance-id"))?;
     if told.is_none_or(|id| id != format!("{}\n", subject.instance_id).as_bytes()) {
-        introduce(host, &subject, &facts()?)?;
+        introduce(host, &subject)?;
     }
     status::begin(host, &subject, stage)
 }
 
 /// Says in this boot who this is; the id comes last, as the mark that all of it is there.
-fn introduce(host: &Host, subject: &Subject, facts: &Facts) -> io::Result<()> {
-    host.write_copy(&format!("{RUN}/enabled"), b"", 0o644)?;
+fn introduce(host: &Host, subject: &Subject) -> io::Result<()> {
+    host.write_runtime(&format!("{RUN}/enabled"), b"", 0o644)?;
     let cloud_id = format!("{RUN}/cloud-id-{}", subject.source);
-    host.write_copy(&cloud_id, format!("{}\n", subject.source).as_bytes(), 0o644)?;
+    host.write_runtime(&cloud_id, format!("{}\n", subject.source).as_bytes(), 0o644)?;
     host.link_copy(&format!("{RUN}/cloud-id"), &cloud_id)?;
-    let data = instance_data::InstanceData::new(subject, facts, host);
-    host.write_copy(&format!("{RUN}/instance-data-sensitive.json"), &data.sensitive()?, 0o600)?;
-    host.write_copy(&format!("{RUN}/instance-data.json"), &data.public()?, 0o644)?;
-    host.write_copy(&format!("{RUN}/.instance-id"), format!("{}\n", subject.instance_id).as_bytes(), 0o644).map(|_| ())
+    let data = instance_data::InstanceData::new(subject, host)?;
+    host.write_runtime(&format!("{RUN}/instance-data-sensitive.json"), &data.sensitive()?, 0o600)?;
+    host.write_runtime(&format!("{RUN}/instance-data.json"), &data.public()?, 0o644)?;
+    host.write_runtime(&format!("{RUN}/.instance-id"), format!("{}\n", subject.instance_id).as_bytes(), 0o644)
 }
 
 /// A stage of this boot has ended: with what errors, and after the last one, that the boot has finished.
@@ -215,7 +214,7 @@ pub fn stage_ended(host: &Host, state: &str, stage: Stage, summary: &Summary) ->
         status::result(host, &subject, summary)?;
         let now = clock::rfc2822(host.now());
         let line = format!("{:.2} - {now} - v. {}\n", host.uptime_seconds(), env!("CARGO_PKG_VERSION"));
-        host.write_copy(&format!("{RUN}/boot-finished"), line.as_bytes(), 0o644)?;
+        host.write_runtime(&format!("{RUN}/boot-finished"), line.as_bytes(), 0o644)?;
     }
     Ok(())
 }

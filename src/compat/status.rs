@@ -64,7 +64,7 @@ pub fn result(host: &Host, subject: &Subject, summary: &Summary) -> io::Result<(
     let errors: Vec<String> =
         [Stage::Local, Stage::Network, Stage::Final].iter().flat_map(|stage| told(summary, *stage, Weight::Failed)).collect();
     let result = json!({"v1": {"datasource": subject.display(), "errors": errors}});
-    host.write_copy(&format!("{RUN}/result.json"), &pretty(&result)?, 0o644).map(|_| ())
+    host.write_runtime(&format!("{RUN}/result.json"), &pretty(&result)?, 0o644)
 }
 
 /// What counts as `weight` in a stage. What is told of the user-data as a whole belongs to the stage that reads it.
@@ -111,5 +111,5 @@ fn fill(map: &mut Map<String, Json>, key: &str, value: &Json) {
 }
 
 fn write(host: &Host, status: &Json) -> io::Result<()> {
-    host.write_copy(&format!("{RUN}/status.json"), &pretty(status)?, 0o644).map(|_| ())
+    host.write_runtime(&format!("{RUN}/status.json"), &pretty(status)?, 0o644)
 }

@@ -16,6 +16,10 @@ impl Root {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("dir");
         let host = Host::rooted(dir.path());
+        let system = "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\n";
+        for (path, text) in [("/etc/os-release", system), ("/etc/hostname", "web\n")] {
+            host.write_copy(path, text.as_bytes(), 0o644).expect("system");
+        }
         Self { dir, host }
     }
 
@@ -49,11 +53,6 @@ impl Root {
     }
 }
 
-#[allow(clippy::unnecessary_wraps)]
-fn facts() -> io::Result<Facts> {
-    Ok(Facts { distro: "debian".into(), codename: "trixie".into(), version_id: "13".into(), hostname: "web".into(), ..Facts::default() })
-}
-
 fn disk(root: &Root) -> Vec<(String, std::time::SystemTime)> {
     fn walk(path: &std::path::Path, out: &mut Vec<(String, std::time::SystemTime)>) {
         for entry in std::fs::read_dir(path).expect("dir").flatten() {
@@ -85,7 +84,7 @@ fn a_first_boot_leaves_what_other_software_waits_for() {
     }
     assert_eq!(root.host.status("/var/lib/cloud/instance/user-data.txt").expect("status").expect("there").attributes.mode, 0o600);
     for stage in [Stage::Local, Stage::Network, Stage::Final] {
-        stage_begins(&root.host, STATE, stage, &facts).expect("begins");
+        stage_begins(&root.host, STATE, stage).expect("begins");
         assert!(!root.host.exists("/var/lib/cloud/instance/boot-finished"), "not before the last stage");
         assert!(root.json("/run/cloud-init/status.json")["v1"]["stage"].is_string());
         let mut summary = crate::cli::example(State::Done);
@@ -104,7 +103,7 @@ fn a_second_boot_writes_nothing_to_the_disk() {
     let root = Root::new();
     let boot = || {
         for stage in [Stage::Local, Stage::Network, Stage::Final] {
-            stage_begins(&root.host, STATE, stage, &facts).expect("begins");
+            stage_begins(&root.host, STATE, stage).expect("begins");
             stage_ended(&root.host, STATE, stage, &crate::cli::example(State::Done)).expect("ended");
         }
     };
@@ -122,7 +121,7 @@ fn a_second_boot_writes_nothing_to_the_disk() {
 fn a_failed_step_is_an_error_of_its_stage_and_of_the_result() {
     let root = Root::new();
     root.begin("i-1");
-    stage_begins(&root.host, STATE, Stage::Final, &facts).expect("begins");
+    stage_begins(&root.host, STATE, Stage::Final).expect("begins");
     stage_ended(&root.host, STATE, Stage::Final, &crate::cli::example(State::Failed)).expect("ended");
     let expected = serde_json::json!(["runcmd/1: E_EXEC: runcmd item 1 failed with exit 3"]);
     assert_eq!(root.json("/run/cloud-init/result.json")["v1"]["errors"], expected);
@@ -133,7 +132,7 @@ fn a_failed_step_is_an_error_of_its_stage_and_of_the_result() {
 fn an_interrupted_run_has_not_finished() {
     let root = Root::new();
     root.begin("i-1");
-    stage_begins(&root.host, STATE, Stage::Final, &facts).expect("begins");
+    stage_begins(&root.host, STATE, Stage::Final).expect("begins");
     stage_ended(&root.host, STATE, Stage::Final, &crate::cli::example(State::WaitingForReboot)).expect("ended");
     assert!(!root.host.exists("/run/cloud-init/result.json") && !root.host.exists("/var/lib/cloud/instance/boot-finished"));
 }
@@ -152,7 +151,7 @@ fn a_new_instance_remembers_the_one_before() {
 fn instance_data_shows_everybody_the_metadata_and_nobody_the_user_data() {
     let root = Root::new();
     root.begin("i-1");
-    stage_begins(&root.host, STATE, Stage::Local, &facts).expect("begins");
+    stage_begins(&root.host, STATE, Stage::Local).expect("begins");
     let public = root.json("/run/cloud-init/instance-data.json");
     assert_eq!(public["v1"]["instance_id"], "i-1");
     assert_eq!(public["v1"]["local_hostname"], "web");
@@ -167,7 +166,7 @@ fn instance_data_shows_everybody_the_metadata_and_nobody_the_user_data() {
 #[test]
 fn nothing_is_written_where_cloud_init_is_installed_or_no_datasource_answered() {
     let root = Root::new();
-    stage_begins(&root.host, STATE, Stage::Local, &facts).expect("begins");
+    stage_begins(&root.host, STATE, Stage::Local).expect("begins");
     assert!(!root.host.exists("/run/cloud-init"));
     root.host.write_copy("/usr/bin/cloud-init", b"", 0o755).expect("write");
     root.begin("i-1");

@@ -1,10 +1,11 @@
 //! Files that repeat what is known elsewhere: written whole, only where they differ, and made durable by whoever syncs next.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 use super::files::{Attributes, TEMPORARY_PREFIX};
 use super::Host;
@@ -23,6 +24,16 @@ impl Host {
         fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode))?;
         fs::rename(&temporary, directory.join(name))?;
         Ok(true)
+    }
+
+    /// Writes a file below `/run`, whatever it held. It appears whole; a boot empties the place.
+    pub fn write_runtime(&self, path: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let (directory, name) = self.copy_place(path)?;
+        let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+        fs::rename(&temporary, directory.join(name))
     }
 
     /// Makes a link unless it is one to `target` already. What is no link is left alone and is an error. Says whether it

@@ -137,8 +137,9 @@ impl Host {
         Ok(parse_status(&self.read_text(STATUS)?.unwrap_or_default()))
     }
 
-    /// Looks for what a cut left, by reading files only.
-    pub fn dpkg_damage(&self) -> io::Result<Damage> {
+    /// Looks for what a cut left, by reading files only. With `files_too` at more than what dpkg says itself: at every
+    /// package's list, and at the files of those that were changed lately.
+    pub fn dpkg_damage(&self, files_too: bool) -> io::Result<Damage> {
         let mut damage = Damage::default();
         let Some(packages) = self.packages()? else {
             damage.status = true;
@@ -152,14 +153,14 @@ impl Host {
         if !packages.is_empty() && self.read(&format)?.is_some_and(|bytes| bytes.is_empty()) {
             damage.unreadable.push(format);
         }
-        let lately = self.lately_changed()?;
+        let lately = if files_too { self.lately_changed()? } else { BTreeSet::new() };
         for package in &packages {
             if package.reinstall || package.state == "half-installed" {
                 damage.reinstall.push(package.spec());
             } else if package.is_unfinished() {
                 damage.unfinished.push(package.spec());
             }
-            if !package.is_installed() {
+            if !files_too || !package.is_installed() {
                 continue;
             }
             let list = package.info("list");
@@ -302,25 +303,26 @@ Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\
     #[test]
     fn a_sound_database_has_no_damage_and_every_kind_of_it_is_found() {
         let (dir, host) = root();
-        assert!(host.dpkg_damage().expect("look").is_none());
-        assert!(Host::rooted(dir.path().join("usr")).dpkg_damage().expect("no dpkg").is_none());
+        assert!(host.dpkg_damage(true).expect("look").is_none());
+        assert!(Host::rooted(dir.path().join("usr")).dpkg_damage(true).expect("no dpkg").is_none());
 
         put(&dir, "usr/tool", "");
-        assert_eq!(host.dpkg_damage().expect("look").reinstall, ["tool"]);
+        assert_eq!(host.dpkg_damage(true).expect("look").reinstall, ["tool"]);
+        assert!(host.dpkg_damage(false).expect("look").is_none(), "dpkg itself says nothing of it");
         put(&dir, "usr/tool", "tool");
         put(&dir, "var/lib/dpkg/info/tool.postinst", "");
-        assert_eq!(host.dpkg_damage().expect("look").reinstall, ["tool"]);
+        assert_eq!(host.dpkg_damage(true).expect("look").reinstall, ["tool"]);
         std::fs::remove_file(dir.path().join("var/lib/dpkg/info/tool.postinst")).expect("remove");
         put(&dir, "var/lib/dpkg/info/tool.list", "/.\n/us");
-        let damage = host.dpkg_damage().expect("look");
+        let damage = host.dpkg_damage(true).expect("look");
         assert_eq!((damage.reinstall, damage.unreadable), (vec!["tool".to_owned()], vec!["/var/lib/dpkg/info/tool.list".to_owned()]));
         put(&dir, "var/lib/dpkg/info/tool.list", "");
-        assert_eq!(host.dpkg_damage().expect("look").reinstall, ["tool"]);
+        assert_eq!(host.dpkg_damage(true).expect("look").reinstall, ["tool"]);
         put(&dir, "var/lib/dpkg/info/tool.list", "/.\n");
         put(&dir, "var/lib/dpkg/updates/0001", "x");
-        assert_eq!(host.dpkg_damage().expect("look").unfinished, ["dpkg"]);
+        assert_eq!(host.dpkg_damage(true).expect("look").unfinished, ["dpkg"]);
         put(&dir, "var/lib/dpkg/info/format", "");
-        assert_eq!(host.dpkg_damage().expect("look").unreadable, ["/var/lib/dpkg/info/format"]);
+        assert_eq!(host.dpkg_damage(true).expect("look").unreadable, ["/var/lib/dpkg/info/format"]);
     }
 
     #[test]
@@ -342,11 +344,11 @@ Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\
             .replacen("install ok installed", "install reinstreq half-installed", 1)
             .replace("install ok installed", "install ok half-configured");
         put(&dir, "var/lib/dpkg/status", &text);
-        let damage = host.dpkg_damage().expect("look");
+        let damage = host.dpkg_damage(true).expect("look");
         assert_eq!((damage.reinstall, damage.unfinished), (vec!["base:amd64".to_owned()], vec!["tool".to_owned()]));
         put(&dir, "var/lib/dpkg/status", "");
-        assert!(host.dpkg_damage().expect("look").status);
+        assert!(host.dpkg_damage(true).expect("look").status);
         assert_eq!(host.restore_dpkg_status().expect("restore"), Some("/var/lib/dpkg/status-old"));
-        assert!(host.dpkg_damage().expect("look").is_none());
+        assert!(host.dpkg_damage(true).expect("look").is_none());
     }
 }

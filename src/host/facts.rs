@@ -5,7 +5,7 @@ use std::io;
 
 use super::process::PATH;
 use super::Host;
-use crate::facts::{Account, Facts, FILES, PROGRAMS};
+use crate::facts::{Account, Facts, System, FILES, PROGRAMS};
 
 /// Where the hostname set last is kept, by the peer as by landfall.
 const PREVIOUS_HOSTNAME: &str = "/var/lib/cloud/data/previous-hostname";
@@ -15,19 +15,16 @@ impl Host {
     /// Takes the snapshot. What comes from the datasource (instance, metadata) and from the scripts (`joint_items`) is for the
     /// caller to fill in. `timezone` is the configured zone, of which the facts say whether it exists.
     pub fn facts(&self, timezone: Option<&str>) -> io::Result<Facts> {
-        let release = self.os_release()?;
-        let of = |name: &str| release.get(name).cloned().unwrap_or_default();
-        let etc_hostname = self.read_text("/etc/hostname")?.and_then(|text| first_entry(&text));
-        let hostname = if self.is_live() { running_hostname() } else { etc_hostname.clone().unwrap_or_default() };
+        let System { distro, codename, version_id, hostname } = self.system()?;
         let previous = self.read_text(PREVIOUS_HOSTNAME)?;
         Ok(Facts {
-            distro: of("ID"),
-            codename: of("VERSION_CODENAME"),
-            version_id: of("VERSION_ID"),
+            distro,
+            codename,
+            version_id,
             arch: self.architecture().into(),
             domain: self.domain(&hostname)?,
             hostname,
-            etc_hostname,
+            etc_hostname: self.etc_hostname()?,
             previous_hostname: previous.and_then(|text| first_entry(&text)),
             users: self.accounts()?,
             groups: self.groups()?.into_iter().map(|group| group.name).collect(),
@@ -42,6 +39,18 @@ impl Host {
             locales: self.locales()?,
             ..Facts::default()
         })
+    }
+
+    /// Which system this is.
+    pub fn system(&self) -> io::Result<System> {
+        let release = self.os_release()?;
+        let of = |name: &str| release.get(name).cloned().unwrap_or_default();
+        let hostname = if self.is_live() { running_hostname() } else { self.etc_hostname()?.unwrap_or_default() };
+        Ok(System { distro: of("ID"), codename: of("VERSION_CODENAME"), version_id: of("VERSION_ID"), hostname })
+    }
+
+    fn etc_hostname(&self) -> io::Result<Option<String>> {
+        Ok(self.read_text("/etc/hostname")?.and_then(|text| first_entry(&text)))
     }
 
     /// Whether a program is on the usual path.

@@ -21,6 +21,8 @@ use super::{fault, Host};
 /// Temporary files begin so. The name is fixed for each target, so that the write that follows a cut takes away what the
 /// cut left.
 pub const TEMPORARY_PREFIX: &str = ".landfall-tmp-";
+/// What is read without asking for the size first.
+const SMALL: usize = 4096;
 
 /// Mode and owner for a file that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -85,8 +87,12 @@ impl Host {
     /// The file's bytes; `None` where it does not exist. Follows a final link.
     pub fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         let Some(mut file) = self.open_to_read(path)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(at_path(path))?;
+        // Most files of a boot are small: asking for the size costs more than it saves.
+        let mut bytes = Vec::with_capacity(SMALL);
+        (&mut file).take(SMALL as u64).read_to_end(&mut bytes).map_err(at_path(path))?;
+        if bytes.len() == SMALL {
+            file.read_to_end(&mut bytes).map_err(at_path(path))?;
+        }
         Ok(Some(bytes))
     }
 
@@ -107,7 +113,8 @@ impl Host {
 
     /// The file as text; bytes that are not UTF-8 are replaced.
     pub fn read_text(&self, path: &str) -> io::Result<Option<String>> {
-        Ok(self.read(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        let text = |bytes| String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        Ok(self.read(path)?.map(text))
     }
 
     /// What stands at `path`, without following a final link.

@@ -73,7 +73,12 @@ impl Host {
 
     /// Whether the process with this id is still the one that started then.
     pub fn is_running(&self, pid: i32, started: u64) -> bool {
-        read(pid, "stat").and_then(|stat| start_time(&stat)) == Some(started)
+        self.process_start(pid) == Some(started)
+    }
+
+    /// Clock ticks between boot and the start of the process with this id.
+    pub fn process_start(&self, pid: i32) -> Option<u64> {
+        start_time(&read(pid, "stat")?)
     }
 }
 

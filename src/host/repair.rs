@@ -39,10 +39,10 @@ fn is_in_the_way(failure: &Failure) -> bool {
 
 impl Apt<'_> {
     /// Mends what a cut left. Costs a few reads where nothing is wrong. `interrupted`: a step of ours was cut off, so that
-    /// everything is looked at. `before`: the packages when everything was last synced. Says what was done.
-    pub fn repair(&self, interrupted: bool, before: Option<&Installed>, new: NewPackages) -> Result<Vec<String>, Failure> {
+    /// everything is looked at; `files_too`: at the files of packages as well. `before`: the packages when everything was last synced. Says what was done.
+    pub fn repair(&self, interrupted: bool, files_too: bool, before: Option<&Installed>, new: NewPackages) -> Result<Vec<String>, Failure> {
         let (host, mut actions) = (self.host, Vec::new());
-        let mut damage = host.dpkg_damage().map_err(look_failed)?;
+        let mut damage = host.dpkg_damage(files_too).map_err(look_failed)?;
         let lists = host.damaged_lists(interrupted).map_err(look_failed)?;
         if damage.is_none() && lists.is_empty() && !interrupted {
             return Ok(actions);
@@ -59,7 +59,7 @@ impl Apt<'_> {
                 Failure::new(Kind::PackageCorrupt, "dpkg's status file is damaged and there is no copy of it").transient(false)
             })?;
             actions.push(format!("dpkg's status file was damaged and is restored from {copy}"));
-            damage = host.dpkg_damage().map_err(look_failed)?;
+            damage = host.dpkg_damage(files_too).map_err(look_failed)?;
         }
         for path in &damage.unreadable {
             self.mend_database_file(path).map_err(look_failed)?;
@@ -77,7 +77,7 @@ impl Apt<'_> {
             }
         }
         self.install_again(before, new, &damage, &mut actions)?;
-        let left = host.dpkg_damage().map_err(look_failed)?;
+        let left = host.dpkg_damage(files_too).map_err(look_failed)?;
         if !left.is_none() {
             let _ = self.fix_broken();
         }

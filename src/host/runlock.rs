@@ -115,7 +115,7 @@ impl Host {
     /// Writes who we are; a longer record of an earlier holder is cut off afterwards, the first value is the one that counts.
     fn sign(&self, file: &mut std::fs::File, command: &str) -> io::Result<()> {
         let pid = i32::try_from(std::process::id()).unwrap_or(0);
-        let started = self.process(pid).map_or(0, |process| process.started);
+        let started = self.process_start(pid).unwrap_or(0);
         let owner = Owner { pid, started, boot_id: self.boot_id(), command: command.to_owned(), since: self.now() };
         let line = serde_json::to_string(&owner)? + "\n";
         file.rewind()?;

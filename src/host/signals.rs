@@ -1,17 +1,23 @@
 //! SIGTERM, SIGINT and SIGHUP ask the run to stop; SIGCHLD wakes whoever waits for a child.
 //!
-//! One thread waits for all of them; nothing runs in a signal handler.
+//! They stay blocked and are read from a descriptor (signalfd(2)) by whoever waits or asks: whatever takes long does one or the
+//! other. Nothing runs in a signal handler.
 
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{killpg, SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
 struct Shared {
+    arrivals: SignalFd,
     stop: Mutex<Option<Signal>>,
-    changed: Condvar,
+    /// A child has ended, and nobody was woken by it yet.
+    child_ended: AtomicBool,
 }
 
 static SHARED: OnceLock<Shared> = OnceLock::new();
@@ -21,26 +27,30 @@ static RUNNING: AtomicI32 = AtomicI32::new(0);
 const POLL: Duration = Duration::from_millis(500);
 const POLL_WITHOUT_SIGNALS: Duration = Duration::from_millis(5);
 
-/// Starts the watching thread. Must be called before any other thread exists; children start with an empty mask again
-/// (the standard library sees to it).
+/// Begins to watch. Must be called before any other thread exists, so that all of them have the signals blocked; children start
+/// with an empty mask again (the standard library sees to it).
 pub fn install() -> std::io::Result<()> {
     let mut set = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
         set.add(signal);
     }
     set.thread_block()?;
-    if SHARED.set(Shared { stop: Mutex::new(None), changed: Condvar::new() }).is_err() {
-        return Ok(());
-    }
-    std::thread::Builder::new().name("signals".into()).stack_size(64 << 10).spawn(move || watch(&set))?;
+    let arrivals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    // A second call changes nothing.
+    let _ = SHARED.set(Shared { arrivals, stop: Mutex::new(None), child_ended: AtomicBool::new(false) });
     Ok(())
 }
 
-fn watch(set: &SigSet) {
-    let Some(shared) = SHARED.get() else { return };
-    while let Ok(signal) = set.wait() {
-        let mut stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        if signal != Signal::SIGCHLD {
+impl Shared {
+    /// Takes in what has arrived. The second signal that asks to stop ends it all.
+    fn stop(&self) -> Option<Signal> {
+        let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok(Some(arrived)) = self.arrivals.read_signal() {
+            let Some(signal) = i32::try_from(arrived.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) else { continue };
+            if signal == Signal::SIGCHLD {
+                self.child_ended.store(true, Ordering::SeqCst);
+                continue;
+            }
             if stop.is_some() {
                 let group = RUNNING.load(Ordering::SeqCst);
                 if group > 0 {
@@ -50,24 +60,30 @@ fn watch(set: &SigSet) {
             }
             *stop = Some(signal);
         }
-        shared.changed.notify_all();
+        *stop
     }
 }
 
 /// The signal that asked to stop, if one has.
 pub fn stop_requested() -> Option<Signal> {
-    *SHARED.get()?.stop.lock().unwrap_or_else(PoisonError::into_inner)
+    SHARED.get()?.stop()
 }
 
 /// Waits until a signal arrives (a child ended, a stop) or `limit` passes. May return early.
 pub fn wait(limit: Duration) {
-    match SHARED.get() {
-        Some(shared) => {
-            let stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = shared.changed.wait_timeout(stop, limit.min(POLL));
-        }
-        None => std::thread::sleep(limit.min(POLL_WITHOUT_SIGNALS)),
+    let Some(shared) = SHARED.get() else {
+        std::thread::sleep(limit.min(POLL_WITHOUT_SIGNALS));
+        return;
+    };
+    if shared.child_ended.swap(false, Ordering::SeqCst) {
+        return;
     }
+    // Rounded up: waiting for less than a millisecond is not waiting.
+    let timeout = limit.min(POLL) + Duration::from_micros(999);
+    let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::ZERO);
+    let _ = poll(&mut [PollFd::new(shared.arrivals.as_fd(), PollFlags::POLLIN)], timeout);
+    let _ = shared.stop();
+    shared.child_ended.store(false, Ordering::SeqCst);
 }
 
 /// Sleeps `limit`, or until a stop is asked for; says whether it slept it all.

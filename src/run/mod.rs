@@ -22,7 +22,6 @@ use crate::engine::ledger::Ledger;
 use crate::engine::summary::{State, Summary, Told};
 use crate::engine::{Engine, RunEnd, RunIds};
 use crate::error::{Failure, Kind};
-use crate::host::files::Attributes;
 use crate::host::runlock::Take;
 use crate::host::Host;
 use crate::identity::{self, Decision, Here, Recorded};
@@ -32,14 +31,24 @@ use reporter::Reporter;
 
 /// What a command asks for.
 pub enum Request {
-    /// What the units ask for: find, plan, execute, resume, up to a stage.
-    Boot(Stage),
+    /// What the units ask for: find, plan, execute, resume, up to a stage; `None` is all of it at once, as a person asks for it.
+    Boot(Option<Stage>),
     /// Execute this user-data now.
     Apply(Source),
     /// Go on with the recorded run; failed steps are tried again.
     Resume,
     /// Run one step again.
     Rerun(String),
+}
+
+impl Request {
+    /// The last stage that is due.
+    fn stage(&self) -> Stage {
+        match self {
+            Self::Boot(Some(stage)) => *stage,
+            _ => Stage::Final,
+        }
+    }
 }
 
 /// What came of it.
@@ -95,17 +104,16 @@ impl Job {
 /// all; whatever keeps the state from being read or written.
 pub fn run(host: &Host, request: &Request) -> Result<Report, Failure> {
     let ids = view::run_ids(host)?;
-    if let (Request::Boot(stage), Some(off)) = (request, off_switch(host)) {
-        view::publish_disabled(host, &ids, *stage, &off)?;
+    let stage = request.stage();
+    if let (Request::Boot(_), Some(off)) = (request, off_switch(host)) {
+        view::publish_disabled(host, &ids, stage, &off)?;
         return Ok(Report { end: None, summary: None, remark: format!("switched off: {off}"), no_source: false });
     }
     let _lock = take_lock(host, request)?;
-    let stage = match request {
-        Request::Boot(stage) => *stage,
-        _ => Stage::Final,
-    };
     let found = match request {
-        Request::Boot(stage) => boot_job(host, *stage)?,
+        // The first unit of this boot has asked the datasource.
+        Request::Boot(Some(Stage::Final)) if host.exists(INSTANCE_SETTLED) => recorded_job(host, Vec::new())?.into(),
+        Request::Boot(_) => boot_job(host, stage)?,
         Request::Apply(source) => Found::Job(Box::new(apply_job(host, source)?)),
         Request::Resume | Request::Rerun(_) => recorded_job(host, Vec::new())?.into(),
     };
@@ -122,7 +130,8 @@ pub fn run(host: &Host, request: &Request) -> Result<Report, Failure> {
 fn take_lock(host: &Host, request: &Request) -> Result<crate::host::runlock::RunLock, Failure> {
     let failed = |error: std::io::Error| Failure::io("the run lock", &error);
     let taken = match request {
-        Request::Boot(stage) => {
+        Request::Boot(_) => {
+            let stage = request.stage();
             let command = format!("landfall run --stage {}", stage.name());
             host.wait_take_run_lock(&command, None, &|owner| {
                 crate::telemetry::say(
@@ -158,7 +167,10 @@ fn boot_job(host: &Host, stage: Stage) -> Result<Found, Failure> {
     };
     Ok(match identity::decide(recorded.as_ref(), &here, fetched) {
         Decision::NewInstance(id) => match source {
-            Some(source) => Found::Job(Box::new(new_instance(host, &here, &id, mode, &source)?)),
+            Some(source) => {
+                let first_boot = recorded.map_or_else(|| Some(host.boot_id()), |recorded| recorded.first_boot);
+                Found::Job(Box::new(new_instance(host, Recorded { first_boot, ..Recorded::of(&here) }, &id, mode, &source)?))
+            }
             None => Found::NoSource,
         },
         Decision::SameInstance(id) => same_instance(host, recorded, &here, &id, mode, source)?.into(),
@@ -192,7 +204,7 @@ fn boot_job(host: &Host, stage: Stage) -> Result<Found, Failure> {
     })
 }
 
-fn new_instance(host: &Host, here: &Here, id: &str, mode: &'static str, source: &Source) -> Result<Job, Failure> {
+fn new_instance(host: &Host, machine: Recorded, id: &str, mode: &'static str, source: &Source) -> Result<Job, Failure> {
     let directory = InstanceDir::new(&identity::directory_of(id));
     let prepared = prepare(host, id, source)?;
     directory.store(host, &prepared)?;
@@ -204,7 +216,7 @@ fn new_instance(host: &Host, here: &Here, id: &str, mode: &'static str, source: 
         instance_id: Some(id.to_owned()),
         directory: Some(directory.name().to_owned()),
         source: Some(source.datasource().to_owned()),
-        ..Recorded::of(here)
+        ..machine
     };
     recorded.store(host)?;
     Ok(Job { directory, plan: prepared.plan, mode, known: false, notices: Vec::new() })
@@ -222,7 +234,7 @@ fn same_instance(
     let directory = InstanceDir::new(recorded.and_then(|recorded| recorded.directory).as_deref().unwrap_or(&identity::directory_of(id)));
     let Some(plan) = directory.load_plan(host)? else {
         return match source {
-            Some(source) => new_instance(host, here, id, mode, &source).map(Some),
+            Some(source) => new_instance(host, Recorded::of(here), id, mode, &source).map(Some),
             None => Ok(None),
         };
     };
@@ -277,7 +289,7 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     let state = job.directory.places().instance;
     if kept {
         keep(compat::link_instance(host, job.directory.name()));
-        keep(compat::stage_begins(host, &state, stage, &|| host.facts(None)));
+        keep(compat::stage_begins(host, &state, stage));
     }
     let ledger = job.directory.ledger(host, stage, false)?;
     let reporter = Reporter::new(host, &job.plan, job.mode, ids, stage);
@@ -323,16 +335,17 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     Ok(Report { end: Some(end), summary: Some(summary), remark, no_source: false })
 }
 
-/// Where the local stage says that the network stage of this boot has nothing to do; its unit looks for it.
-const NETWORK_SETTLED: &str = "/run/landfall/network-settled";
+/// Where the local stage says that this boot's instance is known and the network stage has nothing to do; its unit looks for it.
+const INSTANCE_SETTLED: &str = "/run/landfall/instance-settled";
 
-/// A known instance with nothing to be done before its last stage: that unit need not start a process.
+/// A known instance with nothing to be done before its last stage: the network stage's unit need not start a process, and the
+/// last one not ask again who this is.
 fn pass_network_stage(host: &Host, job: &Job, ledger: &Ledger) -> Result<(), Failure> {
     let settled = job.known && job.plan.steps.iter().filter(|step| step.stage <= Stage::Network).all(|step| ledger.is_settled(step));
     if !settled {
         return Ok(());
     }
-    host.write(NETWORK_SETTLED, b"", Attributes::own(0o644)).map_err(|error| Failure::io(NETWORK_SETTLED, &error))
+    host.write_runtime(INSTANCE_SETTLED, b"", 0o644).map_err(|error| Failure::io(INSTANCE_SETTLED, &error))
 }
 
 /// The files for software that waits for cloud-init are a courtesy: what keeps them from being written is told and no more.

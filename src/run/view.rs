@@ -21,7 +21,6 @@ pub const RESULT_FILE: &str = "/run/landfall/result.json";
 const RUN_FILE: &str = "/run/landfall/run.json";
 
 const DIRECTORY: Attributes = Attributes { mode: 0o755, uid: 0, gid: 0 };
-const PUBLIC_FILE: Attributes = Attributes { mode: 0o644, uid: 0, gid: 0 };
 
 /// A short status where there is no plan, or a summary where there is one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,7 +64,7 @@ fn write_json(host: &Host, path: &str, value: &impl Serialize) -> Result<(), Fai
     let failed = |error: std::io::Error| Failure::io(path, &error);
     let mut text = serde_json::to_vec_pretty(value).map_err(|error| failed(error.into()))?;
     text.push(b'\n');
-    host.write(path, &text, PUBLIC_FILE).map_err(failed)
+    host.write_runtime(path, &text, 0o644).map_err(failed)
 }
 
 /// Shows a run's state.

@@ -10,6 +10,7 @@ use crate::host::apt::Apt;
 use crate::host::dpkg::DpkgPackage;
 use crate::host::process::Spec;
 use crate::host::repair::{installed_in, Installed, NewPackages};
+use crate::identity;
 use crate::plan::operation::Package;
 use crate::secret::Secret;
 
@@ -96,7 +97,9 @@ pub(super) fn mend(context: &Context<'_>, interrupted: Option<&Prior>, new: NewP
             restore_if_torn(context, path, was)?;
         }
     }
-    let actions = apt(context).repair(interrupted.is_some(), before.as_ref(), new)?;
+    // What an image holds is as its maker left it.
+    let files_too = interrupted.is_some() || !identity::is_first_boot(context.host);
+    let actions = apt(context).repair(interrupted.is_some(), files_too, before.as_ref(), new)?;
     for action in &actions {
         (context.say)(action);
     }
