@@ -33,6 +33,15 @@ pub fn begin(host: &Host, subject: &Subject, stage: Stage) -> io::Result<()> {
             entry["finished"] = Json::Null;
         }
     }
+    // A stage with nothing to do starts no process.
+    for name in STAGES.iter().take_while(|name| !names(stage).contains(name)) {
+        let entry = &mut status["v1"][*name];
+        for time in ["start", "finished"] {
+            if entry[time].is_null() {
+                entry[time] = now.clone();
+            }
+        }
+    }
     status["v1"]["stage"] = names(stage)[0].into();
     status["v1"]["datasource"] = subject.display().into();
     write(host, &status)

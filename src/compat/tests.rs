@@ -126,6 +126,8 @@ fn a_failed_step_is_an_error_of_its_stage_and_of_the_result() {
     let expected = serde_json::json!(["runcmd/1: E_EXEC: runcmd item 1 failed with exit 3"]);
     assert_eq!(root.json("/run/cloud-init/result.json")["v1"]["errors"], expected);
     assert_eq!(root.json("/run/cloud-init/status.json")["v1"]["modules-final"]["errors"], expected);
+    let passed_over = &root.json("/run/cloud-init/status.json")["v1"]["init"];
+    assert!(passed_over["start"].is_number() && passed_over["finished"].is_number(), "{passed_over}");
 }
 
 #[test]

@@ -85,7 +85,7 @@ struct Job {
     directory: InstanceDir,
     plan: Plan,
     mode: &'static str,
-    /// The datasource has named the instance on record.
+    /// The datasource has named the instance.
     known: bool,
     /// What this boot found out and no journal that lasts should repeat at every boot.
     notices: Vec<(Option<Weight>, String)>,
@@ -219,7 +219,7 @@ fn new_instance(host: &Host, machine: Recorded, id: &str, mode: &'static str, so
         ..machine
     };
     recorded.store(host)?;
-    Ok(Job { directory, plan: prepared.plan, mode, known: false, notices: Vec::new() })
+    Ok(Job { directory, plan: prepared.plan, mode, known: true, notices: Vec::new() })
 }
 
 /// The recorded instance: its stored plan counts, whatever the datasource says now.
@@ -338,7 +338,7 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
 /// Where the local stage says that this boot's instance is known and the network stage has nothing to do; its unit looks for it.
 const INSTANCE_SETTLED: &str = "/run/landfall/instance-settled";
 
-/// A known instance with nothing to be done before its last stage: the network stage's unit need not start a process, and the
+/// An instance with nothing left to be done before its last stage: the network stage's unit need not start a process, and the
 /// last one not ask again who this is.
 fn pass_network_stage(host: &Host, job: &Job, ledger: &Ledger) -> Result<(), Failure> {
     let settled = job.known && job.plan.steps.iter().filter(|step| step.stage <= Stage::Network).all(|step| ledger.is_settled(step));
