@@ -62,7 +62,12 @@ fn cut_at(host: &Host, (name, has_come): Instant) {
 
 fn assert_complete(host: &Host, booted: &Booted, cut: &str) {
     let items = String::from_utf8(host.files().try_read("/root/items").unwrap_or_default()).unwrap();
-    assert_eq!(items, ITEMS, "after a cut when {cut}\n{}", said(booted));
+    let mut lines: Vec<&str> = items.lines().collect();
+    lines.dedup();
+    // An item that was cut off in the middle may have done its work: it is run again, and that is told.
+    let told = booted.exec(&["landfall", "status", "--long"]).stdout.matches("was cut off and is run again").count();
+    let twice = items.lines().count() - lines.len();
+    assert!(lines == ITEMS.lines().collect::<Vec<_>>() && twice <= told, "after a cut when {cut}: {items:?}\n{}", said(booted));
     assert_eq!(host.files().read("/root/written"), "by landfall", "after a cut when {cut}");
     assert_eq!(booted.exec(&["dpkg", "--audit"]).stdout, "", "after a cut when {cut}");
     booted.exec(&["dpkg", "--verify", "landfall", "hello-lf"]).expect_ok();
