@@ -44,7 +44,7 @@ pub struct Recorded {
     /// The datasource the id came from: `nocloud`, `cloud-init`.
     #[serde(default)]
     pub source: Option<String>,
-    /// The boot in which landfall met a machine that it knew nothing of.
+    /// The first boot of the machine, where this was recorded in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_boot: Option<String>,
 }

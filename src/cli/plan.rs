@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::identity::Recorded;
 use crate::plan::render_text;
 use crate::redact::Redactor;
-use crate::run::{prepare, Source};
+use crate::run::{keep_boot_steps, prepare, InstanceDir, Source};
 
 use super::{input, out, Answer, TextOrJson};
 
@@ -33,9 +33,10 @@ pub fn plan(args: &PlanArgs, host: &Host) -> Answer {
     let rooted = args.root.as_deref().map(input::root).transpose()?;
     let host = rooted.as_ref().unwrap_or(host);
     let source = Source::File { name: args.file.clone(), bytes: input::read(&args.file)? };
-    // Without rights the recorded id cannot be read; the steps are the same.
-    let recorded = Recorded::load(host).ok().flatten().and_then(|recorded| recorded.instance_id);
-    let prepared = prepare(host, recorded.as_deref().unwrap_or("manual"), &source)?;
+    // Without rights what is on record cannot be read: what it does at every boot is not shown then.
+    let recorded = Recorded::load(host).ok().flatten().unwrap_or_default();
+    let mut prepared = prepare(host, recorded.instance_id.as_deref().unwrap_or(InstanceDir::MANUAL), &source)?;
+    keep_boot_steps(host, &recorded, &mut prepared.plan)?;
     let redactor = Redactor::new(prepared.plan.secrets.iter().map(|secret| secret.expose().clone()));
     match args.format {
         TextOrJson::Text => out::print(&redactor.apply(&render_text(&prepared.plan))),

@@ -67,7 +67,7 @@ fn wait(host: &Host, limit: Option<Duration>) -> Result<(Recorded, bool), Refusa
     let start = Instant::now();
     loop {
         let recorded = recorded::load(host)?;
-        refuse_own_run(&recorded.summary)?;
+        refuse_own_run(&recorded, host)?;
         let settled = !matches!(recorded.summary.state, State::Running | State::WaitingForReboot);
         if settled && !recorded::units_to_come(host) {
             // It may have begun and ended between the two looks.
@@ -82,15 +82,16 @@ fn wait(host: &Host, limit: Option<Duration>) -> Result<(Recorded, bool), Refusa
 }
 
 /// A step that waits for the run it belongs to would wait for ever.
-fn refuse_own_run(summary: &Summary) -> Result<(), Refusal> {
-    let own = std::env::var("LANDFALL_RUN").ok().filter(|run| !run.is_empty() && *run == summary.run);
-    match own {
-        Some(run) if summary.state == State::Running => {
-            let message = format!("this is a step of run {run} itself: waiting for its end would never end");
-            Err(Refusal::new(exit::USAGE, message).help("leave out --wait, or wait from outside the run"))
-        }
-        _ => Ok(()),
+fn refuse_own_run(recorded: &Recorded, host: &Host) -> Result<(), Refusal> {
+    let run = &recorded.summary.run;
+    // The variable does not come through `sudo`, the line of parents does not end at a daemon.
+    let named = std::env::var("LANDFALL_RUN").is_ok_and(|own| !own.is_empty() && own == *run);
+    let own = named || recorded.lock.as_ref().is_some_and(|owner| host.is_ancestor(owner.pid));
+    if own && recorded.summary.state == State::Running {
+        let message = format!("this is a step of run {run} itself: waiting for its end would never end");
+        return Err(Refusal::new(exit::USAGE, message).help("leave out --wait, or wait from outside the run"));
     }
+    Ok(())
 }
 
 /// The state as text.

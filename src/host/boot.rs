@@ -1,11 +1,21 @@
 //! Which boot this is, and what time.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use super::Host;
 
 impl Host {
     /// The kernel's id of this boot.
     pub fn boot_id(&self) -> String {
         fs_err::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
+    }
+
+    /// Whether this boot gave the system its machine id (machine-id(5)): it is the first one of what was an image.
+    pub fn got_its_machine_id(&self) -> bool {
+        let Ok(found) = fs_err::metadata(self.real_path("/etc/machine-id")) else { return false };
+        #[allow(clippy::cast_precision_loss)]
+        let changed = found.ctime() as f64;
+        self.is_live() && changed > self.now() - self.uptime_seconds()
     }
 
     /// The kernel command line.

@@ -326,7 +326,7 @@ pub fn end_group(child: &mut Child) -> Result<ExitStatus, Failure> {
         if let Some(status) = child.try_wait().map_err(failed)? {
             return Ok(status);
         }
-        std::thread::sleep(Duration::from_millis(10));
+        signals::wait(Duration::from_millis(10));
     }
     let _ = killpg(group, Signal::SIGKILL);
     child.wait().map_err(failed)

@@ -38,6 +38,11 @@ fn start_time(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// Field 4 of `/proc/PID/stat`.
+fn parent(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// The innermost unit in a `/proc/PID/cgroup` line.
 fn unit_of(cgroup: &str) -> Option<String> {
     let path =
@@ -76,6 +81,13 @@ impl Host {
         self.process_start(pid) == Some(started)
     }
 
+    /// Whether the process with this id started this one, or one that did.
+    pub fn is_ancestor(&self, pid: i32) -> bool {
+        let me = i32::try_from(std::process::id()).ok();
+        let parent_of = |child: &i32| read(*child, "stat").and_then(|stat| parent(&stat));
+        std::iter::successors(me, parent_of).skip(1).any(|ancestor| ancestor == pid)
+    }
+
     /// Clock ticks between boot and the start of the process with this id.
     pub fn process_start(&self, pid: i32) -> Option<u64> {
         start_time(&read(pid, "stat")?)
@@ -93,6 +105,8 @@ mod tests {
         assert!(Host::default().is_running(me, process.started));
         assert!(!Host::default().is_running(me, process.started + 1));
         assert!(Host::default().process(i32::MAX).is_none());
+        let mother = i32::try_from(std::os::unix::process::parent_id()).expect("pid");
+        assert!(Host::default().is_ancestor(mother) && !Host::default().is_ancestor(me) && !Host::default().is_ancestor(i32::MAX));
         assert_eq!(start_time(&format!("12 (a) b) S {} 777 0", ["1"; 18].join(" "))), Some(777));
         assert_eq!(unit_of("0::/system.slice/apt-daily.service\n").as_deref(), Some("apt-daily.service"));
         assert_eq!(unit_of("1:name=systemd:/user.slice/session-1.scope/x\n").as_deref(), Some("session-1.scope"));

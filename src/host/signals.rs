@@ -1,23 +1,27 @@
 //! SIGTERM, SIGINT and SIGHUP ask the run to stop; SIGCHLD wakes whoever waits for a child.
 //!
-//! They stay blocked and are read from a descriptor (signalfd(2)) by whoever waits or asks: whatever takes long does one or the
-//! other. Nothing runs in a signal handler.
+//! A handler raises the signal's flag and writes into a pipe; whoever waits or asks looks there, and whatever takes long does one
+//! or the other. No signal is ever blocked: children would inherit that, and a shell's `kill` or `timeout` would be in vain.
 
+use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::{killpg, SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
 
+/// What asks to stop.
+const STOPS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+
 struct Shared {
-    arrivals: SignalFd,
+    arrived: [Arc<AtomicBool>; STOPS.len()],
+    /// Readable while there is a signal that nobody has been woken by.
+    wake: UnixStream,
     stop: Mutex<Option<Signal>>,
-    /// A child has ended, and nobody was woken by it yet.
-    child_ended: AtomicBool,
 }
 
 static SHARED: OnceLock<Shared> = OnceLock::new();
@@ -27,17 +31,21 @@ static RUNNING: AtomicI32 = AtomicI32::new(0);
 const POLL: Duration = Duration::from_millis(500);
 const POLL_WITHOUT_SIGNALS: Duration = Duration::from_millis(5);
 
-/// Begins to watch. Must be called before any other thread exists, so that all of them have the signals blocked; children start
-/// with an empty mask again (the standard library sees to it).
-pub fn install() -> std::io::Result<()> {
-    let mut set = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
-        set.add(signal);
+/// Begins to watch. A second call changes nothing.
+pub fn install() -> io::Result<()> {
+    if SHARED.get().is_some() {
+        return Ok(());
     }
-    set.thread_block()?;
-    let arrivals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    // A second call changes nothing.
-    let _ = SHARED.set(Shared { arrivals, stop: Mutex::new(None), child_ended: AtomicBool::new(false) });
+    let (wake, written) = UnixStream::pair()?;
+    wake.set_nonblocking(true)?;
+    let arrived: [Arc<AtomicBool>; STOPS.len()] = Default::default();
+    for (signal, flag) in STOPS.iter().zip(&arrived) {
+        signal_hook::flag::register(*signal as i32, Arc::clone(flag))?;
+    }
+    for signal in STOPS.iter().chain([&Signal::SIGCHLD]) {
+        signal_hook::low_level::pipe::register(*signal as i32, written.try_clone()?)?;
+    }
+    let _ = SHARED.set(Shared { arrived, wake, stop: Mutex::new(None) });
     Ok(())
 }
 
@@ -45,10 +53,8 @@ impl Shared {
     /// Takes in what has arrived. The second signal that asks to stop ends it all.
     fn stop(&self) -> Option<Signal> {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Ok(Some(arrived)) = self.arrivals.read_signal() {
-            let Some(signal) = i32::try_from(arrived.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) else { continue };
-            if signal == Signal::SIGCHLD {
-                self.child_ended.store(true, Ordering::SeqCst);
+        for (signal, arrived) in STOPS.iter().zip(&self.arrived) {
+            if !arrived.swap(false, Ordering::SeqCst) {
                 continue;
             }
             if stop.is_some() {
@@ -56,9 +62,9 @@ impl Shared {
                 if group > 0 {
                     let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
                 }
-                std::process::exit(128 + signal as i32);
+                std::process::exit(128 + *signal as i32);
             }
-            *stop = Some(signal);
+            *stop = Some(*signal);
         }
         *stop
     }
@@ -75,15 +81,11 @@ pub fn wait(limit: Duration) {
         std::thread::sleep(limit.min(POLL_WITHOUT_SIGNALS));
         return;
     };
-    if shared.child_ended.swap(false, Ordering::SeqCst) {
-        return;
-    }
     // Rounded up: waiting for less than a millisecond is not waiting.
-    let timeout = limit.min(POLL) + Duration::from_micros(999);
-    let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::ZERO);
-    let _ = poll(&mut [PollFd::new(shared.arrivals.as_fd(), PollFlags::POLLIN)], timeout);
+    let timeout = PollTimeout::try_from(limit.min(POLL) + Duration::from_micros(999)).unwrap_or(PollTimeout::ZERO);
+    let _ = poll(&mut [PollFd::new(shared.wake.as_fd(), PollFlags::POLLIN)], timeout);
+    while matches!((&shared.wake).read(&mut [0; 64]), Ok(64)) {}
     let _ = shared.stop();
-    shared.child_ended.store(false, Ordering::SeqCst);
 }
 
 /// Sleeps `limit`, or until a stop is asked for; says whether it slept it all.

@@ -73,6 +73,7 @@ pub const MODULES: &[Module] = &[
     ssh::HOST_KEYS,
     ssh::AUTHORIZED_KEYS,
     passwords::SET_PASSWORDS,
+    write_files::FETCHED,
     apt::APT_CONFIGURE,
     locale::LOCALE,
     timezone::TIMEZONE,

@@ -44,6 +44,9 @@ fn install(packages: &[&PackageEntry], steps: &mut Steps) {
 
 /// Installs one package now, because what follows needs it.
 pub fn install_now(spec: &str, steps: &mut Steps) {
+    if steps.provider(&format!("package:{spec}")).is_some() {
+        return;
+    }
     steps.update_lists();
     let packages = vec![Package { spec: spec.to_owned(), origin: None }];
     steps.add(&format!("install-{spec}"), Operation::InstallPackages { packages }).provides(&format!("package:{spec}"));

@@ -1,4 +1,5 @@
-//! `write_files`: files before users and packages, or, with `defer`, after them.
+//! `write_files`: files before users and packages, or, with `defer`, after them. What comes from the network is fetched once people
+//! can log in.
 
 use super::{Module, Scope, Steps};
 use crate::config::typed::files::FileOwner;
@@ -9,15 +10,18 @@ use crate::plan::{Frequency, Stage};
 /// Largest content after unpacking.
 const CONTENT_LIMIT: u64 = 64 << 20;
 
-/// Entries without `defer`.
+/// Entries that hold their content, without `defer`.
 pub const EARLY: Module = Module {
     name: "write_files",
     stage: Stage::Local,
     frequency: Frequency::Instance,
     keys: &["write_files"],
     implied: false,
-    plan: |scope, steps| plan(scope, steps, false),
+    plan: |scope, steps| plan(scope, steps, When::Early),
 };
+
+/// Entries whose content is fetched: an address that does not answer must not hold up users and their keys.
+pub const FETCHED: Module = Module { stage: Stage::Final, plan: |scope, steps| plan(scope, steps, When::Fetched), ..EARLY };
 
 /// Entries with `defer`, and those that have to wait for their owner.
 pub const DEFERRED: Module = Module {
@@ -26,16 +30,32 @@ pub const DEFERRED: Module = Module {
     frequency: Frequency::Instance,
     keys: &["write_files"],
     implied: false,
-    plan: |scope, steps| plan(scope, steps, true),
+    plan: |scope, steps| plan(scope, steps, When::Deferred),
 };
 
-fn plan(scope: &Scope<'_>, steps: &mut Steps, deferred: bool) {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Early,
+    Fetched,
+    Deferred,
+}
+
+fn plan(scope: &Scope<'_>, steps: &mut Steps, now: When) {
     for entry in &scope.keys.write_files {
         let reason = if entry.defer { None } else { has_to_wait(entry, scope) };
-        if (entry.defer || reason.is_some()) == deferred {
+        let when = match () {
+            () if entry.defer || reason.is_some() => When::Deferred,
+            () if is_fetched(entry) => When::Fetched,
+            () => When::Early,
+        };
+        if when == now {
             add(entry, reason, scope, steps);
         }
     }
+}
+
+fn is_fetched(entry: &FileEntry) -> bool {
+    entry.source.as_ref().is_some_and(|source| source.uri.0.contains("://") && !source.uri.0.starts_with("file:"))
 }
 
 /// Why an entry cannot be written before users and packages: with the peer it fails, or makes a home that `useradd` then leaves
@@ -95,11 +115,7 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         None if entry.append => Operation::AppendFile(file),
         None => Operation::WriteFile(file),
     };
-    let needs_network = entry.source.as_ref().is_some_and(|source| source.uri.0.contains("://") && !source.uri.0.starts_with("file:"));
     let mut step = steps.add(&path, operation).at(&entry.origin);
-    if needs_network {
-        step = step.not_before(Stage::Network);
-    }
     for user in owner_name.as_deref().into_iter().chain(scope.accounts.owner_of_home(&path, scope.facts)) {
         step = step.needs_thing(&super::users::thing(user));
     }

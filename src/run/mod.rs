@@ -168,7 +168,8 @@ fn boot_job(host: &Host, stage: Stage) -> Result<Found, Failure> {
     Ok(match identity::decide(recorded.as_ref(), &here, fetched) {
         Decision::NewInstance(id) => match source {
             Some(source) => {
-                let first_boot = recorded.map_or_else(|| Some(host.boot_id()), |recorded| recorded.first_boot);
+                let is_first = recorded.is_none() && matches!(source, Source::Datasource(_)) && host.got_its_machine_id();
+                let first_boot = is_first.then(|| host.boot_id());
                 Found::Job(Box::new(new_instance(host, Recorded { first_boot, ..Recorded::of(&here) }, &id, mode, &source)?))
             }
             None => Found::NoSource,
@@ -275,12 +276,21 @@ fn apply_job(host: &Host, source: &Source) -> Result<Job, Failure> {
             let told = format!("the run of instance {instance} has not ended yet: `{}` is still to be done", step.id);
             return Err(Failure::new(Kind::Config, told).hint("`landfall resume` ends it; then apply the file"));
         }
-        prepared.plan.keep_boot_steps(&before);
     }
+    keep_boot_steps(host, &recorded, &mut prepared.plan)?;
     directory.store_applied(host, &prepared)?;
     recorded.directory = Some(name);
     recorded.store(host)?;
     Ok(Job { directory, plan: prepared.plan, mode: "manual", known: false, notices: Vec::new() })
+}
+
+/// What the instance on record does at every boot goes on when a file is applied by hand.
+pub fn keep_boot_steps(host: &Host, recorded: &Recorded, plan: &mut Plan) -> Result<(), Failure> {
+    let (Some(_), Some(name)) = (&recorded.instance_id, &recorded.directory) else { return Ok(()) };
+    if let Some(before) = InstanceDir::new(name).load_plan(host)? {
+        plan.keep_boot_steps(&before);
+    }
+    Ok(())
 }
 
 fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job) -> Result<Report, Failure> {

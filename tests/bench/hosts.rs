@@ -74,6 +74,8 @@ impl Template {
             host.install_deb(deb);
         }
         host.chroot(&["ssh-keygen", "-A"]).expect_ok();
+        // As in an image that is made to be copied.
+        host.files().write("/etc/machine-id", "", 0o444);
         host.files().write("/var/lib/cloud/seed/nocloud/user-data", user_data, 0o600);
         host.files().write("/var/lib/cloud/seed/nocloud/meta-data", "instance-id: i-bench\n", 0o644);
         if wrapped {

@@ -29,23 +29,25 @@ fn sha256(path: &std::path::Path) -> String {
 #[test]
 fn a_url_with_its_checksum() {
     let Some(deb) = deb() else { return };
-    let from = format!("LANDFALL_FROM='http://127.0.0.1:8080/landfall.deb#{}'", sha256(&deb));
+    let from = format!("LANDFALL_FROM='http://bob:planted-1@127.0.0.1:8080/landfall.deb?token=planted-2#{}'", sha256(&deb));
     let Some(host) = host(Release::TrixieCloudInit, Disk::Directory, &from, SECTION, "") else { return };
     serve(&host);
-    boot_to_done(&host);
+    let booted = boot_to_done(&host);
+    assert!(said(&booted).contains("installing from") && !said(&booted).contains("planted"), "{}", said(&booted));
     assert_eq!(host.files().read("/root/items"), ITEMS);
 }
 
 #[test]
 fn a_url_whose_file_is_another_is_refused() {
     let wrong = "0".repeat(64);
-    let from = format!("LANDFALL_FROM='http://127.0.0.1:8080/landfall.deb#{wrong}'");
+    let from = format!("LANDFALL_FROM='http://bob:planted-1@127.0.0.1:8080/landfall.deb?token=planted-2#{wrong}'");
     let Some(host) = host(Release::TrixieCloudInit, Disk::Directory, &from, SECTION, "") else { return };
     serve(&host);
     let booted = boot(&host);
     booted.wait_until("two attempts", || {
         said(&booted).matches("Hash Sum mismatch").count() >= 1 && said(&booted).contains("next attempt in 10 s")
     });
+    assert!(!said(&booted).contains("planted"), "{}", said(&booted));
     assert!(!host.files().exists("/usr/bin/landfall"));
 }
 

@@ -1,7 +1,7 @@
 //! The distribution's own sources: `preserve_sources_list: false`, `primary`, `security`, `sources_list`, `disable_suites`.
 
 use super::template::{Variables, HELP};
-use super::{plain_file, DEFAULT_KEYSERVER, SOURCES_DIR, TRUSTED_KEYS};
+use super::{need_gpg, plain_file, DEFAULT_KEYSERVER, SOURCES_DIR, TRUSTED_KEYS};
 use crate::config::typed::apt::{Apt, Mirror};
 use crate::modules::{Scope, Steps};
 use crate::openpgp;
@@ -148,11 +148,14 @@ fn plan_mirror_keys(apt: Option<&Apt>, scope: &Scope<'_>, steps: &mut Steps) -> 
                     return None;
                 }
             },
-            (None, Some(keyid)) => Operation::AptKey {
-                keyid: keyid.clone(),
-                keyserver: mirror.keyserver.clone().unwrap_or_else(|| DEFAULT_KEYSERVER.into()),
-                path: path.clone(),
-            },
+            (None, Some(keyid)) => {
+                need_gpg(scope, steps);
+                Operation::AptKey {
+                    keyid: keyid.clone(),
+                    keyserver: mirror.keyserver.clone().unwrap_or_else(|| DEFAULT_KEYSERVER.into()),
+                    path: path.clone(),
+                }
+            }
             (None, None) => return None,
         };
         steps.add(&format!("{name}/key"), operation).at(&mirror.origin);

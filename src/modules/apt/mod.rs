@@ -127,7 +127,7 @@ fn plan_source(name: &Located<String>, source: &Source, apt: &Apt, variables: &V
             return;
         }
     };
-    if !plan_key(&name.value, source, &key_path, steps) {
+    if !plan_key(&name.value, source, &key_path, scope, steps) {
         return;
     }
     let Some(text) = filled else { return };
@@ -147,7 +147,7 @@ fn stem(file_name: &str) -> &str {
 }
 
 /// Whether the source can go on: a key that cannot be read is reported and its source left out.
-fn plan_key(name: &str, source: &Source, path: &str, steps: &mut Steps) -> bool {
+fn plan_key(name: &str, source: &Source, path: &str, scope: &Scope<'_>, steps: &mut Steps) -> bool {
     if let Some(key) = &source.key {
         match openpgp::dearmor(&key.0) {
             Ok(bytes) => {
@@ -165,9 +165,20 @@ fn plan_key(name: &str, source: &Source, path: &str, steps: &mut Steps) -> bool 
             keyserver: source.keyserver.clone().unwrap_or_else(|| DEFAULT_KEYSERVER.into()),
             path: path.to_owned(),
         };
-        steps.add(&format!("{name}/key"), operation).at(&source.origin).provides(&format!("apt-key:{path}"));
+        need_gpg(scope, steps);
+        let step = steps.add(&format!("{name}/key"), operation).at(&source.origin).needs_thing(GPG);
+        step.provides(&format!("apt-key:{path}"));
     }
     true
+}
+
+/// What a key that is only named is fetched with.
+const GPG: &str = "package:gnupg";
+
+fn need_gpg(scope: &Scope<'_>, steps: &mut Steps) {
+    if !scope.facts.has("gpg") {
+        packages::install_now("gnupg", steps);
+    }
 }
 
 fn is_repository(text: &str, apt: &Apt, steps: &mut Steps) -> bool {

@@ -47,10 +47,12 @@ fn keys_go_where_their_source_looks_for_them() {
             "apt_configure/a/key: write /etc/apt/trusted.gpg.d/a.gpg (4 bytes, 0644, root:root) @final",
             "apt_configure/a: edit /etc/apt/sources.list.d/a.list: make sure of 1 line @final",
             "apt_configure/b/key: write /etc/apt/trusted.gpg.d/other.gpg (4 bytes, 0644, root:root) @final",
-            "apt_configure/c/key: fetch key ABCD1234 from keys.example.org into /etc/apt/cloud-init.gpg.d/c.gpg @final",
+            "apt_configure/update: update the package lists @final",
+            "apt_configure/install-gnupg: install gnupg @final",
+            "apt_configure/c/key: fetch key ABCD1234 from keys.example.org into /etc/apt/cloud-init.gpg.d/c.gpg @final <- apt_configure/install-gnupg",
             "apt_configure/c: edit /etc/apt/sources.list.d/c.list: make sure of 1 line @final <- apt_configure/c/key",
-            "apt_configure/d/key: fetch key FF from keyserver.ubuntu.com into /etc/apt/trusted.gpg.d/d.gpg @final",
-            UPDATE,
+            "apt_configure/d/key: fetch key FF from keyserver.ubuntu.com into /etc/apt/trusted.gpg.d/d.gpg @final <- apt_configure/install-gnupg",
+            "apt_configure/update#2: update the package lists @final",
         ],
     );
 }

@@ -17,8 +17,8 @@ fn files_are_written_early_deferred_appended_or_fetched() {
             "write_files/etc/a: write /etc/a (5 bytes, 0644, root:root)",
             "write_files/b/c: write /b/c (0 bytes, 0600, root:adm)",
             "write_files/d: append to /d (1 byte, 0644, root:root)",
-            "write_files/f: write /f from https://example.org/f?*** @network",
-            "write_files/g: write /g from file:///srv/g @network",
+            "write_files/g: write /g from file:///srv/g",
+            "write_files/f: write /f from https://example.org/f?*** @final",
             "write_files_deferred/e: write /e (0 bytes, 0644, root:root) @final",
         ],
     );

@@ -99,13 +99,15 @@ fn a_phase_says_how_its_steps_fail() {
 
 #[test]
 fn the_section_says_what_holds_for_every_step() {
-    let text = "{landfall: {on_error: rollback, on_interrupt: stop, retry: {attempts: 2}, timeouts: {commands: 10m, packages: 1h30m}}, packages: [x], runcmd: [y]}";
+    let text = "{landfall: {on_error: stop, on_interrupt: stop, retry: {attempts: 2}, timeouts: {commands: 10m, packages: 1h30m}}, packages: [x], runcmd: [y]}";
     let plan = applied(text);
     assert_problems(&plan, &[]);
     for step in &plan.steps {
-        assert_eq!((step.on_error, step.on_interrupt, step.limits.attempts), (OnError::Rollback, OnInterrupt::Stop, Some(2)));
+        assert_eq!((step.on_error, step.on_interrupt, step.limits.attempts), (OnError::Stop, OnInterrupt::Stop, Some(2)));
     }
     assert_eq!(plan.steps.iter().map(|step| step.limits.timeout_seconds).collect::<Vec<_>>(), [Some(5400), Some(5400), Some(600)]);
+    let not_yet = "degraded: `on_error: rollback` is not supported yet: the run stops at the failure, and nothing is undone (use `stop`)";
+    assert_problems(&applied("{landfall: {on_error: rollback}, runcmd: [y]}"), &[not_yet]);
     let plan = applied("{landfall: {timeouts: 45, phases: [{name: a, on_error: warn, runcmd: [x]}]}}");
     assert_eq!((plan.steps[0].limits.timeout_seconds, plan.steps[0].on_error), (Some(45), OnError::Warn));
 }
