@@ -47,12 +47,11 @@ _landfall() {
             fi
             ;;
         run) options+=" --stage" ;;
-        apply) options+=" --root" ;;
-        plan) options+=" --root --format" ;;
-        validate | why) options+=" --format" ;;
+        apply | plan) options+=" --root --format" ;;
+        validate | why | resume | rerun) options+=" --format" ;;
         status) options+=" --wait --timeout --long --format --strict" ;;
-        logs) options+=" --lines --follow" ;;
-        unlock) options+=" --force" ;;
+        logs) options+=" --lines --follow --format" ;;
+        unlock) options+=" --force --format" ;;
         clean) options+=" --logs --seed --machine-id --format" ;;
     esac
 

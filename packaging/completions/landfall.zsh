@@ -30,10 +30,9 @@ _landfall() {
     argument)
       case $words[1] in
         run) _arguments $common '--stage[point of the boot]:stage:(local network final)' ;;
-        apply) _arguments $common '--root[system under this directory]:directory:_directories' ':user-data:_files' ;;
-        resume) _arguments $common ;;
-        rerun) _arguments $common ':step:' ;;
-        plan)
+        resume) _arguments $common '--format[how it is printed]:format:(text json)' ;;
+        rerun) _arguments $common '--format[how it is printed]:format:(text json)' ':step:' ;;
+        apply | plan)
           _arguments $common '--root[system under this directory]:directory:_directories' '--format[how it is printed]:format:(text json)' \
             ':user-data:_files'
           ;;
@@ -43,8 +42,9 @@ _landfall() {
             '--format[how it is printed]:format:(tabular json yaml)' '--strict[exit 2 where the run is degraded]'
           ;;
         why) _arguments $common '--format[how it is printed]:format:(text json)' ;;
-        logs) _arguments $common {-n,--lines}'[last lines only]:lines:' {-f,--follow}'[go on as it grows]' ':step:' ;;
-        unlock) _arguments $common '--force[end the run that holds it]' ;;
+        logs) _arguments $common {-n,--lines}'[last lines only]:lines:' {-f,--follow}'[go on as it grows]' \
+            '--format[how it is printed]:format:(text json)' ':step:' ;;
+        unlock) _arguments $common '--force[end the run that holds it]' '--format[how it is printed]:format:(text json)' ;;
         clean)
           _arguments $common {-l,--logs}'[the logs too]' {-s,--seed}'[the seed directory too]' '--machine-id[a new machine-id too]' \
             '--format[how it is printed]:format:(text json)'

@@ -40,6 +40,14 @@ fn long_options(help: &str) -> BTreeSet<String> {
     options.filter_map(|line| line.split_whitespace().take(2).find(is_option)).map(|word| word.trim_end_matches("...").to_owned()).collect()
 }
 
+/// What a shell's `case` does for a command: every branch whose pattern names it.
+fn branch(script: &str, command: &str) -> String {
+    let names_it =
+        |line: &str| line.trim().split_once(')').is_some_and(|(pattern, _)| pattern.split('|').any(|word| word.trim() == command));
+    let starts = script.match_indices('\n').map(|(at, _)| &script[at + 1..]).filter(|rest| names_it(rest.lines().next().unwrap_or("")));
+    starts.map(|rest| rest.split_once(";;").map_or(rest, |(branch, _)| branch)).collect()
+}
+
 #[test]
 fn the_man_page_and_the_completions_know_every_command_and_option_and_no_other() {
     let Some(binary) = binary() else { return };
@@ -47,29 +55,44 @@ fn the_man_page_and_the_completions_know_every_command_and_option_and_no_other()
     let top = help(&["--help"]);
     let commands = section(&top, "Commands:");
     assert!(commands.contains(&"run") && commands.contains(&"status"), "{top}");
-    let mut options = long_options(&top);
-    for command in &commands {
-        options.extend(long_options(&help(&[command, "--help"])));
-    }
+    let common = long_options(&top);
     let man = tree("packaging/landfall.1").replace("\\-", "-");
     let bash = tree("packaging/completions/landfall.bash");
     let zsh = tree("packaging/completions/landfall.zsh");
     let fish = tree("packaging/completions/landfall.fish");
+    let word = |text: &str, option: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == option);
     let mut missing = Vec::new();
-    for command in &commands {
+    for option in &common {
         let places = [
-            ("man", man.lines().any(|line| line.starts_with(".B") && line.split_whitespace().nth(1) == Some(command))),
+            ("man", word(&man, option)),
+            ("bash", word(&bash, option)),
+            ("zsh", word(&zsh, option)),
+            ("fish", fish.contains(&format!("-l {} ", &option[2..]))),
+        ];
+        missing.extend(places.iter().filter(|(_, found)| !found).map(|(place, _)| format!("{place}: {option}")));
+    }
+    for command in &commands {
+        let of_man: Vec<&str> =
+            man.lines().filter(|line| line.starts_with(".B") && line.split_whitespace().nth(1) == Some(command)).collect();
+        let of_man = of_man.join(" ");
+        let (of_bash, of_zsh) = (branch(&bash, command), branch(&zsh, command));
+        let named = [
+            ("man", !of_man.is_empty()),
             ("bash", bash.contains(&format!("{command} ")) || bash.contains(&format!("{command}\""))),
-            ("zsh", zsh.contains(&format!("'{command}:")) && zsh.contains(&format!("        {command})"))),
+            ("zsh", zsh.contains(&format!("'{command}:")) && !of_zsh.is_empty()),
             ("fish", fish.contains(&format!("-a {command} "))),
         ];
-        missing.extend(places.iter().filter(|(_, found)| !found).map(|(place, _)| format!("{place}: {command}")));
-    }
-    for option in &options {
-        let word = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == option);
-        let places =
-            [("man", word(&man)), ("bash", word(&bash)), ("zsh", word(&zsh)), ("fish", fish.contains(&format!("-l {} ", &option[2..])))];
-        missing.extend(places.iter().filter(|(_, found)| !found).map(|(place, _)| format!("{place}: {option}")));
+        missing.extend(named.iter().filter(|(_, found)| !found).map(|(place, _)| format!("{place}: {command}")));
+        let own = long_options(&help(&[command, "--help"]));
+        for option in own.iter().filter(|option| !common.contains(*option)) {
+            let of_fish = fish.lines().any(|line| {
+                let commands = line.split('\'').nth(1).unwrap_or("");
+                commands.split(' ').any(|word| word == *command) && line.contains(&format!("-l {} ", &option[2..]))
+            });
+            let places =
+                [("man", word(&of_man, option)), ("bash", word(&of_bash, option)), ("zsh", word(&of_zsh, option)), ("fish", of_fish)];
+            missing.extend(places.iter().filter(|(_, found)| !found).map(|(place, _)| format!("{place}: {command} {option}")));
+        }
     }
     assert_eq!(missing, Vec::<String>::new());
     let named =
