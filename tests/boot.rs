@@ -15,6 +15,10 @@ fn host(release: Release) -> Option<Host> {
     Some(host)
 }
 
+fn hosts() -> impl Iterator<Item = Host> {
+    [Release::Trixie, Release::Bookworm].into_iter().filter_map(host)
+}
+
 fn seed(host: &Host, id: &str, user_data: &str) {
     host.files().write("/var/lib/cloud/seed/nocloud/meta-data", format!("instance-id: {id}\n"), 0o600);
     host.files().write("/var/lib/cloud/seed/nocloud/user-data", user_data, 0o600);
@@ -154,6 +158,58 @@ fn look_for_secrets(booted: &Booted, console: &str, journal: &str) {
     assert!(found.is_empty(), "files that show a secret: {found:?}");
 }
 
+/// Every secret differs, so that none is masked only because another field declared the same.
+fn user_data_of_secrets(host_key: &str) -> String {
+    let hash = "h".repeat(86);
+    let host_key = host_key.replace('\n', "\n    ");
+    format!(
+        "#cloud-config\n\
+         landfall: {{retry: 1}}\n\
+         password: {SECRET}-default\n\
+         chpasswd:\n\
+         \x20 expire: false\n\
+         \x20 list: ['alice:{SECRET}-list']\n\
+         \x20 users: [{{name: root, password: {SECRET}-root, type: text}}]\n\
+         users:\n\
+         \x20 - default\n\
+         \x20 - {{name: alice, plain_text_passwd: {SECRET}-plain, lock_passwd: false}}\n\
+         \x20 - {{name: bob, hashed_passwd: '$6${SECRET}-hash${hash}', lock_passwd: false}}\n\
+         \x20 - {{name: carol, passwd: '$6${SECRET}-pass${hash}', lock_passwd: false}}\n\
+         ssh_keys:\n\
+         \x20 ed25519_private: |\n    {host_key}\n    {SECRET}-host-key\n\
+         write_files:\n\
+         \x20 - {{path: /root/fetched, source: {{uri: 'http://user:{SECRET}-source@127.0.0.1:9/x', headers: {{X-Key: {SECRET}-header}}}}}}\n\
+         apt:\n\
+         \x20 http_proxy: 'http://user:{SECRET}-http@127.0.0.1:9/'\n\
+         \x20 https_proxy: 'http://user:{SECRET}-https@127.0.0.1:9/'\n\
+         \x20 debconf_selections: {{a: 'some some/answer password {SECRET}-debconf'}}\n\
+         packages: [no-such-package-lf]\n\
+         bootcmd: ['mysql --password={SECRET}-boot || true']\n\
+         runcmd:\n\
+         \x20 - echo {SECRET}-list {SECRET}-root {SECRET}-plain {SECRET}-http {SECRET}-source\n\
+         \x20 - cat /root/declared >&2; false\n"
+    )
+}
+
+#[test]
+fn no_field_that_holds_a_secret_shows_it() {
+    for host in hosts() {
+        host.chroot(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/key"]).expect_ok();
+        let host_key = host.files().read("/root/key");
+        let declared = ["default", "list", "root", "plain", "http", "https", "source", "header", "debconf", "host-key"];
+        host.files().write("/root/declared", declared.map(|name| format!("{SECRET}-{name}\n")).concat(), 0o600);
+        seed(&host, "i-1", &user_data_of_secrets(host_key.trim_end()));
+        let (booted, status) = boot(&host);
+        assert_eq!(state(&status), "failed", "{status}");
+        let why = booted.sh("landfall why").stdout;
+        assert!(why.contains("runcmd item 2 failed") && why.contains("    ***\n"), "what it printed is shown, masked: {why}");
+        assert!(booted.files().read("/etc/ssh/ssh_host_ed25519_key").contains(SECRET));
+        let (console, journal) = (booted.console(), booted.journal(&["-t", "landfall", "-o", "json"]));
+        look_for_secrets(&booted, &console, &journal);
+        booted.shutdown();
+    }
+}
+
 #[test]
 fn debian_13_is_provisioned_at_first_boot_and_left_alone_by_the_next() {
     first_boot_and_the_next_one(Release::Trixie);
@@ -166,78 +222,81 @@ fn debian_12_is_provisioned_at_first_boot_and_left_alone_by_the_next() {
 
 #[test]
 fn an_outage_changes_nothing_and_a_copy_without_an_answer_neither() {
-    let Some(host) = host(Release::Trixie) else { return };
-    seed(&host, "i-1", "#cloud-config\nruncmd: ['echo ran >>/root/runs']\nbootcmd: ['echo boot >>/root/boots']\n");
-    let (booted, first) = boot(&host);
-    assert_eq!(state(&first), "done", "{first}");
-    booted.shutdown();
+    for host in hosts() {
+        seed(&host, "i-1", "#cloud-config\nruncmd: ['echo ran >>/root/runs']\nbootcmd: ['echo boot >>/root/boots']\n");
+        let (booted, first) = boot(&host);
+        assert_eq!(state(&first), "done", "{first}");
+        booted.shutdown();
 
-    // Not only gone, but there and broken: this source would answer, and does not.
-    host.files().remove("/var/lib/cloud/seed/nocloud/meta-data");
-    let (booted, second) = boot(&host);
-    assert_eq!(state(&second), "degraded", "{second}");
-    assert!(booted.sh("landfall why").stdout.contains("gives no answer"), "{second}");
-    assert_eq!(booted.files().read("/root/runs"), "ran\n");
-    assert_eq!(booted.files().read("/root/boots"), "boot\nboot\n", "it is the same host, so what is for every boot is done");
-    booted.shutdown();
+        // Not only gone, but there and broken: this source would answer, and does not.
+        host.files().remove("/var/lib/cloud/seed/nocloud/meta-data");
+        let (booted, second) = boot(&host);
+        assert_eq!(state(&second), "degraded", "{second}");
+        assert!(booted.sh("landfall why").stdout.contains("gives no answer"), "{second}");
+        assert_eq!(booted.files().read("/root/runs"), "ran\n");
+        assert_eq!(booted.files().read("/root/boots"), "boot\nboot\n", "it is the same host, so what is for every boot is done");
+        booted.shutdown();
 
-    host.set_dmi(Dmi { product_uuid: "00000000-0000-4000-8000-00000000c0de".into(), ..host.dmi() });
-    host.files().write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n", 0o444);
-    let (booted, third) = boot(&host);
-    assert_eq!(state(&third), "degraded", "{third}");
-    assert_eq!(booted.files().read("/root/boots"), "boot\nboot\n", "another machine: nothing is touched");
-    booted.shutdown();
+        host.set_dmi(Dmi { product_uuid: "00000000-0000-4000-8000-00000000c0de".into(), ..host.dmi() });
+        host.files().write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n", 0o444);
+        let (booted, third) = boot(&host);
+        assert_eq!(state(&third), "degraded", "{third}");
+        assert_eq!(booted.files().read("/root/boots"), "boot\nboot\n", "another machine: nothing is touched");
+        booted.shutdown();
 
-    seed(&host, "i-2", "#cloud-config\nruncmd: ['echo copy >>/root/runs']\n");
-    let (booted, fourth) = boot(&host);
-    assert_eq!((state(&fourth), fourth["instance"].as_str()), ("done", Some("i-2")));
-    assert_eq!(booted.files().read("/root/runs"), "ran\ncopy\n");
-    booted.shutdown();
+        seed(&host, "i-2", "#cloud-config\nruncmd: ['echo copy >>/root/runs']\n");
+        let (booted, fourth) = boot(&host);
+        assert_eq!((state(&fourth), fourth["instance"].as_str()), ("done", Some("i-2")));
+        assert_eq!(booted.files().read("/root/runs"), "ran\ncopy\n");
+        booted.shutdown();
+    }
 }
 
 #[test]
 fn a_reboot_inside_runcmd_is_a_step_and_the_run_goes_on_after_it() {
-    let Some(host) = host(Release::Trixie) else { return };
-    seed(
+    for host in hosts() {
+        seed(
         &host,
         "i-1",
         "#cloud-config\nruncmd:\n  - echo before >>/root/runs\n  - reboot\n  - echo after >>/root/runs\n  - systemctl reboot; sleep 60\n  - echo end >>/root/runs\n",
     );
-    let booted = host.boot(BootOptions::default());
-    booted.wait_end();
-    let booted = host.boot(BootOptions::default());
-    booted.wait_end();
-    let (booted, status) = boot(&host);
-    assert_eq!(state(&status), "done", "{status}");
-    assert_eq!(booted.files().read("/root/runs"), "before\nafter\nend\n");
-    booted.shutdown();
+        let booted = host.boot(BootOptions::default());
+        booted.wait_end();
+        let booted = host.boot(BootOptions::default());
+        booted.wait_end();
+        let (booted, status) = boot(&host);
+        assert_eq!(state(&status), "done", "{status}");
+        assert_eq!(booted.files().read("/root/runs"), "before\nafter\nend\n");
+        booted.shutdown();
+    }
 }
 
 #[test]
 fn landfall_killed_in_the_middle_goes_on_in_the_same_boot_and_a_stop_in_the_next() {
-    let Some(host) = host(Release::Trixie) else { return };
-    let text = "#cloud-config\nruncmd:\n  - echo one >>/root/runs\n  - touch /root/here; [ -e /root/go ] || sleep 300\n  - echo three >>/root/runs\n";
-    seed(&host, "i-1", text);
-    let booted = host.boot(BootOptions::default());
-    booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
-    booted.sh("touch /root/go; systemctl kill --kill-whom=main -s KILL landfall.service").expect_ok();
-    assert_eq!(state(&status(&booted)), "done");
-    assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
-    booted.shutdown();
+    for host in hosts() {
+        let text = "#cloud-config\nruncmd:\n  - echo one >>/root/runs\n  - touch /root/here; [ -e /root/go ] || sleep 300\n  - echo three >>/root/runs\n";
+        seed(&host, "i-1", text);
+        let booted = host.boot(BootOptions::default());
+        booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
+        booted.sh("touch /root/go; systemctl kill --kill-whom=main -s KILL landfall.service").expect_ok();
+        assert_eq!(state(&status(&booted)), "done");
+        assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
+        booted.shutdown();
 
-    booted_files_reset(&host);
-    seed(&host, "i-2", text);
-    let booted = host.boot(BootOptions::default());
-    booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
-    booted.sh("touch /root/go; systemctl stop landfall.service").expect_ok();
-    assert_eq!(booted.files().read("/root/runs"), "one\n");
-    let why = booted.sh("landfall why").stdout;
-    assert!(why.contains("interrupted"), "{why}");
-    booted.shutdown();
-    let (booted, status) = boot(&host);
-    assert_eq!(state(&status), "done", "{status}");
-    assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
-    booted.shutdown();
+        booted_files_reset(&host);
+        seed(&host, "i-2", text);
+        let booted = host.boot(BootOptions::default());
+        booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
+        booted.sh("touch /root/go; systemctl stop landfall.service").expect_ok();
+        assert_eq!(booted.files().read("/root/runs"), "one\n");
+        let why = booted.sh("landfall why").stdout;
+        assert!(why.contains("interrupted"), "{why}");
+        booted.shutdown();
+        let (booted, status) = boot(&host);
+        assert_eq!(state(&status), "done", "{status}");
+        assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
+        booted.shutdown();
+    }
 }
 
 fn booted_files_reset(host: &Host) {
@@ -248,22 +307,23 @@ fn booted_files_reset(host: &Host) {
 
 #[test]
 fn a_host_in_use_is_changed_only_when_told_and_an_interrupted_apply_goes_on_at_the_next_boot() {
-    let Some(host) = host(Release::Trixie) else { return };
-    let (booted, _) = boot(&host);
-    booted.files().write(
-        "/root/x.yaml",
-        "#cloud-config\nruncmd:\n  - echo one >>/root/runs\n  - touch /root/here; [ -e /root/go ] || sleep 300\n",
-        0o600,
-    );
-    let mut apply = booted.command(&["landfall", "apply", "/root/x.yaml"]).spawn().expect("apply");
-    booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
-    let held = booted.sh("landfall apply /root/x.yaml; echo code $?");
-    assert!(held.stdout.contains("code 75"), "{held:?}");
-    booted.files().write("/root/go", "", 0o600);
-    booted.kill();
-    let _ = apply.wait();
-    let (booted, status) = boot(&host);
-    assert_eq!((state(&status), status["mode"].as_str()), ("done", Some("manual")), "{status}");
-    assert_eq!(booted.files().read("/root/runs"), "one\n");
-    booted.shutdown();
+    for host in hosts() {
+        let (booted, _) = boot(&host);
+        booted.files().write(
+            "/root/x.yaml",
+            "#cloud-config\nruncmd:\n  - echo one >>/root/runs\n  - touch /root/here; [ -e /root/go ] || sleep 300\n",
+            0o600,
+        );
+        let mut apply = booted.command(&["landfall", "apply", "/root/x.yaml"]).spawn().expect("apply");
+        booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
+        let held = booted.sh("landfall apply /root/x.yaml; echo code $?");
+        assert!(held.stdout.contains("code 75"), "{held:?}");
+        booted.files().write("/root/go", "", 0o600);
+        booted.kill();
+        let _ = apply.wait();
+        let (booted, status) = boot(&host);
+        assert_eq!((state(&status), status["mode"].as_str()), ("done", Some("manual")), "{status}");
+        assert_eq!(booted.files().read("/root/runs"), "one\n");
+        booted.shutdown();
+    }
 }

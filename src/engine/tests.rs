@@ -7,6 +7,7 @@ use super::journal::{Event, Journal, Outcome, Verdict};
 use super::ledger::Ledger;
 use super::summary::{Circumstances, State, StepResult, Summary};
 use super::{Engine, Places, Progress, RunEnd, RunIds};
+use crate::error::Kind;
 use crate::host::append_log::AppendLog;
 use crate::host::Host;
 use crate::plan::operation::{content, OnInterrupt, Operation, ScriptItem, StopsMachine, WriteFile};
@@ -94,14 +95,17 @@ fn rerun(dir: &Path, plan: &Plan, steps: &[&str]) -> (RunEnd, Summary) {
     run_with(dir, plan, "boot-1", steps)
 }
 
-fn run_with(dir: &Path, plan: &Plan, boot: &str, again: &[&str]) -> (RunEnd, Summary) {
-    let host = Host::default();
+fn places(dir: &Path) -> Places {
     let dir_text = dir.to_string_lossy().into_owned();
     std::fs::create_dir_all(dir.join("output")).expect("dir");
-    let places = Places { instance: dir_text.clone(), boot: format!("{dir_text}/boot.d") };
+    Places { instance: dir_text.clone(), boot: format!("{dir_text}/boot.d") }
+}
+
+fn run_with(dir: &Path, plan: &Plan, boot: &str, again: &[&str]) -> (RunEnd, Summary) {
+    let host = Host::default();
     let ids = RunIds { run: format!("run-{boot}"), boot: boot.into() };
     let heard = Heard::default();
-    let mut engine = Engine::new(&host, plan, ledger(dir), places, ids, &heard);
+    let mut engine = Engine::new(&host, plan, ledger(dir), places(dir), ids, &heard);
     let again: Vec<String> = again.iter().map(|step| (*step).to_owned()).collect();
     engine.again(&again).expect("journal works");
     let end = engine.run(Stage::Final).expect("journal works");
@@ -320,6 +324,136 @@ fn what_needs_a_failed_step_is_skipped_and_says_why_and_stop_stops() {
     let (end, summary) = run(dir.path(), &plan(vec![bad, good]), "boot-1");
     assert_eq!((end, summary.state), (RunEnd::Halted, State::Failed));
     assert_eq!(results(&summary)[1], StepResult::Pending);
+}
+
+/// Whether an item that was cut off is begun again, and what the run that finds it says.
+fn run_after_a_cut(dir: &Path, on_interrupt: OnInterrupt) -> (Plan, RunEnd, Summary) {
+    let texts = ["one", "two", "three"].map(|name| format!("echo {name} >>{}", dir.join("out").display()));
+    let mut steps = script(&texts.each_ref().map(String::as_str));
+    for step in &mut steps {
+        step.on_interrupt = on_interrupt;
+    }
+    let plan = plan(steps);
+    // The cut takes what the journal says of later items, not the files that they replaced.
+    let begun = Plan { steps: plan.steps[..2].to_vec(), ..plan.clone() };
+    run(dir, &begun, "boot-1");
+    cut_after_intent(dir, "runcmd/2", false);
+    std::fs::write(dir.join("out"), "").expect("out");
+    let (end, summary) = run(dir, &plan, "boot-2");
+    (plan, end, summary)
+}
+
+fn written(dir: &Path) -> String {
+    std::fs::read_to_string(dir.join("out")).expect("out")
+}
+
+#[test]
+fn a_cut_item_is_left_with_a_warning_where_the_user_says_skip() {
+    let dir = tempdir();
+    let (plan, end, summary) = run_after_a_cut(dir.path(), OnInterrupt::Skip);
+    assert_eq!((end, summary.state, results(&summary)), (RunEnd::Settled, State::Degraded, vec![StepResult::Done; 3]));
+    assert!(summary.steps[1].warnings[0].contains("was cut off and is not run again"), "{:?}", summary.steps[1].warnings);
+    assert_eq!(written(dir.path()), "three\n");
+    let (_, next) = run(dir.path(), &plan, "boot-3");
+    assert_eq!((next.state, written(dir.path())), (State::Degraded, "three\n".to_owned()), "nor at the boot after it");
+}
+
+#[test]
+fn a_cut_item_stops_the_run_where_the_user_says_so_until_it_is_told_to_be_run_again() {
+    let dir = tempdir();
+    let (plan, end, summary) = run_after_a_cut(dir.path(), OnInterrupt::Stop);
+    assert_eq!((end, results(&summary)), (RunEnd::Halted, vec![StepResult::Done, StepResult::Failed, StepResult::Pending]));
+    assert_eq!(summary.steps[1].failure.as_ref().map(|failure| failure.kind), Some(Kind::Interrupted));
+    assert_eq!(written(dir.path()), "");
+    let (end, told) = rerun(dir.path(), &plan, &["runcmd/2"]);
+    assert_eq!((end, told.state, results(&told)), (RunEnd::Settled, State::Done, vec![StepResult::Done; 3]));
+    assert_eq!(written(dir.path()), "two\nthree\n");
+}
+
+/// When the journal of the instance can no longer be written: as a step begins, while it runs, or once it has ended.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Moment {
+    Before(&'static str),
+    During(&'static str),
+    After(&'static str),
+}
+
+/// Holds the reading end of the journal, which is a pipe: without it every write to the journal fails.
+struct Reader {
+    end: RefCell<Option<std::fs::File>>,
+    begun: RefCell<String>,
+    lost_at: Moment,
+}
+
+impl Reader {
+    fn lose(&self, at: bool) {
+        if at {
+            self.end.take();
+        }
+    }
+}
+
+impl Progress for Reader {
+    fn started(&self, step: &Step, _at: usize, _of: usize) {
+        self.begun.replace(step.id.clone());
+        self.lose(matches!(self.lost_at, Moment::Before(id) if id == step.id));
+    }
+    fn ended(&self, step: &Step, _outcome: &Outcome) {
+        self.lose(matches!(self.lost_at, Moment::After(id) if id == step.id));
+    }
+    fn say(&self, _text: &str) {}
+    fn changed(&self, _ledger: &Ledger) {
+        self.lose(matches!(self.lost_at, Moment::During(id) if id == *self.begun.borrow()));
+    }
+}
+
+#[test]
+fn after_a_write_error_of_the_journal_nothing_more_is_changed() {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let cases: [(Moment, &[&str]); 5] = [
+        (Moment::After("write_files/a"), &["a"]),
+        (Moment::Before("runcmd/1"), &["a"]),
+        (Moment::During("runcmd/1"), &["a", "b"]),
+        (Moment::After("runcmd/1"), &["a", "b"]),
+        (Moment::After("write_files/d"), &["a", "b", "c", "d"]),
+    ];
+    for (lost_at, changed) in cases {
+        let dir = tempdir();
+        let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+        let file = |name: &str, frequency| {
+            let operation = WriteFile { path: path(name), content: content("x"), mode: Some(0o600), owner: None, own_parents: false };
+            Step { frequency, ..step(&format!("write_files/{name}"), Operation::WriteFile(operation)) }
+        };
+        let mut items = script(&[&format!("echo >{}", path("b")), &format!("echo >{}", path("c"))]).into_iter();
+        let mut steps = vec![file("a", Frequency::Instance)];
+        steps.extend(items.by_ref());
+        steps.extend([
+            file("d", Frequency::Instance),
+            file("e", Frequency::Boot),
+            file("f", Frequency::Once),
+            file("g", Frequency::Instance),
+        ]);
+        if lost_at == Moment::After("write_files/d") {
+            // Until the broken journal is written to, nobody knows, and other scopes go on.
+            steps.retain(|step| step.frequency == Frequency::Instance);
+        }
+        let plan = plan(steps);
+        let open = |name: &str| Journal::open(AppendLog::new(dir.path().join(name), false)).expect("journal");
+        let ledger = Ledger::new(open("journal"), open("once"), open("boot"), Stage::Final);
+        nix::unistd::mkfifo(&dir.path().join("journal"), nix::sys::stat::Mode::S_IRWXU).expect("fifo");
+        let end =
+            std::fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(dir.path().join("journal")).expect("fifo");
+        let reader = Reader { end: RefCell::new(Some(end)), begun: RefCell::default(), lost_at };
+        let host = Host::default();
+        let ids = RunIds { run: "run".into(), boot: "boot-1".into() };
+        let mut engine = Engine::new(&host, &plan, ledger, places(dir.path()), ids, &reader);
+        for why in ["journal", "nothing more is changed"] {
+            let failure = engine.run(Stage::Final).expect_err("a run that cannot record what it does");
+            assert!(failure.message.contains(why), "{lost_at:?}: {failure:?}");
+            let found: Vec<&str> = ["a", "b", "c", "d", "e", "f", "g"].into_iter().filter(|name| dir.path().join(name).exists()).collect();
+            assert_eq!(found, changed, "{lost_at:?}");
+        }
+    }
 }
 
 #[test]
