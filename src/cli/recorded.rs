@@ -50,12 +50,18 @@ impl Recorded {
 
     /// What a step's children said, secrets masked; root only.
     pub fn output(&self, step: &StepSummary, host: &Host) -> Option<String> {
-        let (directory, range) = (self.directory.as_ref()?, step.output.as_ref()?);
+        let range = step.output.as_ref()?;
         let bytes = host.read(&range.file).ok().flatten()?;
         let (from, to) = (usize::try_from(range.from).ok()?, usize::try_from(range.to).ok()?);
         let text = String::from_utf8_lossy(bytes.get(from..to.min(bytes.len()))?).into_owned();
-        let secrets = directory.load_plan(host).ok().flatten().map(|plan| plan.secrets).unwrap_or_default();
-        Some(Redactor::new(secrets.iter().map(|secret| secret.expose().clone())).apply(&text))
+        Some(self.redactor(host).apply(&text))
+    }
+
+    /// Masks what the recorded run knows to be secret.
+    pub fn redactor(&self, host: &Host) -> Redactor {
+        let plan = self.directory.as_ref().and_then(|directory| directory.load_plan(host).ok().flatten());
+        let secrets = plan.map(|plan| plan.secrets).unwrap_or_default();
+        Redactor::new(secrets.iter().map(|secret| secret.expose().clone()))
     }
 
     /// The text of a part of the user-data, or of a configuration file, by the name that origins use; root only.

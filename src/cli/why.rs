@@ -169,7 +169,8 @@ fn excerpt(origin: &str, recorded: &Recorded, host: &Host) -> Option<String> {
     let text = recorded.source_text(&origin.part, host)?;
     let mut report = Report::new();
     report.note("here", "").at(&origin);
-    let rendered = report.render(&|part| (*part == *origin.part).then_some(text.as_str()), &crate::redact::patterns);
+    let redactor = recorded.redactor(host);
+    let rendered = report.render(&|part| (*part == *origin.part).then_some(text.as_str()), &|line| redactor.apply(line));
     let line = rendered.lines().find(|line| line.starts_with(&format!("{} | ", origin.line)))?;
     Some(line.to_owned())
 }

@@ -286,6 +286,7 @@ impl<'e> Engine<'e> {
     /// A failure whose cause may have gone by itself, or what was skipped because of one.
     fn may_succeed_now(&self, step: &Step, outcome: &Outcome) -> bool {
         match outcome.verdict {
+            Verdict::Failed if step.waits_for_a_person(outcome.failure.as_ref()) => false,
             Verdict::Failed => outcome.failure.as_ref().is_some_and(again_at_next_boot),
             Verdict::Skipped => self.missing_need(step).is_none(),
             Verdict::Done | Verdict::NotRun => false,
@@ -293,9 +294,10 @@ impl<'e> Engine<'e> {
     }
 
     fn after(&self, step: &Step, outcome: &Outcome) -> Next {
-        match (outcome.verdict, step.on_error) {
-            (Verdict::Failed, OnError::Stop | OnError::Rollback) => Next::Halt,
-            _ => Next::Step,
+        if outcome.verdict == Verdict::Failed && step.halts(outcome.failure.as_ref()) {
+            Next::Halt
+        } else {
+            Next::Step
         }
     }
 

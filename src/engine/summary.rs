@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::{Event, Outcome, OutputRange, Verdict};
 use super::ledger::{Ledger, StepState};
 use crate::error::Failure;
-use crate::plan::{Frequency, OnError, Plan, Stage, Weight};
+use crate::plan::{Frequency, Plan, Stage, Weight};
 
 /// The whole in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -256,7 +256,7 @@ impl Summary {
         plan.steps
             .iter()
             .zip(&self.steps)
-            .any(|(step, summary)| matches!(step.on_error, OnError::Stop | OnError::Rollback) && summary.result == StepResult::Failed)
+            .any(|(step, summary)| summary.result == StepResult::Failed && step.halts(summary.failure.as_ref()))
     }
 
     /// The worst of steps, problems and notices.

@@ -364,6 +364,11 @@ fn a_cut_item_stops_the_run_where_the_user_says_so_until_it_is_told_to_be_run_ag
     let (plan, end, summary) = run_after_a_cut(dir.path(), OnInterrupt::Stop);
     assert_eq!((end, results(&summary)), (RunEnd::Halted, vec![StepResult::Done, StepResult::Failed, StepResult::Pending]));
     assert_eq!(summary.steps[1].failure.as_ref().map(|failure| failure.kind), Some(Kind::Interrupted));
+    assert_eq!(summary.state, State::Failed);
+    for boot in ["boot-2", "boot-3"] {
+        let (end, told) = run(dir.path(), &plan, boot);
+        assert_eq!((end, told.state, results(&told)), (RunEnd::Halted, State::Failed, results(&summary)), "{boot}");
+    }
     assert_eq!(written(dir.path()), "");
     let (end, told) = rerun(dir.path(), &plan, &["runcmd/2"]);
     assert_eq!((end, told.state, results(&told)), (RunEnd::Settled, State::Done, vec![StepResult::Done; 3]));
@@ -381,14 +386,24 @@ enum Moment {
 /// Holds the reading end of the journal, which is a pipe: without it every write to the journal fails.
 struct Reader {
     end: RefCell<Option<std::fs::File>>,
+    path: std::path::PathBuf,
     begun: RefCell<String>,
     lost_at: Moment,
 }
 
+/// The writing end of a pipe; an error where nobody reads.
+fn write_end(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(path)
+}
+
 impl Reader {
     fn lose(&self, at: bool) {
-        if at {
-            self.end.take();
+        if at && self.end.take().is_some() {
+            // A child that another test is starting may hold it for an instant.
+            while write_end(&self.path).is_ok() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
         }
     }
 }
@@ -443,7 +458,7 @@ fn after_a_write_error_of_the_journal_nothing_more_is_changed() {
         nix::unistd::mkfifo(&dir.path().join("journal"), nix::sys::stat::Mode::S_IRWXU).expect("fifo");
         let end =
             std::fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(dir.path().join("journal")).expect("fifo");
-        let reader = Reader { end: RefCell::new(Some(end)), begun: RefCell::default(), lost_at };
+        let reader = Reader { end: RefCell::new(Some(end)), path: dir.path().join("journal"), begun: RefCell::default(), lost_at };
         let host = Host::default();
         let ids = RunIds { run: "run".into(), boot: "boot-1".into() };
         let mut engine = Engine::new(&host, &plan, ledger, places(dir.path()), ids, &reader);

@@ -8,6 +8,8 @@ mod store;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Failure, Kind};
+
 pub use describe::Undo;
 pub use digest::digest_of;
 pub use operation::Operation;
@@ -171,6 +173,18 @@ impl Plan {
     /// Whether nothing secret is left of the steps that no later boot runs.
     pub fn is_wiped(&self) -> bool {
         self.steps.iter().all(|step| step.frequency == Frequency::Boot || step.wiped.is_some())
+    }
+}
+
+impl Step {
+    /// It was cut off, and its user wants to look at what it left: nothing goes on until it is told to be run again.
+    pub fn waits_for_a_person(&self, failure: Option<&Failure>) -> bool {
+        self.on_interrupt == operation::OnInterrupt::Stop && failure.is_some_and(|failure| failure.kind == Kind::Interrupted)
+    }
+
+    /// Whether this failure of it ends the run.
+    pub fn halts(&self, failure: Option<&Failure>) -> bool {
+        matches!(self.on_error, OnError::Stop | OnError::Rollback) || self.waits_for_a_person(failure)
     }
 }
 
