@@ -187,7 +187,7 @@ fn user_data_of_secrets(host_key: &str) -> String {
          bootcmd: ['mysql --password={SECRET}-boot || true']\n\
          runcmd:\n\
          \x20 - echo {SECRET}-list {SECRET}-root {SECRET}-plain {SECRET}-http {SECRET}-source\n\
-         \x20 - cat /root/declared >&2; false\n"
+         \x20 - cat /root/declared >&2; true {SECRET}-default {SECRET}-plain {SECRET}-source; false\n"
     )
 }
 
@@ -295,6 +295,35 @@ fn landfall_killed_in_the_middle_goes_on_in_the_same_boot_and_a_stop_in_the_next
         let (booted, status) = boot(&host);
         assert_eq!(state(&status), "done", "{status}");
         assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
+        booted.shutdown();
+    }
+}
+
+#[test]
+fn children_can_be_stopped_as_anywhere_else() {
+    let script = "#!/bin/bash\ngrep SigBlk /proc/self/status >>/root/signals\nsleep 300 & kill $!; wait $!; echo $? >>/root/signals\n";
+    for host in hosts() {
+        host.files().write("/var/lib/cloud/scripts/per-boot/one", script, 0o755);
+        host.files().write("/root/script", script, 0o755);
+        seed(&host, "i-1", "#cloud-config\nbootcmd: [[/root/script]]\nruncmd: [/root/script]\n");
+        let (booted, status) = boot(&host);
+        assert_eq!(state(&status), "done", "{status}");
+        assert_eq!(booted.files().read("/root/signals"), "SigBlk:\t0000000000000000\n143\n".repeat(3));
+        booted.shutdown();
+    }
+}
+
+#[test]
+fn an_address_that_does_not_answer_keeps_nobody_from_logging_in() {
+    for host in hosts() {
+        let text = "#cloud-config\nusers: [{name: ada, lock_passwd: true}]\nwrite_files:\n  - path: /root/fetched\n    source: {uri: 'http://127.0.0.1:9/file'}\n";
+        seed(&host, "i-1", text);
+        let booted = host.boot(BootOptions::default());
+        booted.wait_until("ssh", || booted.exec(&["systemctl", "is-active", "ssh.service"]).stdout.trim() == "active");
+        booted.exec(&["id", "ada"]).expect_ok();
+        booted.wait_until("an attempt", || booted.console().contains("attempt 2 of"));
+        let status = booted.exec(&["landfall", "status", "--format", "json"]).stdout;
+        assert!(status.contains("\"running\"") && !booted.files().exists("/root/fetched"), "{status}");
         booted.shutdown();
     }
 }
