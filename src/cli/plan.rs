@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::identity::Recorded;
 use crate::plan::render_text;
 use crate::redact::Redactor;
-use crate::run::{keep_boot_steps, prepare, InstanceDir, Source};
+use crate::run::{prepare, recorded_plan, InstanceDir, Source};
 
 use super::{input, out, Answer, TextOrJson};
 
@@ -36,7 +36,9 @@ pub fn plan(args: &PlanArgs, host: &Host) -> Answer {
     // Without rights what is on record cannot be read: what it does at every boot is not shown then.
     let recorded = Recorded::load(host).ok().flatten().unwrap_or_default();
     let mut prepared = prepare(host, recorded.instance_id.as_deref().unwrap_or(InstanceDir::MANUAL), &source)?;
-    keep_boot_steps(host, &recorded, &mut prepared.plan)?;
+    if let Some(before) = recorded_plan(host, &recorded)? {
+        prepared.plan.keep_boot_steps(&before);
+    }
     let redactor = Redactor::new(prepared.plan.secrets.iter().map(|secret| secret.expose().clone()));
     match args.format {
         TextOrJson::Text => out::print(&redactor.apply(&render_text(&prepared.plan))),

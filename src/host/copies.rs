@@ -18,11 +18,7 @@ impl Host {
         if is_file && self.read(path)?.as_deref() == Some(bytes) && self.has_mode(path, mode) {
             return Ok(false);
         }
-        let (directory, name) = self.copy_place(path)?;
-        let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));
-        fs::write(&temporary, bytes)?;
-        fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode))?;
-        fs::rename(&temporary, directory.join(name))?;
+        self.write_runtime(path, bytes, mode)?;
         Ok(true)
     }
 

@@ -251,12 +251,6 @@ impl StepBuilder<'_> {
         self.step.frequency == Frequency::Boot
     }
 
-    /// Not before this stage.
-    pub fn not_before(self, stage: Stage) -> Self {
-        self.step.stage = self.step.stage.max(stage);
-        self
-    }
-
     /// A failure only degrades.
     pub fn degrades(self) -> Self {
         self.step.weight = Weight::Degraded;

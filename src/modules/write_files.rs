@@ -43,10 +43,12 @@ enum When {
 fn plan(scope: &Scope<'_>, steps: &mut Steps, now: When) {
     for entry in &scope.keys.write_files {
         let reason = if entry.defer { None } else { has_to_wait(entry, scope) };
-        let when = match () {
-            () if entry.defer || reason.is_some() => When::Deferred,
-            () if is_fetched(entry) => When::Fetched,
-            () => When::Early,
+        let when = if entry.defer || reason.is_some() {
+            When::Deferred
+        } else if is_fetched(entry) {
+            When::Fetched
+        } else {
+            When::Early
         };
         if when == now {
             add(entry, reason, scope, steps);

@@ -270,27 +270,26 @@ fn apply_job(host: &Host, source: &Source) -> Result<Job, Failure> {
         let failure = Failure::new(Kind::Input, format!("{lost}{more}; nothing was changed"));
         return Err(failure.hint("`landfall validate FILE` shows every problem with its line"));
     }
-    if let (Some(instance), Some(before)) = (&recorded.instance_id, directory.load_plan(host)?) {
+    if let (Some(instance), Some(before)) = (&recorded.instance_id, recorded_plan(host, &recorded)?) {
         let ledger = directory.ledger(host, Stage::Final, true)?;
         if let Some(step) = before.steps.iter().find(|step| step.frequency != Frequency::Boot && !ledger.is_settled(step)) {
             let told = format!("the run of instance {instance} has not ended yet: `{}` is still to be done", step.id);
             return Err(Failure::new(Kind::Config, told).hint("`landfall resume` ends it; then apply the file"));
         }
+        prepared.plan.keep_boot_steps(&before);
     }
-    keep_boot_steps(host, &recorded, &mut prepared.plan)?;
     directory.store_applied(host, &prepared)?;
     recorded.directory = Some(name);
     recorded.store(host)?;
     Ok(Job { directory, plan: prepared.plan, mode: "manual", known: false, notices: Vec::new() })
 }
 
-/// What the instance on record does at every boot goes on when a file is applied by hand.
-pub fn keep_boot_steps(host: &Host, recorded: &Recorded, plan: &mut Plan) -> Result<(), Failure> {
-    let (Some(_), Some(name)) = (&recorded.instance_id, &recorded.directory) else { return Ok(()) };
-    if let Some(before) = InstanceDir::new(name).load_plan(host)? {
-        plan.keep_boot_steps(&before);
+/// The plan of the instance on record: what it does at every boot goes on when a file is applied by hand.
+pub fn recorded_plan(host: &Host, recorded: &Recorded) -> Result<Option<Plan>, Failure> {
+    match (&recorded.instance_id, &recorded.directory) {
+        (Some(_), Some(name)) => InstanceDir::new(name).load_plan(host),
+        (_, None) | (None, _) => Ok(None),
     }
-    Ok(())
 }
 
 fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job) -> Result<Report, Failure> {
