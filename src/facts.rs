@@ -32,6 +32,17 @@ pub struct System {
     pub hostname: String,
 }
 
+/// A network device that stands on no other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Interface {
+    /// The kernel's name.
+    pub name: String,
+    /// Hardware address, lower case.
+    pub mac: String,
+    /// Its driver, where it has one.
+    pub driver: Option<String>,
+}
+
 /// The snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Facts {
@@ -77,6 +88,9 @@ pub struct Facts {
     pub lang: Option<String>,
     /// Locales that exist already, as `locale -a` spells them, lower case, without `-`.
     pub locales: BTreeSet<String>,
+    /// Network devices. Gathered where there is a network-config.
+    #[serde(default)]
+    pub interfaces: Vec<Interface>,
     /// Instance id.
     pub instance_id: String,
     /// Short name of the datasource, lower case: `nocloud`.
@@ -92,7 +106,7 @@ pub struct Facts {
 }
 
 /// Programs whose presence modules ask for.
-pub const PROGRAMS: [&str; 10] = [
+pub const PROGRAMS: [&str; 13] = [
     "locale-gen",
     "update-locale",
     "update-ca-certificates",
@@ -103,10 +117,14 @@ pub const PROGRAMS: [&str; 10] = [
     "add-apt-repository",
     "chronyd",
     "debconf-set-selections",
+    "netplan",
+    "ifup",
+    "networkctl",
 ];
 
 /// Files whose presence modules ask for.
-pub const FILES: [&str; 2] = ["/etc/apt/apt.conf.d/90cloud-init-aptproxy", "/etc/apt/apt.conf.d/94cloud-init-config"];
+pub const FILES: [&str; 3] =
+    ["/etc/apt/apt.conf.d/90cloud-init-aptproxy", "/etc/apt/apt.conf.d/94cloud-init-config", "/etc/network/interfaces"];
 
 impl Facts {
     /// Whether `program` is on the usual path.

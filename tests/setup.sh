@@ -14,6 +14,8 @@ cache=${LANDFALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landfall}
 . "$here/lab/roots.sh"
 # shellcheck source=tests/lab/nss.sh
 . "$here/lab/nss.sh"
+# shellcheck source=tests/lab/network.sh
+. "$here/lab/network.sh"
 # shellcheck source=tests/lab/repo.sh
 . "$here/lab/repo.sh"
 # shellcheck source=tests/lab/vm.sh
@@ -57,6 +59,7 @@ entries() {
     printf '%s\t%s\n' "$name" "$cache/roots/$name-$(root_key "$name")"
   done
   printf 'trixie-nss\t%s\n' "$cache/roots/trixie-nss-$(nss_key)"
+  printf 'trixie-network\t%s\n' "$cache/roots/trixie-network-$(network_key)"
   printf 'trixie-vm\t%s\n' "$cache/roots/trixie-vm-$(vm_root_key)"
   printf 'repo\t%s\n' "$cache/repos/$(repo_key)"
   printf 'examples-repo\t%s\n' "$cache/repos/examples-$(examples_repo_key)"
@@ -81,6 +84,7 @@ build_entry() {
     examples-repo) build_examples_repo "$2";;
     demo-repo) build_demo_repo "$2" "$(entries | sed -n 's/^trixie\t//p')";;
     trixie-nss) build_nss_root "$2";;
+    trixie-network) build_network_root "$2";;
     trixie-vm) build_vm_root "$2";;
     *) build_root "$@";;
   esac

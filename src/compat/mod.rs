@@ -29,6 +29,8 @@ const RUN: &str = "/run/cloud-init";
 /// The instance's subject, for boots in which its datasource gives no answer.
 const SUBJECT_FILE: &str = "datasource.json";
 
+const NETWORK_CONFIG: &str = "network-config.json";
+
 /// What the files say of the instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
@@ -138,6 +140,9 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, config: &Node) -> i
     for (path, bytes, mode) in files {
         host.write_copy(&path, &bytes, mode)?;
     }
+    if let Some(network) = network_config(found) {
+        host.write_copy(&format!("{directory}/{NETWORK_CONFIG}"), &serde_json::to_vec(&network.to_json())?, 0o600)?;
+    }
     for below in ["sem", "handlers"] {
         host.copy_directory(&format!("{directory}/{below}"))?;
     }
@@ -154,13 +159,20 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, config: &Node) -> i
     link_instance(host, &identity::directory_of(&subject.instance_id))
 }
 
+/// The datasource's network-config, where it can be read at all.
+fn network_config(found: &Found) -> Option<Node> {
+    let text = String::from_utf8_lossy(found.network_config.as_deref()?).into_owned();
+    crate::yaml::parse(NETWORK_CONFIG, &text).ok().filter(|document| !document.is_null())
+}
+
 /// Empties what lasts of the user-data of the instance whose directory is `name`, its scripts too.
 pub fn wipe(host: &Host, name: &str) -> io::Result<()> {
     if !applies(host) {
         return Ok(());
     }
     let directory = format!("{CLOUD}/instances/{name}");
-    for (file, rest) in [("user-data.txt", ""), ("vendor-data.txt", ""), ("cloud-config.txt", "#cloud-config\n\n{}\n")] {
+    let empty = [("user-data.txt", ""), ("vendor-data.txt", ""), ("cloud-config.txt", "#cloud-config\n\n{}\n"), (NETWORK_CONFIG, "{}\n")];
+    for (file, rest) in empty {
         let path = format!("{directory}/{file}");
         if host.exists(&path) {
             host.write_copy(&path, rest.as_bytes(), 0o600)?;
@@ -198,6 +210,10 @@ fn introduce(host: &Host, subject: &Subject) -> io::Result<()> {
     let cloud_id = format!("{RUN}/cloud-id-{}", subject.source);
     host.write_runtime(&cloud_id, format!("{}\n", subject.source).as_bytes(), 0o644)?;
     host.link_copy(&format!("{RUN}/cloud-id"), &cloud_id)?;
+    let network_config = format!("{}/{NETWORK_CONFIG}", subject.directory());
+    if host.exists(&network_config) {
+        host.link_copy(&format!("{RUN}/{NETWORK_CONFIG}"), &network_config)?;
+    }
     let data = instance_data::InstanceData::new(subject, host)?;
     host.write_runtime(&format!("{RUN}/instance-data-sensitive.json"), &data.sensitive()?, 0o600)?;
     host.write_runtime(&format!("{RUN}/instance-data.json"), &data.public()?, 0o644)?;

@@ -41,7 +41,7 @@ impl Root {
             public_keys: vec!["ssh-ed25519 A".into()],
             user_data: b"#cloud-config\npassword: hunter2\n".to_vec(),
             vendor_data: None,
-            network_config: None,
+            network_config: Some(b"version: 2\nethernets: {eth0: {dhcp4: yes}}\n".to_vec()),
             dsmode: None,
             metadata: Node::from_json(&config, &Origin::new("meta-data", 1, 1)),
         }
@@ -82,6 +82,7 @@ fn a_first_boot_leaves_what_other_software_waits_for() {
     ] {
         assert_eq!(root.text(path), text, "{path}");
     }
+    assert_eq!(root.json("/var/lib/cloud/instance/network-config.json")["ethernets"]["eth0"]["dhcp4"], true);
     assert_eq!(root.host.status("/var/lib/cloud/instance/user-data.txt").expect("status").expect("there").attributes.mode, 0o600);
     for stage in [Stage::Local, Stage::Network, Stage::Final] {
         stage_begins(&root.host, STATE, stage).expect("begins");
@@ -96,6 +97,7 @@ fn a_first_boot_leaves_what_other_software_waits_for() {
     assert!(status["v1"]["stage"].is_null() && status["v1"]["modules-final"]["finished"].is_number(), "{status}");
     assert_eq!(root.json("/run/cloud-init/result.json")["v1"]["errors"], serde_json::json!([]));
     assert_eq!(root.text("/run/cloud-init/cloud-id"), "nocloud\n");
+    assert_eq!(root.json("/run/cloud-init/network-config.json")["version"], 2);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 pub mod merge;
 mod mergers;
+pub mod network;
 pub mod node;
 pub mod problem;
 mod python;

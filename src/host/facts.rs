@@ -5,10 +5,11 @@ use std::io;
 
 use super::process::PATH;
 use super::Host;
-use crate::facts::{Account, Facts, System, FILES, PROGRAMS};
+use crate::facts::{Account, Facts, Interface, System, FILES, PROGRAMS};
 
 /// Where the hostname set last is kept, by the peer as by landfall.
 const PREVIOUS_HOSTNAME: &str = "/var/lib/cloud/data/previous-hostname";
+const DEVICES: &str = "/sys/class/net";
 const ZONES: &str = "/usr/share/zoneinfo";
 
 impl Host {
@@ -39,6 +40,28 @@ impl Host {
             locales: self.locales()?,
             ..Facts::default()
         })
+    }
+
+    /// The network devices that exist and stand on no other. An image has none.
+    pub fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        let mut found: Vec<Interface> = Vec::new();
+        if !self.is_live() {
+            return Ok(found);
+        }
+        for address in nix::ifaddrs::getifaddrs()? {
+            let Some(mac) = address.address.and_then(|address| address.as_link_addr().and_then(|link| link.addr())) else { continue };
+            let name = address.interface_name;
+            let stands_on_others = ["bonding", "bridge"].iter().any(|kind| self.exists(&format!("{DEVICES}/{name}/{kind}")))
+                || self.exists(&format!("/proc/net/vlan/{name}"));
+            if name == "lo" || stands_on_others {
+                continue;
+            }
+            let driver = self.link_target(&format!("{DEVICES}/{name}/device/driver")).ok().flatten();
+            let driver = driver.and_then(|target| target.rsplit('/').next().map(str::to_owned));
+            let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
+            found.push(Interface { name, mac, driver });
+        }
+        Ok(found)
     }
 
     /// Which system this is.

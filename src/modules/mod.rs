@@ -10,6 +10,7 @@ mod ca_certs;
 mod console;
 mod hostname;
 mod locale;
+mod network;
 mod packages;
 mod passwords;
 mod power_state;
@@ -63,6 +64,7 @@ impl Module {
 /// state come after the user's phases.
 pub const MODULES: &[Module] = &[
     hostname::SET_HOSTNAME,
+    network::NETWORK,
     scripts::BOOTCMD,
     write_files::EARLY,
     hostname::UPDATE_ETC_HOSTS,
@@ -96,13 +98,14 @@ pub fn plan_all(config: &CloudConfig, facts: &Facts, scripts: &[UserScript], way
     let accounts = Accounts::of_all(config, facts, way);
     let redactor = &Redactor::new(config.secrets.iter().map(|secret| secret.expose().clone()));
     let (keys, moved, accounts) = (&config.keys, &config.moved, &accounts);
-    let default_order = Scope { keys, moved, facts, accounts, scripts, way, redactor, phase: None };
+    let network = config.network.as_ref();
+    let default_order = Scope { keys, moved, network, facts, accounts, scripts, way, redactor, phase: None };
     plan_default(MODULES, &default_order, config, steps);
     let mut matter: Vec<(&str, Vec<String>)> = Vec::new();
     for phase in &config.phases {
         let needs: Vec<String> = phase.head.needs.0.iter().flat_map(|need| ids_of(&need.value, &matter)).collect();
         let from = steps.len();
-        let scope = Scope { keys: &phase.keys, phase: Some(phase), scripts: &[], ..default_order };
+        let scope = Scope { keys: &phase.keys, phase: Some(phase), network: None, scripts: &[], ..default_order };
         plan_phase(phase, &scope, &needs, config, steps);
         matter.push((&phase.head.name.0, steps.ids_that_matter(from)));
     }

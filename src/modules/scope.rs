@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{given, Accounts, UserScript};
+use crate::config::network::Network;
 use crate::config::typed::{CloudConfig, Keys, Phase};
 use crate::facts::Facts;
 use crate::redact::Redactor;
@@ -25,6 +26,8 @@ pub struct Scope<'a> {
     pub keys: &'a Keys,
     /// Keys of the default order that are planned in phases.
     pub moved: &'a BTreeSet<String>,
+    /// The network that the datasource asks for.
+    pub network: Option<&'a Network>,
     /// The host.
     pub facts: &'a Facts,
     /// Users of the whole configuration.
@@ -54,6 +57,8 @@ impl Scope<'_> {
 /// What the host has to be asked beyond the fixed facts, since it depends on the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Questions<'c> {
+    /// The devices of the host.
+    pub interfaces: bool,
     /// The zone that `zone_exists` is about.
     pub timezone: Option<&'c str>,
     /// For `joint_items`: each script's name and the texts of its items.
@@ -62,7 +67,7 @@ pub struct Questions<'c> {
 
 /// What gathering facts has to ask for this configuration.
 pub fn questions(config: &CloudConfig) -> Questions<'_> {
-    let mut asked = Questions::default();
+    let mut asked = Questions { interfaces: config.network.is_some(), ..Questions::default() };
     for (prefix, keys) in prefixed(config) {
         if let Some(zone) = &keys.timezone {
             asked.timezone.get_or_insert(&zone.value.0);

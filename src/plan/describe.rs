@@ -1,6 +1,8 @@
 //! What is said of an operation: what it does, in one line, and what undoing it means.
 
-use super::operation::{CreateUser, Edit, NewPassword, Operation, PasswordLock, PowerMode, ScriptItem, UnitAction, WriteFile};
+use super::operation::{
+    ConfigureNetwork, CreateUser, Edit, NetworkManager, NewPassword, Operation, PasswordLock, PowerMode, ScriptItem, UnitAction, WriteFile,
+};
 
 /// What undoing an operation means; shown by `plan`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,7 @@ impl Operation {
             Self::Directory { path, mode, .. } => format!("make directory {path} ({mode:04o})"),
             Self::Symlink { path, target } => format!("link {path} to {target}"),
             Self::Hostname { name } => format!("set the hostname to {name}"),
+            Self::ConfigureNetwork(network) => network.describe(),
             Self::Group { name, .. } => format!("create group {name}"),
             Self::GroupMembers { group, users } => format!("add {} to group {group}", users.join(", ")),
             Self::User(user) => user.describe(),
@@ -120,6 +123,7 @@ impl Operation {
             | Self::Symlink { .. }
             | Self::AuthorizedKeys { .. }
             | Self::AptKey { .. } => Undo::Restored("the file as it was is kept and put back"),
+            Self::ConfigureNetwork(_) => Undo::Restored("the files as they were are put back; the network follows at the next boot"),
             Self::Directory { .. } => Undo::Restored("removed if landfall made it and it is empty"),
             Self::Hostname { .. } => Undo::Restored("the name before is put back"),
             Self::Group { .. } => Undo::Restored("removed if landfall made it"),
@@ -153,6 +157,20 @@ impl Edit {
             Self::PrefixLines { prefix } => format!("put {prefix} before every entry"),
             Self::HostnameFile { name } => format!("name {name}"),
         }
+    }
+}
+
+impl ConfigureNetwork {
+    fn describe(&self) -> String {
+        let manager = match self.manager {
+            NetworkManager::Netplan => "netplan",
+            NetworkManager::Ifupdown => "ifupdown",
+            NetworkManager::Networkd => "systemd-networkd",
+        };
+        let files: Vec<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        let names: Vec<String> = self.names.iter().map(|device| format!("{} becomes {}", device.mac, device.name)).collect();
+        let names = if names.is_empty() { String::new() } else { format!("; {}", names.join(", ")) };
+        format!("configure the network for {manager}: write {}{names}", files.join(" "))
     }
 }
 

@@ -250,6 +250,38 @@ pub struct Command {
     pub purpose: String,
 }
 
+/// Who configures a host's network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkManager {
+    /// netplan, which has networkd or `NetworkManager` do it.
+    Netplan,
+    /// ifupdown.
+    Ifupdown,
+    /// systemd-networkd.
+    Networkd,
+}
+
+/// A network, in the files of who configures it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigureNetwork {
+    /// Who.
+    pub manager: NetworkManager,
+    /// Its files; others that an earlier instance left go.
+    pub files: Vec<WriteFile>,
+    /// Names that devices are given.
+    pub names: Vec<DeviceName>,
+}
+
+/// A network device that is found by its hardware address and given a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceName {
+    /// Hardware address, lower case.
+    pub mac: String,
+    /// The name.
+    pub name: String,
+}
+
 /// What to do with a systemd unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -357,6 +389,8 @@ pub enum Operation {
         /// The name given to the kernel.
         name: String,
     },
+    /// The network, as the datasource has it.
+    ConfigureNetwork(ConfigureNetwork),
     /// `groupadd`.
     Group {
         /// Group name.

@@ -2,6 +2,7 @@
 
 use super::input::{self, Input};
 use crate::config::merge::overlay;
+use crate::config::network::{self, Asked};
 use crate::config::node::Node;
 use crate::config::problem::{Problem, Report, Severity};
 use crate::config::typed::CloudConfig;
@@ -90,6 +91,7 @@ pub fn prepare(host: &Host, id: &str, source: &Source) -> Result<Prepared, Failu
     let hosted = matches!(source, Source::Hosted { .. });
     let config =
         if hosted { CloudConfig::read_section(&input.document, &mut report) } else { CloudConfig::read(&input.document, &mut report) };
+    let config = config.map(|config| with_network(config, host, source, &mut report));
     let config = config.ok_or_else(|| Failure::new(Kind::Unknown, "a configuration that is a mapping cannot be read"))?;
     let facts = gather(host, id, source, &config)?;
     let plan =
@@ -97,6 +99,26 @@ pub fn prepare(host: &Host, id: &str, source: &Source) -> Result<Prepared, Failu
     let config_json = serde_json::to_vec_pretty(&input.document.to_json())
         .map_err(|error| Failure::new(Kind::Unknown, format!("configuration as JSON: {error}")))?;
     Ok(Prepared { user_data: source.user_data().to_vec(), config_json, plan, document: input.document, report, unread })
+}
+
+/// The network-config of the datasource; what cannot be read of it leaves the network as the image has it.
+fn with_network(config: CloudConfig, host: &Host, source: &Source, report: &mut Report) -> CloudConfig {
+    const PART: &str = "network-config";
+    let Source::Datasource(found) = source else { return config };
+    let Some(bytes) = found.network_config.as_deref().filter(|bytes| !bytes.trim_ascii().is_empty()) else { return config };
+    let text = String::from_utf8_lossy(bytes);
+    let document = match yaml::parse_with_report(PART, &text, report) {
+        Ok(document) if document.is_null() => return config,
+        Ok(document) => document,
+        Err(error) => {
+            error.report(PART, report);
+            return config;
+        }
+    };
+    match network::read(&document, host.finds_program("netplan"), report) {
+        Some(Asked::Network(network)) => config.with_network(*network, &document),
+        Some(Asked::Disabled) | None => config,
+    }
 }
 
 /// An image that is built, and a first boot, get what the peer's defaults have them get; a host that runs gets what is written.
@@ -127,9 +149,6 @@ fn read(host: &Host, source: &Source, report: &mut Report) -> Result<Input, Fail
             report.warning("part", "scripts in vendor-data are not supported yet; they are not run");
         }
         layers.push(vendor.document);
-        if found.network_config.as_deref().is_some_and(|bytes| !bytes.trim_ascii().is_empty()) {
-            report.warning("network-config", "network-config is not applied yet; the network stays as the image configures it");
-        }
     }
     let mut document = std::mem::replace(&mut input.document, input::nothing("user-data"));
     if document.as_map().is_none() {
@@ -156,6 +175,9 @@ fn configuration_files(host: &Host) -> Result<Vec<String>, Failure> {
 fn gather(host: &Host, id: &str, source: &Source, config: &CloudConfig) -> Result<Facts, Failure> {
     let asked = modules::questions(config);
     let mut facts = host.facts(asked.timezone).map_err(|error| Failure::io("facts of the host", &error))?;
+    if asked.interfaces {
+        facts.interfaces = host.interfaces().map_err(|error| Failure::io("network devices", &error))?;
+    }
     facts.instance_id = id.to_owned();
     facts.datasource = source.datasource().to_owned();
     if let Source::Datasource(found) = source {

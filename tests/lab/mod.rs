@@ -86,6 +86,8 @@ pub enum Release {
     TrixieCloudInit,
     /// Debian 13 whose nsswitch.conf names `resolve`, `myhostname` and `mymachines`, with systemd-resolved running.
     TrixieNss,
+    /// Debian 13 with netplan and ifupdown.
+    TrixieNetwork,
     /// Debian 13 with Debian's kernel, for a virtual machine: see [`Host::lend_disk`].
     TrixieVm,
 }
@@ -98,6 +100,7 @@ impl Release {
             Self::BookwormCloudInit => "bookworm-cloudinit",
             Self::TrixieCloudInit => "trixie-cloudinit",
             Self::TrixieNss => "trixie-nss",
+            Self::TrixieNetwork => "trixie-network",
             Self::TrixieVm => "trixie-vm",
         }
     }

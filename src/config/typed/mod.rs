@@ -27,6 +27,7 @@ pub use scalars::{Located, Text};
 pub use scripts::ScriptItems;
 pub use users::UserEntry;
 
+use crate::config::network::Network;
 use crate::config::node::{Entry, Node, Value};
 use crate::config::problem::Report;
 use crate::plan::digest_of;
@@ -49,6 +50,8 @@ pub struct CloudConfig {
     pub defaults: Defaults,
     /// Passwords, keys, tokens and credentials, for the redactor; not the contents of files and scripts.
     pub secrets: Vec<Secret<String>>,
+    /// The network that the datasource asks for; no key of the document.
+    pub network: Option<Network>,
     /// Digest of the document.
     pub digest: String,
 }
@@ -109,7 +112,16 @@ impl CloudConfig {
         }
         let keys = Keys::from_node(&Node::new(Value::Map(top), document.origin.clone()), &mut reader)?;
         let digest = digest_of(&document.to_json());
-        Some(Self { keys, moved, phases, defaults, secrets: reader.secrets, digest })
+        Some(Self { keys, moved, phases, defaults, secrets: reader.secrets, network: None, digest })
+    }
+
+    /// Adds the network of the datasource, read from `document`.
+    #[must_use]
+    pub fn with_network(mut self, network: Network, document: &Node) -> Self {
+        self.digest = digest_of(&(&self.digest, document.to_json()));
+        self.secrets.extend(network.secrets.iter().cloned());
+        self.network = Some(network);
+        self
     }
 
     /// The keys of the default order, then those of every phase.

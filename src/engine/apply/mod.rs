@@ -14,6 +14,7 @@ mod download;
 mod edit;
 mod files;
 mod keys;
+mod network;
 mod packages;
 mod ssh;
 mod system;
@@ -171,6 +172,7 @@ pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Fa
         Operation::Symlink { path, target } => files::check_link(context, path, target),
         Operation::Unit { unit, action, optional } => units::check(context, unit, *action, *optional),
         Operation::Hostname { name } => Ok(system::check_hostname(context, name)),
+        Operation::ConfigureNetwork(wanted) => network::check(context, wanted),
         Operation::Group { name, .. } => accounts::check_group(context, name),
         Operation::GroupMembers { group, users } => accounts::check_members(context, group, users),
         Operation::User(user) => accounts::check_user(context, user),
@@ -204,6 +206,8 @@ pub fn check_again(operation: &Operation, prior: &Prior, context: &Context<'_>) 
         (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::check_own_user(context, user, *home_existed),
         // Installed does not mean whole: what the packages' scripts wrote was not synced.
         (Operation::InstallPackages { .. }, _) => Ok(Checked::Needed),
+        // Files that are there do not say that anybody has read them.
+        (Operation::ConfigureNetwork(_), _) => Ok(Checked::Needed),
         _ => check(operation, context),
     }
 }
@@ -218,6 +222,7 @@ pub fn prior(operation: &Operation, context: &Context<'_>) -> Result<Prior, Fail
         Operation::Directory { path, .. } => files::prior_directory(context, path),
         Operation::Symlink { path, .. } => files::prior_link(context, path),
         Operation::Hostname { .. } => Ok(system::prior_hostname(context)),
+        Operation::ConfigureNetwork(wanted) => network::prior(context, wanted),
         Operation::Group { name, .. } => accounts::prior_group(context, name),
         Operation::GroupMembers { group, users } => accounts::prior_members(context, group, users),
         Operation::User(user) => accounts::prior_user(context, user),
@@ -244,6 +249,7 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
         Operation::Symlink { path, target } => files::link(context, path, target),
         Operation::Unit { unit, action, optional } => units::apply(context, unit, *action, *optional),
         Operation::Hostname { name } => system::hostname(context, name),
+        Operation::ConfigureNetwork(wanted) => network::apply(context, wanted),
         Operation::Message { template } => Ok(system::message(context, template)),
         Operation::Command(command) => system::command(context, command),
         Operation::Group { name, system } => accounts::group(context, name, *system),
@@ -305,6 +311,7 @@ pub fn verify(operation: &Operation, context: &Context<'_>) -> Result<(), Failur
         Operation::AuthorizedKeys { user, keys, options } => ssh::verify_keys(context, user, keys, options.as_deref()),
         Operation::SshHostKey { kind } => ssh::verify_host_key(context, kind),
         Operation::InstallPackages { packages } => packages::verify_install(context, packages),
+        Operation::ConfigureNetwork(wanted) => network::verify(context, wanted),
         Operation::WriteFile(_)
         | Operation::EditFile { .. }
         | Operation::RemoveFiles { .. }
