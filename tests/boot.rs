@@ -118,6 +118,9 @@ fn first_boot_and_the_next_one(release: Release) {
     seed(&host, "i-2", "#cloud-config\nruncmd: ['echo new instance >>/root/runs']\n");
     let (booted, third) = boot(&host);
     assert_eq!((state(&third), third["instance"].as_str()), ("done", Some("i-2")));
+    let again = booted.sh("landfall run --format json").stdout;
+    let again: serde_json::Value = serde_json::from_str(&again).unwrap_or_else(|error| panic!("{error}: {again}"));
+    assert_eq!((state(&again), again["instance"].as_str()), ("done", Some("i-2")));
     assert_eq!(booted.files().read("/root/runs"), "ran\ntwo\nnew instance\n");
     booted.shutdown();
 }

@@ -46,7 +46,7 @@ _landfall() {
                 return
             fi
             ;;
-        run) options+=" --stage" ;;
+        run) options+=" --stage --format" ;;
         apply | plan) options+=" --root --format" ;;
         validate | why | resume | rerun) options+=" --format" ;;
         status) options+=" --wait --timeout --long --format --strict" ;;

@@ -39,7 +39,7 @@ complete -c landfall -n __landfall_needs_command -a clean -d 'Forget the run'
 complete -c landfall -n '__landfall_command run' -l stage -x -a 'local network final' -d 'Point of the boot'
 complete -c landfall -n '__landfall_command apply plan' -l root -x -a '(__fish_complete_directories)' -d 'System under this directory'
 complete -c landfall -n '__landfall_command apply plan validate' -F
-complete -c landfall -n '__landfall_command apply resume rerun plan validate why logs unlock clean' -l format -x -a 'text json' -d 'How it is printed'
+complete -c landfall -n '__landfall_command run apply resume rerun plan validate why logs unlock clean' -l format -x -a 'text json' -d 'How it is printed'
 complete -c landfall -n '__landfall_command status' -l format -x -a 'tabular json yaml' -d 'How it is printed'
 complete -c landfall -n '__landfall_command status' -s w -l wait -d 'Wait for the end'
 complete -c landfall -n '__landfall_command status' -l timeout -x -d 'Give up waiting after this long'

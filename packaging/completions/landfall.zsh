@@ -29,7 +29,9 @@ _landfall() {
     command) _describe command commands ;;
     argument)
       case $words[1] in
-        run) _arguments $common '--stage[point of the boot]:stage:(local network final)' ;;
+        run)
+          _arguments $common '--stage[point of the boot]:stage:(local network final)' '--format[how it is printed]:format:(text json)'
+          ;;
         resume) _arguments $common '--format[how it is printed]:format:(text json)' ;;
         rerun) _arguments $common '--format[how it is printed]:format:(text json)' ':step:' ;;
         apply | plan)

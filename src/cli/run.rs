@@ -19,6 +19,9 @@ pub struct RunArgs {
     /// The point of the boot; all of them where it is left out
     #[arg(long)]
     pub stage: Option<StageArg>,
+    /// How the state is printed at the end; a stage, as the units run it, prints none unless asked
+    #[arg(long, value_enum)]
+    pub format: Option<TextOrJson>,
 }
 
 /// `--stage`.
@@ -78,7 +81,7 @@ pub struct RerunArgs {
 /// Runs.
 pub fn run(args: &RunArgs, host: &Host) -> Answer {
     require_root("run")?;
-    let format = args.stage.is_none().then_some(TextOrJson::Text);
+    let format = args.format.or(args.stage.is_none().then_some(TextOrJson::Text));
     execute(host, &Request::Boot(args.stage.map(Stage::from)), format)
 }
 

@@ -231,7 +231,7 @@ impl Host {
             return Ok(self.status(pattern)?.map(|_| pattern.to_owned()).into_iter().collect());
         }
         let names = self.list(if directory.is_empty() { "/" } else { directory })?;
-        let matches = names.into_iter().filter(|found| matches_glob(name, found) && !found.starts_with('.'));
+        let matches = names.into_iter().filter(|found| matches_glob(name, found) && (name.starts_with('.') || !found.starts_with('.')));
         Ok(matches.map(|found| format!("{directory}/{found}")).collect())
     }
 
@@ -378,6 +378,7 @@ mod tests {
         assert_eq!(host.matching("/ssh_host_*key*").expect("list"), ["/ssh_host_rsa_key", "/ssh_host_rsa_key.pub"]);
         assert_eq!(host.matching("/ssh_host_*key").expect("list"), ["/ssh_host_rsa_key"]);
         assert_eq!(host.matching("/sshd_config").expect("list"), ["/sshd_config"]);
+        assert_eq!(host.matching("/.ssh_host_*").expect("list"), ["/.ssh_host_key"]);
         assert!(host.matching("/none/*").expect("list").is_empty());
     }
 

@@ -51,6 +51,7 @@ impl Apt<'_> {
         self.host.wait_for_package_locks(super::apt::LOCK_WAIT, self.say)?;
         if interrupted {
             host.remove_apt_caches().map_err(look_failed)?;
+            self.remove_leftovers().map_err(look_failed)?;
             actions.extend(host.complete_accounts().map_err(|error| Failure::io("completing accounts", &error))?);
             self.remove_damaged_archives(&mut actions)?;
         }
@@ -82,6 +83,16 @@ impl Apt<'_> {
             let _ = self.fix_broken();
         }
         Ok(actions)
+    }
+
+    /// Temporary files of deb-systemd-helper: one that is killed in a maintainer script leaves them for ever.
+    fn remove_leftovers(&self) -> std::io::Result<()> {
+        for kind in ["helper-enabled", "helper-masked", "user-helper-enabled", "user-helper-masked"] {
+            for path in self.host.matching(&format!("/var/lib/systemd/deb-systemd-{kind}/.state*.tmp"))? {
+                self.host.remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     fn mend_database_file(&self, path: &str) -> std::io::Result<()> {
