@@ -359,3 +359,37 @@ fn a_host_in_use_is_changed_only_when_told_and_an_interrupted_apply_goes_on_at_t
         booted.shutdown();
     }
 }
+
+/// Only the local stage starts: the conditions of the others do not hold. A script that comes into the directory of every boot in
+/// between is run all the same.
+#[test]
+fn a_later_boot_with_nothing_to_do_is_one_process() {
+    for host in hosts() {
+        seed(&host, "i-1", "#cloud-config\nhostname: quiet\n");
+        let (booted, first) = boot(&host);
+        assert_eq!(state(&first), "done", "{first}");
+        booted.shutdown();
+        let (booted, second) = boot(&host);
+        assert_eq!((state(&second), second["stage"].as_str()), ("done", Some("final")), "{second}");
+        let units =
+            booted.exec(&["systemctl", "show", "--value", "-p", "ActiveState", "landfall-network.service", "landfall.service"]).stdout;
+        assert_eq!(units.split_whitespace().collect::<Vec<_>>(), ["inactive", "inactive"]);
+        assert_eq!(booted.exec(&["systemctl", "is-active", "landfall-local.service"]).stdout.trim(), "active");
+        for file in ["/run/cloud-init/result.json", "/var/lib/cloud/instance/boot-finished", "/run/landfall/result.json"] {
+            assert!(booted.files().exists(file), "{file} on {}", host.name());
+        }
+        assert!(booted.console().lines().all(|line| !line.starts_with("landfall: ")), "{}", booted.console());
+        booted.shutdown();
+
+        let late = "printf '#!/bin/sh\\necho late >>/root/late\\n' >/var/lib/cloud/scripts/per-boot/late; chmod 755 /var/lib/cloud/scripts/per-boot/late";
+        let unit = format!("[Unit]\nAfter=landfall-local.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c \"{late}\"\n[Install]\nWantedBy=multi-user.target\n");
+        host.files().write("/etc/systemd/system/late.service", unit, 0o644);
+        host.chroot(&["systemctl", "enable", "late.service"]).expect_ok();
+        for expected in ["late\n", "late\nlate\n"] {
+            let (booted, status) = boot(&host);
+            assert_eq!(state(&status), "done", "{status}");
+            assert_eq!(booted.files().read("/root/late"), expected);
+            booted.shutdown();
+        }
+    }
+}

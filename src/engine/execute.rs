@@ -224,11 +224,7 @@ impl<'e> Engine<'e> {
 
     /// Steps that failed or were skipped because of one that did.
     pub fn failed_steps(&self) -> Vec<String> {
-        let failed = |step: &&Step| match self.ledger.state(step) {
-            StepState::Ended(outcome, _) => matches!(outcome.verdict, Verdict::Failed | Verdict::Skipped),
-            _ => false,
-        };
-        self.plan.steps.iter().filter(failed).map(|step| step.id.clone()).collect()
+        self.plan.steps.iter().filter(|step| self.ledger.has_failed(step)).map(|step| step.id.clone()).collect()
     }
 
     /// Runs everything that is due up to `until`, what earlier stages left first.

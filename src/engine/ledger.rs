@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::apply::Prior;
-use super::journal::{Event, Journal, Outcome, Record, Stamp};
+use super::journal::{Event, Journal, Outcome, Record, Stamp, Verdict};
 use crate::error::Failure;
 use crate::plan::{Frequency, Stage, Step};
 
@@ -149,6 +149,16 @@ impl Ledger {
             self.learn(scope, &record);
         }
         Ok(())
+    }
+
+    /// The stage that the records of this process are of.
+    pub const fn set_stage(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+
+    /// Whether a step has failed, or was not done because another had.
+    pub fn has_failed(&self, step: &Step) -> bool {
+        matches!(self.state(step), StepState::Ended(outcome, _) if matches!(outcome.verdict, Verdict::Failed | Verdict::Skipped))
     }
 
     /// Whether a step has an outcome.

@@ -60,6 +60,11 @@ impl Shadow {
     }
 }
 
+/// The lines of a name.
+fn named<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = &'t str> {
+    text.lines().filter(move |line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))
+}
+
 fn user_of(line: &str) -> Option<User> {
     let mut fields = line.split(':');
     let name = fields.next().filter(|name| !name.is_empty())?.to_owned();
@@ -96,21 +101,21 @@ impl Host {
 
     /// An account by name.
     pub fn user(&self, name: &str) -> io::Result<Option<User>> {
-        let found = self.users()?.into_iter().find(|user| user.name == name);
+        let found = named(&self.read_text("/etc/passwd")?.unwrap_or_default(), name).find_map(user_of);
         Ok(found.or_else(|| self.getent("passwd", name).as_deref().and_then(user_of)))
     }
 
     /// A group by name.
     pub fn group(&self, name: &str) -> io::Result<Option<Group>> {
-        let found = self.groups()?.into_iter().find(|group| group.name == name);
+        let found = named(&self.read_text("/etc/group")?.unwrap_or_default(), name).find_map(group_of);
         Ok(found.or_else(|| self.getent("group", name).as_deref().and_then(group_of)))
     }
 
     /// A user's line of `/etc/shadow`.
     pub fn shadow(&self, name: &str) -> io::Result<Option<Shadow>> {
         let text = self.read_text("/etc/shadow")?.unwrap_or_default();
-        let line = text.lines().find(|line| line.split(':').next() == Some(name));
-        Ok(line.and_then(shadow_of))
+        let found = named(&text, name).next().and_then(shadow_of);
+        Ok(found)
     }
 
     /// A line of a database that has more sources than files.

@@ -30,6 +30,7 @@ pub mod runlock;
 pub mod shell;
 pub mod signals;
 pub mod sshd;
+mod streams;
 pub mod sync;
 pub mod systemd;
 pub mod trees;

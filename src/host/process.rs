@@ -4,7 +4,7 @@
 //! that a daemon it leaves behind could hold open. Deadlines and stops end the whole group, TERM first, then KILL.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -14,14 +14,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
 
+use super::streams::Streams;
 use super::{signals, Host};
 use crate::error::{Failure, Kind};
 use crate::secret::Secret;
 
 /// How long a group has between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(3);
-/// Output kept in memory.
-const CAPTURE_LIMIT: u64 = 4 << 20;
 /// Lines of output quoted in a failure.
 const TAIL_LINES: usize = 12;
 /// Where programs are looked for.
@@ -146,12 +145,13 @@ impl Host {
         let mut child = command.spawn().map_err(|error| Failure::io(format!("cannot start {}", spec.argv[0]), &error))?;
         let group = i32::try_from(child.id()).unwrap_or(0);
         signals::set_running_group(group);
-        let readers = (child.stdout.take().map(collect), child.stderr.take().map(collect));
-        feed(&mut child, spec);
-        let result = wait(&mut child, spec, start, log.as_ref());
+        let streams = Streams::of(&mut child, spec.stdin.as_ref()).map_err(|error| Failure::io("the pipes of a child", &error));
+        let result = match streams {
+            Ok(mut streams) => wait(&mut child, spec, start, log.as_ref(), &mut streams).map(|ended| (ended, streams.end())),
+            Err(failure) => end_group(&mut child).and(Err(failure)),
+        };
         signals::set_running_group(0);
-        let (status, cut) = result?;
-        let (stdout, stderr) = (collected(readers.0), collected(readers.1));
+        let ((status, cut), (stdout, stderr)) = result?;
         let tail = match &log {
             Some((file, from)) => last_lines(&read_tail(file, *from)),
             None if stderr.trim().is_empty() => last_lines(&stdout),
@@ -224,7 +224,6 @@ pub fn exit_code(status: ExitStatus) -> i32 {
 }
 
 type Log = Option<(PathBuf, u64)>;
-type Collector = Option<std::thread::JoinHandle<Vec<u8>>>;
 
 /// Sends a child's output to its file (which file, and its length before), or into pipes.
 fn direct_output(command: &mut Command, spec: &Spec) -> Result<Log, Failure> {
@@ -240,41 +239,24 @@ fn direct_output(command: &mut Command, spec: &Spec) -> Result<Log, Failure> {
     Ok(Some((path.clone(), from)))
 }
 
-fn collect(mut pipe: impl std::io::Read + Send + 'static) -> Collector {
-    let read = move || {
-        let mut out = Vec::new();
-        let _ = (&mut pipe).take(CAPTURE_LIMIT).read_to_end(&mut out);
-        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
-        out
-    };
-    std::thread::Builder::new().stack_size(64 << 10).spawn(read).ok()
-}
-
-fn collected(collector: Option<Collector>) -> String {
-    let bytes = collector.flatten().and_then(|thread| thread.join().ok()).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// Opens an output file for appending, 0600.
 pub fn open_log(path: &std::path::Path) -> Result<fs_err::File, Failure> {
     use fs_err::os::unix::fs::OpenOptionsExt as _;
     fs_err::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| Failure::io("output file", &error))
 }
 
-fn feed(child: &mut Child, spec: &Spec) {
-    if let (Some(mut pipe), Some(text)) = (child.stdin.take(), &spec.stdin) {
-        let text = text.clone();
-        let write = move || {
-            let _ = pipe.write_all(text.expose().as_bytes());
-        };
-        let _ = std::thread::Builder::new().stack_size(64 << 10).spawn(write);
-    }
-}
-
-fn wait(child: &mut Child, spec: &Spec, start: Instant, log: Option<&(PathBuf, u64)>) -> Result<(ExitStatus, Option<Cut>), Failure> {
+/// Waits for the child's end and moves what goes through its pipes.
+fn wait(
+    child: &mut Child,
+    spec: &Spec,
+    start: Instant,
+    log: Option<&(PathBuf, u64)>,
+    streams: &mut Streams,
+) -> Result<(ExitStatus, Option<Cut>), Failure> {
     let failed = |error: std::io::Error| Failure::io("waiting for a child", &error);
     let mut silence = Silence::new(log.map_or(0, |(_, from)| *from));
     loop {
+        streams.move_on();
         if let Some(status) = child.try_wait().map_err(failed)? {
             return Ok((status, None));
         }
@@ -291,7 +273,7 @@ fn wait(child: &mut Child, spec: &Spec, start: Instant, log: Option<&(PathBuf, u
         if let Some(cut) = cut {
             return Ok((end_group(child)?, Some(cut)));
         }
-        signals::wait(Duration::from_millis(500));
+        streams.wait(Duration::from_millis(500));
     }
 }
 
@@ -378,6 +360,33 @@ mod tests {
         let spec = Spec::new(["sh", "-c", "sleep 60 & wait"]).deadline(Duration::from_millis(50));
         let ended = Host::default().run(&spec).expect("runs");
         assert!(matches!(ended.cut, Some(Cut::Deadline(_))));
+    }
+
+    #[test]
+    fn much_goes_in_and_out_at_once() {
+        let text = "0123456789abcde\n".repeat(20_000);
+        let spec = Spec::new(["sh", "-c", "tee /dev/stderr"]).stdin(Secret::new(text.clone()));
+        let ended = Host::default().run(&spec).expect("runs");
+        assert!(ended.stdout == text && ended.tail.len() == TAIL_LINES, "{} of {} bytes", ended.stdout.len(), text.len());
+        let spec = Spec::new(["true"]).stdin(Secret::new(text));
+        assert!(Host::default().run(&spec).expect("one that does not read").success());
+        let spec = Spec::new(["head", "-c", "5000000", "/dev/zero"]);
+        assert_eq!(Host::default().run(&spec).expect("more than is kept").stdout.len(), 4 << 20);
+    }
+
+    #[test]
+    fn one_that_never_stops_talking_is_ended_in_time() {
+        let ended = Host::default().run(&Spec::new(["yes"]).deadline(Duration::from_millis(100))).expect("runs");
+        assert!(matches!(ended.cut, Some(Cut::Deadline(_))) && ended.stdout.starts_with("y\n"));
+        let ended = Host::default().run(&Spec::new(["sh", "-c", "timeout 5 yes & exit 3"])).expect("runs");
+        assert!(ended.code == 3 && ended.elapsed < Duration::from_secs(4));
+    }
+
+    #[test]
+    fn a_job_left_behind_with_the_pipe_is_not_waited_for() {
+        let ended = Host::default().run(&Spec::new(["sh", "-c", "echo started; sleep 5 &"])).expect("runs");
+        assert!(ended.elapsed < Duration::from_secs(4));
+        assert_eq!(ended.stdout, "started\n");
     }
 
     #[test]

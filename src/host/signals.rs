@@ -4,7 +4,7 @@
 //! or the other. No signal is ever blocked: children would inherit that, and a shell's `kill` or `timeout` would be in vain.
 
 use std::io::{self, Read as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -77,13 +77,19 @@ pub fn stop_requested() -> Option<Signal> {
 
 /// Waits until a signal arrives (a child ended, a stop) or `limit` passes. May return early.
 pub fn wait(limit: Duration) {
-    let Some(shared) = SHARED.get() else {
-        std::thread::sleep(limit.min(POLL_WITHOUT_SIGNALS));
-        return;
-    };
+    wait_for(std::iter::empty(), limit);
+}
+
+/// The same, and until one of `streams` is ready.
+pub(super) fn wait_for<'f>(streams: impl Iterator<Item = (BorrowedFd<'f>, PollFlags)>, limit: Duration) {
+    let shared = SHARED.get();
+    let limit = limit.min(if shared.is_some() { POLL } else { POLL_WITHOUT_SIGNALS });
     // Rounded up: waiting for less than a millisecond is not waiting.
-    let timeout = PollTimeout::try_from(limit.min(POLL) + Duration::from_micros(999)).unwrap_or(PollTimeout::ZERO);
-    let _ = poll(&mut [PollFd::new(shared.wake.as_fd(), PollFlags::POLLIN)], timeout);
+    let timeout = PollTimeout::try_from(limit + Duration::from_micros(999)).unwrap_or(PollTimeout::ZERO);
+    let signals = shared.map(|shared| (shared.wake.as_fd(), PollFlags::POLLIN));
+    let mut watched: Vec<PollFd<'_>> = signals.into_iter().chain(streams).map(|(stream, ready)| PollFd::new(stream, ready)).collect();
+    let _ = poll(&mut watched, timeout);
+    let Some(shared) = shared else { return };
     while matches!((&shared.wake).read(&mut [0; 64]), Ok(64)) {}
     let _ = shared.stop();
 }

@@ -36,7 +36,11 @@ const VARIABLES: [&str; 4] = ["VERSION", "TIMESTAMP", "DATASOURCE", "UPTIME"];
 fn plan_message(scope: &Scope<'_>, steps: &mut Steps) {
     let given = scope.keys.final_message.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let template = given.map_or_else(|| DEFAULT.to_owned(), with_plain_variables);
-    steps.add("", Operation::Message { template }).degrades();
+    let step = steps.add("", Operation::Message { template }).degrades();
+    if given.is_none() {
+        // Nobody asked for it: said once, it keeps no later boot busy.
+        step.every(Frequency::Instance);
+    }
 }
 
 /// `$uptime`, `${UPTIME}` and, after a jinja header, `{{ uptime }}` as `$UPTIME`.

@@ -25,7 +25,7 @@ use crate::error::{Failure, Kind};
 use crate::host::runlock::Take;
 use crate::host::Host;
 use crate::identity::{self, Decision, Here, Recorded};
-use crate::plan::{Frequency, Plan, Stage, Weight};
+use crate::plan::{Frequency, Operation, Plan, Stage, Weight};
 use lookup::{look, Looked};
 use reporter::Reporter;
 
@@ -300,7 +300,12 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         keep(compat::link_instance(host, job.directory.name()));
         keep(compat::stage_begins(host, &state, stage));
     }
-    let ledger = job.directory.ledger(host, stage, false)?;
+    let mut ledger = job.directory.ledger(host, stage, false)?;
+    let stage = match request {
+        Request::Boot(Some(Stage::Local)) if passes_all_stages(host, job, &ledger)? => Stage::Final,
+        _ => stage,
+    };
+    ledger.set_stage(stage);
     let reporter = Reporter::new(host, &job.plan, job.mode, ids, stage);
     let mut engine = Engine::new(host, &job.plan, ledger, job.directory.places(), ids.clone(), &reporter);
     for (weight, message) in &job.notices {
@@ -308,6 +313,7 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     }
     match (request, again) {
         (Request::Rerun(_), Some(step)) => engine.again(&[step])?,
+        (Request::Boot(Some(Stage::Final)), _) if host.exists(BOOT_SETTLED) => engine.again(&scripts_that_came_since(host, job)?)?,
         (Request::Resume, _) => {
             let mut failed = engine.failed_steps();
             failed.retain(|id| !job.is_wiped(id));
@@ -327,8 +333,8 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         keep(compat::stage_ended(host, &state, stage, &summary));
     }
     let end = end?;
-    if stage == Stage::Local && end == RunEnd::Settled && matches!(request, Request::Boot(_)) {
-        pass_network_stage(host, job, engine.ledger())?;
+    if matches!(request, Request::Boot(Some(Stage::Local))) && end == RunEnd::Settled {
+        pass_later_stages(host, job, engine.ledger(), stage)?;
     }
     let over = matches!(summary.state, State::Done | State::Degraded) && end == RunEnd::Settled;
     if job.plan.wipe_user_data && over && stage == Stage::Final && !job.plan.is_wiped() {
@@ -347,14 +353,54 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
 /// Where the local stage says that this boot's instance is known and the network stage has nothing to do; its unit looks for it.
 const INSTANCE_SETTLED: &str = "/run/landfall/instance-settled";
 
-/// An instance with nothing left to be done before its last stage: the network stage's unit need not start a process, and the
-/// last one not ask again who this is.
-fn pass_network_stage(host: &Host, job: &Job, ledger: &Ledger) -> Result<(), Failure> {
-    let settled = job.known && job.plan.steps.iter().filter(|step| step.stage <= Stage::Network).all(|step| ledger.is_settled(step));
-    if !settled {
-        return Ok(());
+/// Where the local stage says that nothing at all is left to be done in this boot; the last stage's unit looks for it.
+const BOOT_SETTLED: &str = "/run/landfall/boot-settled";
+
+/// A later boot of an instance that is provisioned: it ended well, and what is done at every boot is due now, but for the scripts
+/// of a directory that has none. All of that is the first unit's work, and no other starts a process.
+fn passes_all_stages(host: &Host, job: &Job, ledger: &Ledger) -> Result<bool, Failure> {
+    if !job.known || job.mode == "hosted" || job.plan.problems.iter().any(|problem| problem.weight == Some(Weight::Failed)) {
+        return Ok(false);
     }
-    host.write_runtime(INSTANCE_SETTLED, b"", 0o644).map_err(|error| Failure::io(INSTANCE_SETTLED, &error))
+    for step in &job.plan.steps {
+        let passes = match (&step.operation, step.frequency) {
+            (_, Frequency::Instance | Frequency::Once) => ledger.is_settled(step) && !ledger.has_failed(step),
+            (Operation::RunDirectory { path }, Frequency::Boot) => is_empty(host, path)?,
+            (_, Frequency::Boot) => step.stage == Stage::Local && !ledger.has_failed(step),
+        };
+        if !passes {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn is_empty(host: &Host, directory: &str) -> Result<bool, Failure> {
+    Ok(host.list(directory).map_err(|error| Failure::io(directory, &error))?.is_empty())
+}
+
+/// Directories of scripts that were empty when the first unit passed them; the last unit is started if they are not any more.
+fn scripts_that_came_since(host: &Host, job: &Job) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    for step in &job.plan.steps {
+        if let (Operation::RunDirectory { path }, Frequency::Boot) = (&step.operation, step.frequency) {
+            if !is_empty(host, path)? {
+                found.push(step.id.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// An instance with nothing left to be done before its last stage: the network stage's unit need not start a process, and the
+/// last one not ask again who this is. With nothing left at all, neither does.
+fn pass_later_stages(host: &Host, job: &Job, ledger: &Ledger, stage: Stage) -> Result<(), Failure> {
+    let settled = job.known && job.plan.steps.iter().filter(|step| step.stage <= Stage::Network).all(|step| ledger.is_settled(step));
+    let marks = [(INSTANCE_SETTLED, settled), (BOOT_SETTLED, settled && stage == Stage::Final)];
+    for (mark, _) in marks.into_iter().filter(|(_, holds)| *holds) {
+        host.write_runtime(mark, b"", 0o644).map_err(|error| Failure::io(mark, &error))?;
+    }
+    Ok(())
 }
 
 /// The files for software that waits for cloud-init are a courtesy: what keeps them from being written is told and no more.

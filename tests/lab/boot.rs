@@ -132,13 +132,16 @@ impl Booted {
         state
     }
 
-    /// Waits until a unit was started and came to rest; gives `active` or `failed`.
+    /// Waits until a unit was started and came to rest; gives `active`, `failed`, or `inactive` if its conditions did not hold.
     #[track_caller]
     pub fn wait_unit(&self, unit: &str) -> String {
         let mut state = String::new();
         self.wait_until(&format!("{unit} to come to rest"), || {
-            state = self.exec(&["systemctl", "show", "--value", "-p", "ActiveState", unit]).stdout.trim().to_owned();
-            matches!(state.as_str(), "active" | "failed")
+            let shown = self.exec(&["systemctl", "show", "-p", "ActiveState,ConditionResult,ConditionTimestampMonotonic", unit]).stdout;
+            let of = |name: &str| shown.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+            state = of("ActiveState=");
+            let left_out = of("ConditionResult=") == "no" && of("ConditionTimestampMonotonic=") != "0";
+            matches!(state.as_str(), "active" | "failed") || (state == "inactive" && left_out)
         });
         state
     }

@@ -35,7 +35,7 @@ fn an_empty_configuration_at_first_boot_does_what_the_peers_defaults_do() {
         "scripts_per_boot: run the scripts in /var/lib/cloud/scripts/per-boot @final [boot]",
         "scripts_per_instance: run the scripts in /var/lib/cloud/scripts/per-instance @final",
         "keys_to_console: show SSH host-key fingerprints on the console @final ~",
-        "final_message: show the final message @final [boot] ~",
+        "final_message: show the final message @final ~",
     ];
     assert_steps(&plan, &expected);
 }
