@@ -1,7 +1,7 @@
 //! The distribution's own sources: `preserve_sources_list: false`, `primary`, `security`, `sources_list`, `disable_suites`.
 
 use super::template::{Variables, HELP};
-use super::{need_gpg, plain_file, DEFAULT_KEYSERVER, SOURCES_DIR, TRUSTED_KEYS};
+use super::{need_gpg, plain_file, DEFAULT_KEYSERVER, GPG, SOURCES_DIR, TRUSTED_KEYS};
 use crate::config::typed::apt::{Apt, Mirror};
 use crate::modules::{Scope, Steps};
 use crate::openpgp;
@@ -158,7 +158,10 @@ fn plan_mirror_keys(apt: Option<&Apt>, scope: &Scope<'_>, steps: &mut Steps) -> 
             }
             (None, None) => return None,
         };
-        steps.add(&format!("{name}/key"), operation).at(&mirror.origin);
+        let step = steps.add(&format!("{name}/key"), operation).at(&mirror.origin);
+        if mirror.key.is_none() {
+            let _ = step.needs_thing(GPG);
+        }
         Some(path)
     };
     match apt {

@@ -35,6 +35,15 @@ fn a_source_with_an_inline_key_is_written_and_the_lists_are_updated() {
 }
 
 #[test]
+fn a_key_that_a_mirror_only_names_needs_gnupg() {
+    let plan = applied(
+        "apt: {preserve_sources_list: false, primary: [{arches: [default], uri: 'http://mirror.example.org/debian', keyid: ABCD1234, keyserver: keys.example.org}]}\n",
+    );
+    let fetched = steps(&plan).into_iter().find(|step| step.contains("fetch key ABCD1234"));
+    assert!(fetched.as_ref().is_some_and(|step| step.ends_with("<- apt_configure/install-gnupg")), "{fetched:?} of {:#?}", steps(&plan));
+}
+
+#[test]
 fn keys_go_where_their_source_looks_for_them() {
     let plan = applied(&format!(
         "apt:\n  sources:\n    a: {{source: 'deb http://x/ y z', key: {KEY}}}\n    b: {{key: {KEY}, filename: other.list}}\n    \
