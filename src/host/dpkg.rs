@@ -82,11 +82,17 @@ fn package_of(stanza: &str) -> Option<DpkgPackage> {
             package.conffiles.extend(words.next().zip(words.next()).map(|(path, sum)| (path.to_owned(), sum.to_owned())));
             continue;
         }
-        in_conffiles = line.eq_ignore_ascii_case("Conffiles:");
-        let Some((field, value)) = line.split_once(':').filter(|_| !line.starts_with([' ', '\t'])) else { continue };
+        in_conffiles = false;
+        // Most lines are of fields that nobody here reads.
+        if !line.starts_with(['P', 'A', 'V', 'M', 'S', 'C', 'p', 'a', 'v', 'm', 's', 'c']) {
+            continue;
+        }
+        let Some((field, value)) = line.split_once(':') else { continue };
         let value = value.trim();
         let is = |name: &str| field.eq_ignore_ascii_case(name);
-        if is("package") {
+        if is("conffiles") {
+            in_conffiles = true;
+        } else if is("package") {
             value.clone_into(&mut package.name);
         } else if is("architecture") {
             value.clone_into(&mut package.arch);
