@@ -41,6 +41,9 @@ pub struct Interface {
     pub mac: String,
     /// Its driver, where it has one.
     pub driver: Option<String>,
+    /// It is up.
+    #[serde(default)]
+    pub is_up: bool,
 }
 
 /// The snapshot.

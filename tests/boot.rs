@@ -375,6 +375,11 @@ fn a_later_boot_with_nothing_to_do_is_one_process() {
             booted.exec(&["systemctl", "show", "--value", "-p", "ActiveState", "landfall-network.service", "landfall.service"]).stdout;
         assert_eq!(units.split_whitespace().collect::<Vec<_>>(), ["inactive", "inactive"]);
         assert_eq!(booted.exec(&["systemctl", "is-active", "landfall-local.service"]).stdout.trim(), "active");
+        let stages: serde_json::Value = serde_json::from_str(&booted.files().read("/run/cloud-init/status.json")).unwrap();
+        for name in ["init-local", "init", "modules-config", "modules-final"] {
+            assert!(stages["v1"][name]["finished"].is_number(), "{name} of {stages}");
+        }
+        assert!(stages["v1"]["stage"].is_null(), "{stages}");
         for file in ["/run/cloud-init/result.json", "/var/lib/cloud/instance/boot-finished", "/run/landfall/result.json"] {
             assert!(booted.files().exists(file), "{file} on {}", host.name());
         }

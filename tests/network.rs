@@ -81,6 +81,47 @@ fn a_device_gets_its_name_before_the_network_is_up() {
     assert!(plan.contains(&format!("{MAC} becomes lan0")), "{plan}");
 }
 
+/// The lab's host has two devices: eth0, and the other end of its cable.
+const PEER: &str = "52:54:00:65:43:21";
+
+fn address_of(booted: &Booted, device: &str) -> String {
+    booted.files().read(&format!("/sys/class/net/{device}/address")).trim().to_owned()
+}
+
+#[test]
+fn two_devices_swap_their_names_and_one_that_is_in_the_way_makes_way() {
+    let named = |mac: &str, name: &str| {
+        format!("- {{type: physical, name: {name}, mac_address: '{mac}', subnets: [{{type: static, address: 192.0.2.7/24}}]}}\n")
+    };
+    let config = format!("version: 1\nconfig:\n{}{}", named(MAC, "labpeer"), named(PEER, "eth0"));
+    let Some(host) = host(Release::Trixie, &config) else { return };
+    let (booted, state) = boot(&host);
+    assert_eq!(state, "done", "{}", booted.sh("landfall why").stdout);
+    let addresses = booted.sh("ip -br link").stdout;
+    assert!(addresses.lines().any(|line| line.starts_with("labpeer") && line.contains(MAC)), "{addresses}");
+    assert!(addresses.lines().any(|line| line.starts_with("eth0") && line.contains(PEER)), "{addresses}");
+    has(&booted, "labpeer", "addr", &["192.0.2.7/24"]);
+    booted.shutdown();
+
+    seed(&host, "i-2", &format!("version: 1\nconfig:\n{}", named(MAC, "labpeer")));
+    let (booted, state) = boot(&host);
+    assert_eq!(state, "done", "{}", booted.sh("landfall why").stdout);
+    let addresses = booted.sh("ip -br link").stdout;
+    assert!(addresses.lines().any(|line| line.starts_with("labpeer") && line.contains(MAC)), "{addresses}");
+    assert!(addresses.lines().any(|line| line.starts_with("cirename0") && line.contains(PEER)), "{addresses}");
+}
+
+#[test]
+fn an_address_that_no_device_has_is_told() {
+    let config = "version: 1\nconfig:\n- {type: physical, name: eth0, mac_address: '52:54:00:00:00:01', subnets: [{type: dhcp}]}\n";
+    let Some(host) = host(Release::Trixie, config) else { return };
+    let (booted, state) = boot(&host);
+    assert_eq!(state, "degraded");
+    let why = booted.sh("landfall why").stdout;
+    assert!(why.contains("no device has the address 52:54:00:00:00:01"), "{why}");
+    assert_eq!(address_of(&booted, "eth0"), MAC);
+}
+
 #[test]
 fn netplan_configures_it_where_it_is_there() {
     let Some(host) = host(Release::TrixieNetwork, STATIC) else { return };

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use nix::net::if_::InterfaceFlags;
+
 use super::process::PATH;
 use super::Host;
 use crate::facts::{Account, Facts, Interface, System, FILES, PROGRAMS};
@@ -58,8 +60,10 @@ impl Host {
             }
             let driver = self.link_target(&format!("{DEVICES}/{name}/device/driver")).ok().flatten();
             let driver = driver.and_then(|target| target.rsplit('/').next().map(str::to_owned));
-            let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
-            found.push(Interface { name, mac, driver });
+            // A port of a bond has the bond's address, and keeps its own here.
+            let own = self.read_text(&format!("{DEVICES}/{name}/bonding_slave/perm_hwaddr")).ok().flatten();
+            let mac = own.map_or_else(|| mac.map(|byte| format!("{byte:02x}")).join(":"), |own| own.trim().to_ascii_lowercase());
+            found.push(Interface { name, mac, driver, is_up: address.flags.contains(InterfaceFlags::IFF_UP) });
         }
         Ok(found)
     }

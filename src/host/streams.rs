@@ -74,18 +74,27 @@ impl Streams {
 
     /// What it said, standard output and error. What a job that it left behind says later is not waited for.
     pub(super) fn end(mut self) -> (String, String) {
-        self.stdout.take_in();
-        self.stderr.take_in();
+        self.stdout.take_the_rest();
+        self.stderr.take_the_rest();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (text(&self.stdout.bytes), text(&self.stderr.bytes))
     }
 }
 
 impl<P: Read> Captured<P> {
+    /// What the pipe holds, or as much as is kept of one whose other end goes on.
+    fn take_the_rest(&mut self) {
+        let mut taken = usize::MAX;
+        while self.pipe.is_some() && taken != self.bytes.len() {
+            taken = self.bytes.len();
+            self.take_in();
+        }
+    }
+
     fn take_in(&mut self) {
         let Some(pipe) = &mut self.pipe else { return };
         let mut buffer = [0; 8 << 10];
-        // What a pipe holds and no more: one that never stops talking must not keep us from looking at the clock.
+        // About what a pipe holds and no more: one that never stops talking must not keep us from looking at the clock.
         for _ in 0..8 {
             match pipe.read(&mut buffer) {
                 Ok(0) => {

@@ -100,6 +100,12 @@ impl Host {
         self.run_ok(&Spec::new(["systemctl", "daemon-reload"]).deadline(ANSWER)).map(|_| ())
     }
 
+    /// Queues the start of units, whose turn in the boot may be after ours.
+    pub fn queue_start(&self, units: &[&str]) -> Result<(), Failure> {
+        let argv = ["systemctl", "start", "--no-block", "--"].iter().chain(units).copied();
+        self.run_ok(&Spec::new(argv).deadline(ANSWER)).map(|_| ())
+    }
+
     /// Queues `verb` for a unit and waits for its end. `now` does it apart from the order of the boot and from what the unit
     /// needs: for a unit that already runs.
     pub fn unit_job(&self, verb: &str, unit: &str, now: bool) -> Result<Job, Failure> {

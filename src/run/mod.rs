@@ -296,16 +296,21 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     let again = steps_to_run_again(request, job)?;
     let kept = job.mode != "hosted";
     let state = job.directory.places().instance;
-    if kept {
-        keep(compat::link_instance(host, job.directory.name()));
-        keep(compat::stage_begins(host, &state, stage));
-    }
     let mut ledger = job.directory.ledger(host, stage, false)?;
     let stage = match request {
         Request::Boot(Some(Stage::Local)) if passes_all_stages(host, job, &ledger)? => Stage::Final,
         _ => stage,
     };
     ledger.set_stage(stage);
+    // Each by itself: software that waits looks at every stage.
+    let told: &[Stage] = match request {
+        Request::Boot(Some(Stage::Local)) if stage == Stage::Final => &[Stage::Local, Stage::Network, Stage::Final],
+        _ => std::slice::from_ref(&stage),
+    };
+    if kept {
+        keep(compat::link_instance(host, job.directory.name()));
+        keep(compat::stage_begins(host, &state, told[0]));
+    }
     let reporter = Reporter::new(host, &job.plan, job.mode, ids, stage);
     let mut engine = Engine::new(host, &job.plan, ledger, job.directory.places(), ids.clone(), &reporter);
     for (weight, message) in &job.notices {
@@ -330,7 +335,7 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         let _ = view::publish(host, &job.plan, &summary);
     }
     if kept {
-        keep(compat::stage_ended(host, &state, stage, &summary));
+        told.iter().for_each(|stage| keep(compat::stage_ended(host, &state, *stage, &summary)));
     }
     let end = end?;
     if matches!(request, Request::Boot(Some(Stage::Local))) && end == RunEnd::Settled {

@@ -39,6 +39,17 @@ impl Cidr {
         Ok(Self { address, prefix })
     }
 
+    /// The network it is in.
+    #[must_use]
+    pub fn network(&self) -> Self {
+        let kept = u32::from(self.prefix);
+        let address = match self.address {
+            IpAddr::V4(address) => IpAddr::V4((address.to_bits() & u32::MAX.checked_shl(32 - kept).unwrap_or(0)).into()),
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & u128::MAX.checked_shl(128 - kept).unwrap_or(0)).into()),
+        };
+        Self { address, prefix: self.prefix }
+    }
+
     /// Everything of its family.
     pub fn is_everything(&self) -> bool {
         self.prefix == 0 && self.address.is_unspecified()

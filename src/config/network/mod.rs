@@ -80,6 +80,13 @@ pub struct Device {
     pub manual: bool,
 }
 
+impl Device {
+    /// Whether there is anything to configure: the loopback device is there anyway.
+    pub fn is_configured(&self) -> bool {
+        self.kind != DeviceKind::Loopback || !self.addresses.is_empty()
+    }
+}
+
 /// What a device is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DeviceKind {
@@ -119,35 +126,51 @@ pub struct Parameter {
     pub interfaces: &'static str,
     /// systemd.netdev(5); empty where it has none.
     pub networkd: &'static str,
+    /// Names of its values where version 1 may have their numbers.
+    pub values: &'static [&'static str],
     /// It is a number of milliseconds.
     pub milliseconds: bool,
 }
 
 const fn parameter(netplan: &'static str, interfaces: &'static str, networkd: &'static str) -> Parameter {
-    Parameter { netplan, interfaces, networkd, milliseconds: false }
+    Parameter { netplan, interfaces, networkd, values: &[], milliseconds: false }
+}
+
+const fn named(netplan: &'static str, interfaces: &'static str, networkd: &'static str, values: &'static [&'static str]) -> Parameter {
+    Parameter { netplan, interfaces, networkd, values, milliseconds: false }
 }
 
 const fn milliseconds(netplan: &'static str, interfaces: &'static str, networkd: &'static str) -> Parameter {
-    Parameter { netplan, interfaces, networkd, milliseconds: true }
+    Parameter { netplan, interfaces, networkd, values: &[], milliseconds: true }
 }
 
 /// Settings of a bond.
 pub const BOND: &[Parameter] = &[
-    parameter("mode", "bond-mode", "Mode"),
-    parameter("ad-select", "bond-ad-select", "AdSelect"),
+    named(
+        "mode",
+        "bond-mode",
+        "Mode",
+        &["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"],
+    ),
+    named("ad-select", "bond-ad-select", "AdSelect", &["stable", "bandwidth", "count"]),
     milliseconds("arp-interval", "bond-arp-interval", "ARPIntervalSec"),
     parameter("arp-ip-targets", "bond-arp-ip-target", "ARPIPTargets"),
-    parameter("arp-validate", "bond-arp-validate", "ARPValidate"),
+    named("arp-validate", "bond-arp-validate", "ARPValidate", &["none", "active", "backup", "all"]),
     milliseconds("down-delay", "bond-downdelay", "DownDelaySec"),
-    parameter("fail-over-mac-policy", "bond-fail-over-mac", "FailOverMACPolicy"),
-    parameter("lacp-rate", "bond-lacp-rate", "LACPTransmitRate"),
+    named("fail-over-mac-policy", "bond-fail-over-mac", "FailOverMACPolicy", &["none", "active", "follow"]),
+    named("lacp-rate", "bond-lacp-rate", "LACPTransmitRate", &["slow", "fast"]),
     milliseconds("mii-monitor-interval", "bond-miimon", "MIIMonitorSec"),
     parameter("min-links", "bond-min-links", "MinLinks"),
     parameter("gratuitous-arp", "bond-num-grat-arp", "GratuitousARP"),
     parameter("primary", "bond-primary", ""),
-    parameter("primary-reselect-policy", "bond-primary-reselect", "PrimaryReselectPolicy"),
+    named("primary-reselect-policy", "bond-primary-reselect", "PrimaryReselectPolicy", &["always", "better", "failure"]),
     milliseconds("up-delay", "bond-updelay", "UpDelaySec"),
-    parameter("transmit-hash-policy", "bond-xmit-hash-policy", "TransmitHashPolicy"),
+    named(
+        "transmit-hash-policy",
+        "bond-xmit-hash-policy",
+        "TransmitHashPolicy",
+        &["layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4"],
+    ),
 ];
 
 /// Settings of a bridge.
@@ -192,7 +215,7 @@ pub enum Autoconf {
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Where it leads to; `None`: the default route.
+    /// Where it leads to; `None`: the default route, of its gateway's family.
     pub to: Option<Cidr>,
     /// Gateway; `None`: the device itself.
     pub via: Option<IpAddr>,
@@ -251,9 +274,9 @@ pub fn read(document: &Node, for_netplan: bool, report: &mut Report) -> Option<A
         }
         let version = document.get("version").and_then(|node| Text::from_node(node, reader)).map(|text| text.0);
         let network = match version.as_deref() {
-            Some("1") => v1::read(document, reader),
+            Some("1") => v1::read(&one_line(document), reader),
             Some("2") if for_netplan => Some((v2::for_netplan(document), Vec::new())),
-            Some("2") => v2::read(document, reader).map(|network| (network, Vec::new())),
+            Some("2") => v2::read(&one_line(document), reader).map(|network| (network, Vec::new())),
             Some(other) => return reader.invalid(&document.origin, format!("there is no version {other}"), "write `version: 2`, or 1"),
             None => return reader.invalid(&document.origin, "it has no `version`", "add `version: 2` above the devices"),
         };
@@ -264,6 +287,25 @@ pub fn read(document: &Node, for_netplan: bool, report: &mut Report) -> Option<A
         }
         Some(Asked::Network(Box::new(complete(network, routes, reader))))
     })
+}
+
+/// The document with every text on one line: these go into files that are read by lines.
+fn one_line(node: &Node) -> Node {
+    let mut plain = node.clone();
+    match &mut plain.value {
+        Value::Str(text) if text.contains(char::is_control) => {
+            let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+            *text = words.join(" ");
+        }
+        Value::Seq(items) => items.iter_mut().for_each(|item| *item = one_line(item)),
+        Value::Map(entries) => {
+            for entry in entries {
+                *entry = Entry { key: one_line(&entry.key), value: one_line(&entry.value) };
+            }
+        }
+        _ => {}
+    }
+    plain
 }
 
 /// Values of keys that say they are secret.
@@ -288,6 +330,7 @@ fn complete(mut network: Network, routes: Vec<Located<Route>>, reader: &mut Read
             network.devices.remove(at);
         }
     }
+    declare_what_others_stand_on(&mut network);
     for route in routes {
         let reaches = |device: &&mut Device| route.value.via.is_some_and(|via| device.addresses.iter().any(|cidr| contains(cidr, via)));
         let reached = network.devices.iter_mut().find(reaches);
@@ -315,6 +358,24 @@ fn complete(mut network: Network, routes: Vec<Located<Route>>, reader: &mut Read
         }
     }
     network
+}
+
+/// A bond's ports and a VLAN's link need not be written as devices themselves.
+fn declare_what_others_stand_on(network: &mut Network) {
+    let mut missing: Vec<String> = Vec::new();
+    for device in &network.devices {
+        let names = match &device.kind {
+            DeviceKind::Bond(ports) | DeviceKind::Bridge(ports) => ports.names.as_slice(),
+            DeviceKind::Vlan { link, .. } => std::slice::from_ref(link),
+            DeviceKind::Physical | DeviceKind::Loopback => &[],
+        };
+        let new =
+            |name: &&String| is_device_name(name) && !missing.contains(name) && !network.devices.iter().any(|other| other.id == **name);
+        let new: Vec<String> = names.iter().filter(new).cloned().collect();
+        missing.extend(new);
+    }
+    let plain = |name: String| Device { id: name.clone(), name, ..Device::default() };
+    network.devices.splice(0..0, missing.into_iter().map(plain));
 }
 
 fn is_link_local(address: &IpAddr) -> bool {

@@ -106,7 +106,7 @@ fn routes_find_their_device() {
         of.iter().map(|route| (route.to.map(|to| to.to_string()), route.via.map(|via| via.to_string()), route.on_link)).collect()
     };
     assert_eq!(problems, Vec::<String>::new());
-    assert_eq!(routes(0), [(None, Some("198.51.100.1".into()), false)]);
+    assert_eq!(routes(0), [(Some("0.0.0.0/0".into()), Some("198.51.100.1".into()), false)]);
     assert_eq!(routes(1), [(None, Some("203.0.113.1".into()), true), (Some("10.0.0.0/8".into()), Some("192.0.2.1".into()), false)]);
 }
 

@@ -121,7 +121,7 @@ pub struct Words(Vec<Located<String>>);
 
 impl FromNode for Words {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let words = |text: &str| text.split([' ', ',', '\t']).filter(|word| !word.is_empty()).map(String::from).collect::<Vec<_>>();
+        let words = |text: &str| text.split([' ', ',']).filter(|word| !word.is_empty()).map(String::from).collect::<Vec<_>>();
         let located = |text: String, origin: &Origin| Located { value: text, origin: origin.clone() };
         match node.as_seq() {
             Some(items) => {
@@ -151,25 +151,34 @@ pub(super) fn read(document: &Node, reader: &mut Reader<'_>) -> Option<(Network,
     let (mut network, mut routes) = (Network::default(), Vec::new());
     let mut named: Vec<(Text, Resolver, Origin)> = Vec::new();
     for (at, item) in document.config.iter().enumerate() {
-        reader.within(&format!("config[{at}]"), |reader| match item.kind.value.0.as_str() {
-            "nameserver" => {
-                let resolver = Resolver { servers: servers(&item.address, reader), search: item.search.texts() };
-                match &item.interface {
-                    Some(device) => named.push((device.clone(), resolver, item.origin.clone())),
-                    None => {
-                        network.resolver.servers.extend(resolver.servers);
-                        network.resolver.search.extend(resolver.search);
+        reader.within(&format!("config[{at}]"), |reader| {
+            match item.kind.value.0.as_str() {
+                "nameserver" => {
+                    let resolver = Resolver { servers: servers(&item.address, reader), search: item.search.texts() };
+                    match &item.interface {
+                        Some(device) => named.push((device.clone(), resolver, item.origin.clone())),
+                        None => {
+                            network.resolver.servers.extend(resolver.servers);
+                            network.resolver.search.extend(resolver.search);
+                        }
                     }
                 }
-            }
-            "route" => match &item.destination {
-                Some(to) => {
-                    let one = route(to, item.netmask.as_ref(), item.gateway.as_ref(), item.metric, None, reader);
-                    routes.extend(one.map(|value| Located { value, origin: item.origin.clone() }));
+                "route" => match &item.destination {
+                    Some(to) => {
+                        let one = route(to, item.netmask.as_ref(), item.gateway.as_ref(), item.metric, None, reader);
+                        routes.extend(one.map(|value| Located { value, origin: item.origin.clone() }));
+                    }
+                    None => drop(reader.invalid::<()>(&item.origin, "a route has no `destination`", "add `destination: 198.51.100.0/24`")),
+                },
+                _ => {
+                    let mut device = device(item, reader)?;
+                    if device.kind == DeviceKind::Loopback {
+                        add(&mut network.resolver, std::mem::take(&mut device.resolver));
+                    }
+                    network.devices.push(device);
                 }
-                None => drop(reader.invalid::<()>(&item.origin, "a route has no `destination`", "add `destination: 198.51.100.0/24`")),
-            },
-            _ => network.devices.extend(device(item, reader)),
+            }
+            Some(())
         });
     }
     for (name, resolver, origin) in named {
@@ -242,7 +251,12 @@ fn parameters(node: &Node, known: &'static [Parameter], reader: &mut Reader<'_>)
         let spelled = entry.key.source_text();
         let plain = |text: &str| text.replace('_', "-");
         match known.iter().find(|parameter| plain(parameter.interfaces) == plain(&spelled)) {
-            Some(parameter) => found.push((parameter, super::v2::parameter_text(&entry.value))),
+            Some(parameter) => {
+                let text = super::v2::parameter_text(&entry.value);
+                let number = text.parse::<usize>().ok();
+                let named = number.and_then(|number| parameter.values.get(number)).map(|name| (*name).to_owned());
+                found.push((parameter, named.unwrap_or_else(|| text.replace(',', " "))));
+            }
             None => {
                 reader
                     .report
@@ -333,5 +347,5 @@ fn route(
             Err(_) => return reader.invalid(&gateway.origin, format!("`{}` is no IP address", gateway.value.0), "as in 192.0.2.1"),
         },
     };
-    Some(Route { to: (!cidr.is_everything()).then_some(cidr), via, metric, on_link: false, mtu })
+    Some(Route { to: Some(cidr.network()), via, metric, on_link: false, mtu })
 }

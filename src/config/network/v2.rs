@@ -176,7 +176,19 @@ pub(super) fn for_netplan(document: &Node) -> Network {
         let matching = Matching { mac: Some(mac), ..Matching::default() };
         is_device_name(&name).then(|| Device { id: entry.key.source_text(), name, matching, is_renamed: true, ..Device::default() })
     });
-    Network { devices: devices.collect(), netplan: Some(under_network(document)), ..Network::default() }
+    Network { devices: devices.collect(), netplan: Some(under_network(&as_written(document))), ..Network::default() }
+}
+
+/// Numbers as they were written: netplan reads a hardware address and a password as text, whatever they look like.
+fn as_written(node: &Node) -> Node {
+    let mut plain = node.clone();
+    match &mut plain.value {
+        Value::Int(_) | Value::Float(_) if node.raw.is_some() => plain = Node::new(Value::Str(node.source_text()), node.origin.clone()),
+        Value::Seq(items) => items.iter_mut().for_each(|item| *item = as_written(item)),
+        Value::Map(entries) => entries.iter_mut().for_each(|entry| entry.value = as_written(&entry.value)),
+        _ => {}
+    }
+    plain
 }
 
 /// Reads the document.
@@ -239,8 +251,9 @@ pub(super) fn parameter_text(node: &Node) -> String {
 
 fn device(id: &str, settings: &Settings, kind: DeviceKind, reader: &mut Reader<'_>) -> Option<Device> {
     let name = settings.set_name.as_ref().map_or(id, |name| &name.0);
-    let is_pattern = settings.matching.is_some() && settings.set_name.is_none();
-    if !is_pattern && !is_device_name(name) {
+    let is_pattern = kind == DeviceKind::Physical && settings.matching.is_some() && settings.set_name.is_none();
+    let is_fine = if is_pattern { !id.is_empty() && !id.contains(|c: char| c == '/' || c.is_whitespace()) } else { is_device_name(name) };
+    if !is_fine {
         return reader.invalid(&settings.origin, format!("`{name}` is no device's name"), "at most 15 characters, without spaces and `/`");
     }
     let mut mac = |text: &Located<Text>| {
@@ -332,7 +345,7 @@ fn route(entry: &RouteEntry, reader: &mut Reader<'_>) -> Option<Route> {
     let to = match entry.to.value.0.as_str() {
         "default" => None,
         text => match Cidr::parse(text, None, true) {
-            Ok(cidr) => (!cidr.is_everything()).then_some(cidr),
+            Ok(cidr) => Some(cidr.network()),
             Err(why) => return reader.invalid(&entry.to.origin, why, "as in 198.51.100.0/24, or `default`"),
         },
     };

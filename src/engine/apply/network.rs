@@ -1,17 +1,23 @@
 //! The network: the files of who configures it, the names of devices, and the network as it runs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::files::{self, io_failure};
 use super::{Checked, Context, Effect, Prior};
 use crate::error::{Failure, Kind};
+use crate::facts::Interface;
 use crate::host::process::Spec;
+use crate::host::signals;
 use crate::plan::operation::{ConfigureNetwork, NetworkManager, WriteFile};
 
 /// A trial of netplan's: its whole input, with the new file.
 const TRIAL: &str = "/run/landfall/netplan-trial";
 const NETPLAN: &str = "/etc/netplan";
 const NETWORKD: &str = "systemd-networkd.service";
+const NETWORK_MANAGER: &str = "NetworkManager.service";
+const WAIT_ONLINE: &str = "systemd-networkd-wait-online.service";
+/// How long a device is waited for.
+const DEVICES_WAIT: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Files that an earlier instance may have left.
@@ -36,7 +42,7 @@ pub(super) fn check(context: &Context<'_>, network: &ConfigureNetwork) -> Result
             return Ok(Checked::Needed);
         }
     }
-    Ok(Checked::satisfied_if(superfluous(context, network)?.is_empty() && renamings(context, network)?.is_empty()))
+    Ok(Checked::satisfied_if(superfluous(context, network)?.is_empty() && renamings(context, network)?.0.is_empty()))
 }
 
 /// The files as they were.
@@ -66,8 +72,8 @@ pub(super) fn apply(context: &Context<'_>, network: &ConfigureNetwork) -> Result
     if !context.host.runs_systemd() {
         return Ok(Effect { detail: Some("it takes effect at the next boot".into()), ..Effect::default() });
     }
-    rename(context, network)?;
-    take_effect(context, network.manager)
+    let warnings = rename(context, network)?;
+    take_effect(context, network.manager).map(|effect| Effect { warnings, ..effect })
 }
 
 fn try_netplan(context: &Context<'_>, file: &WriteFile) -> Result<(), Failure> {
@@ -102,33 +108,96 @@ fn program(context: &Context<'_>, argv: &[&str], what: &str) -> Result<(), Failu
     }
 }
 
-/// Devices by their present names, with those they are to have.
-fn renamings(context: &Context<'_>, network: &ConfigureNetwork) -> Result<Vec<(String, String)>, Failure> {
-    if network.names.is_empty() || !context.host.runs_systemd() {
-        return Ok(Vec::new());
-    }
-    let interfaces = context.host.interfaces().map_err(io_failure("look at", "network devices"))?;
-    let wanted = |mac: &str| network.names.iter().find(|device| device.mac == mac).map(|device| device.name.clone());
-    let renamed = interfaces.iter().filter_map(|device| Some((device.name.clone(), wanted(&device.mac)?)));
-    Ok(renamed.filter(|(now, wanted)| now != wanted).collect())
+/// A device by its present name, with the one it is to have.
+struct Renaming {
+    now: String,
+    wanted: String,
+    is_up: bool,
 }
 
-/// Gives devices their names. Two that swap names both have another one in between.
-fn rename(context: &Context<'_>, network: &ConfigureNetwork) -> Result<(), Failure> {
-    let renamings = renamings(context, network)?;
-    let between: Vec<String> = (0..renamings.len()).map(|number| format!("landfall{number}")).collect();
-    for ((now, wanted), between) in renamings.iter().zip(&between) {
-        let what = format!("{now} is not renamed to {wanted}");
-        program(context, &["ip", "link", "set", "dev", now, "down"], &what)?;
-        program(context, &["ip", "link", "set", "dev", now, "name", between], &what)?;
+/// The devices that do not have their names, and the addresses that no device has.
+fn renamings(context: &Context<'_>, network: &ConfigureNetwork) -> Result<(Vec<Renaming>, Vec<String>), Failure> {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    if network.names.is_empty() || !context.host.runs_systemd() {
+        return Ok((found, missing));
     }
-    for ((now, wanted), between) in renamings.iter().zip(&between) {
-        if let Err(failure) =
-            program(context, &["ip", "link", "set", "dev", between, "name", wanted], &format!("{now} is not renamed to {wanted}"))
-        {
-            program(context, &["ip", "link", "set", "dev", between, "name", now], "nor back")?;
-            return Err(failure.hint("another device has that name: give it one of its own in the network-config, by its `macaddress`"));
+    let interfaces = context.host.interfaces().map_err(io_failure("look at", "network devices"))?;
+    for wanted in &network.names {
+        let of_it: Vec<&Interface> = interfaces.iter().filter(|device| device.mac == wanted.mac).collect();
+        match of_it.as_slice() {
+            [] => missing.push(format!("no device has the address {}: none is named {}", wanted.mac, wanted.name)),
+            // One that has the name is not touched for the sake of what shares its address.
+            _ if of_it.iter().any(|device| device.name == wanted.name) => {}
+            [device] => found.push(Renaming { now: device.name.clone(), wanted: wanted.name.clone(), is_up: device.is_up }),
+            several => {
+                let names: Vec<&str> = several.iter().map(|device| device.name.as_str()).collect();
+                let told = format!("{} have the address {}: none is named {}", names.join(" and "), wanted.mac, wanted.name);
+                return Err(Failure::new(Kind::Config, told).hint("match the device by something else in the network-config"));
+            }
         }
+    }
+    Ok((found, missing))
+}
+
+/// Devices whose drivers udev loads may be still to come.
+fn await_devices(context: &Context<'_>, network: &ConfigureNetwork) -> Result<(), Failure> {
+    let start = Instant::now();
+    while context.host.awaits_devices() && start.elapsed() < DEVICES_WAIT && !renamings(context, network)?.1.is_empty() {
+        if !signals::sleep(Duration::from_millis(50)) {
+            return Err(Failure::new(Kind::Interrupted, "stopped while it waited for network devices"));
+        }
+    }
+    Ok(())
+}
+
+/// Gives devices their names; says which addresses no device has. Devices that swap names have another one in between, and one
+/// that nobody asked about makes way. If it fails they are called as before.
+fn rename(context: &Context<'_>, network: &ConfigureNetwork) -> Result<Vec<String>, Failure> {
+    await_devices(context, network)?;
+    let (mut renamings, missing) = renamings(context, network)?;
+    if renamings.is_empty() {
+        return Ok(missing);
+    }
+    let interfaces = context.host.interfaces().map_err(io_failure("look at", "network devices"))?;
+    let in_the_way = |device: &&Interface| {
+        renamings.iter().any(|other| other.wanted == device.name) && !renamings.iter().any(|other| other.now == device.name)
+    };
+    let spare = |number: usize| format!("cirename{number}");
+    let making_way: Vec<Renaming> = interfaces
+        .iter()
+        .filter(in_the_way)
+        .enumerate()
+        .map(|(number, device)| Renaming { now: device.name.clone(), wanted: spare(number), is_up: device.is_up })
+        .collect();
+    renamings.extend(making_way);
+    let mut names: Vec<String> = renamings.iter().map(|renaming| renaming.now.clone()).collect();
+    let result = move_names(context, &renamings, &mut names);
+    if result.is_err() {
+        for (renaming, name) in renamings.iter().zip(&names) {
+            if *name != renaming.now {
+                let _ = program(context, &["ip", "link", "set", "dev", name, "name", &renaming.now], "nor is it called as before");
+            }
+        }
+    }
+    for (renaming, name) in renamings.iter().zip(&names).filter(|(renaming, _)| renaming.is_up) {
+        let name = if result.is_err() { &renaming.now } else { name };
+        program(context, &["ip", "link", "set", "dev", name, "up"], &format!("{name} does not come up again"))?;
+    }
+    result.map(|()| missing)
+}
+
+/// `names` are what the devices are called while it goes on.
+fn move_names(context: &Context<'_>, renamings: &[Renaming], names: &mut [String]) -> Result<(), Failure> {
+    for (number, (renaming, name)) in renamings.iter().zip(names.iter_mut()).enumerate() {
+        let (between, what) = (format!("landfall{number}"), format!("{} is not renamed to {}", renaming.now, renaming.wanted));
+        program(context, &["ip", "link", "set", "dev", name, "down"], &what)?;
+        program(context, &["ip", "link", "set", "dev", name, "name", &between], &what)?;
+        *name = between;
+    }
+    for (renaming, name) in renamings.iter().zip(names.iter_mut()) {
+        let what = format!("{} is not renamed to {}", renaming.now, renaming.wanted);
+        program(context, &["ip", "link", "set", "dev", name, "name", &renaming.wanted], &what)?;
+        name.clone_from(&renaming.wanted);
     }
     Ok(())
 }
@@ -137,22 +206,24 @@ fn rename(context: &Context<'_>, network: &ConfigureNetwork) -> Result<(), Failu
 fn take_effect(context: &Context<'_>, manager: NetworkManager) -> Result<Effect, Failure> {
     let host = context.host;
     let unit = if manager == NetworkManager::Ifupdown { "networking.service" } else { NETWORKD };
-    let is_up = host.unit(unit)?.is_active();
+    let is_up = host.unit(unit)?.is_active() || (manager == NetworkManager::Netplan && host.unit(NETWORK_MANAGER)?.is_active());
     match manager {
         NetworkManager::Netplan if is_up => program(context, &["netplan", "apply"], "the network does not take its new settings")?,
         NetworkManager::Netplan => {
             program(context, &["netplan", "generate"], "the network has no new settings")?;
             let made = "/run/systemd/network/10-netplan-*.network";
             if !host.matching(made).map_err(io_failure("look for", made))?.is_empty() {
-                host.unit_job("start", unit, false)?;
+                host.queue_start(&[unit])?;
             }
         }
         NetworkManager::Networkd if is_up => program(context, &["networkctl", "reload"], "the network does not take its new settings")?,
         NetworkManager::Networkd => {
             if host.unit_enablement(unit)?.as_deref() == Some("disabled") {
                 host.enable_unit(unit)?;
+                // This boot's way to network-online.target is laid already.
+                host.queue_start(&[unit, WAIT_ONLINE])?;
             }
-            host.unit_job("start", unit, false)?;
+            host.queue_start(&[unit])?;
         }
         NetworkManager::Ifupdown if is_up => drop(host.unit_job("restart", unit, true)?),
         NetworkManager::Ifupdown => {}
@@ -162,8 +233,8 @@ fn take_effect(context: &Context<'_>, manager: NetworkManager) -> Result<Effect,
 
 /// It is so now, saying what is not.
 pub(super) fn verify(context: &Context<'_>, network: &ConfigureNetwork) -> Result<(), Failure> {
-    if let Some((now, wanted)) = renamings(context, network)?.first() {
-        return Err(Failure::new(Kind::Unknown, format!("{now} has not become {wanted}")));
+    if let Some(renaming) = renamings(context, network)?.0.first() {
+        return Err(Failure::new(Kind::Unknown, format!("{} has not become {}", renaming.now, renaming.wanted)));
     }
     match check(context, network)? {
         Checked::Satisfied => Ok(()),

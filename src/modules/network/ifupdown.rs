@@ -12,7 +12,7 @@ pub(super) fn files(network: &Network, interfaces: &[Interface], report: &mut Re
     let mut text = String::from("\nauto lo\niface lo inet loopback\n");
     resolver_lines(&mut text, &network.resolver.servers, &network.resolver.search);
     let mut files = Vec::new();
-    let mut devices: Vec<&Device> = network.devices.iter().filter(|device| device.kind != DeviceKind::Loopback).collect();
+    let mut devices: Vec<&Device> = network.devices.iter().filter(|device| device.is_configured()).collect();
     devices.sort_by_key(|device| order(&device.kind));
     for device in devices {
         if let (true, Some(mac)) = (device.is_renamed, &device.matching.mac) {
@@ -24,6 +24,7 @@ pub(super) fn files(network: &Network, interfaces: &[Interface], report: &mut Re
             let message = format!("no device of this host is meant by {}: it is not configured", device.id);
             report.warning("network", message).help("match it by `macaddress`, or by its name");
         }
+        warn_of_what_is_lost(device, report);
         for name in names {
             stanzas(&mut text, &name, device, network);
         }
@@ -49,8 +50,22 @@ const fn needed(kind: &DeviceKind) -> Option<&'static str> {
     match kind {
         DeviceKind::Bond(_) => Some("ifenslave"),
         DeviceKind::Bridge(_) => Some("bridge-utils"),
-        DeviceKind::Vlan { .. } => Some("vlan"),
-        DeviceKind::Physical | DeviceKind::Loopback => None,
+        DeviceKind::Vlan { .. } | DeviceKind::Physical | DeviceKind::Loopback => None,
+    }
+}
+
+/// What interfaces(5) has no word for.
+fn warn_of_what_is_lost(device: &Device, report: &mut Report) {
+    let overrides = [&device.dhcp4, &device.dhcp6].into_iter().flatten().any(|client| !client.settings.is_empty());
+    let metric6 = device.dhcp6.as_ref().is_some_and(|client| client.metric.is_some());
+    let no_stanza = device.accept_ra.is_some() && device.dhcp6.is_none() && !device.addresses.iter().any(|cidr| cidr.address.is_ipv6());
+    for (lost, what) in
+        [(overrides, "overrides of DHCP"), (metric6, "a metric of DHCPv6"), (no_stanza, "accept-ra without an IPv6 address or DHCPv6")]
+    {
+        if lost {
+            let message = format!("{}: ifupdown has no word for {what}: it is left out", device.id);
+            report.warning("network", message).help("install netplan.io in the image");
+        }
     }
 }
 
@@ -95,7 +110,7 @@ fn stanzas(text: &mut String, name: &str, device: &Device, network: &Network) {
         own.push(("inet", "manual", None));
     }
     *text += "\n";
-    if !device.manual {
+    if !device.manual && device.kind != DeviceKind::Loopback {
         *text += &format!("auto {name}\n");
     }
     for (at, (family, method, address)) in own.iter().enumerate() {
@@ -130,7 +145,15 @@ fn has_family<T, U>(own: &[(&str, T, U)], route: &Route) -> bool {
 
 fn of_device(line: &mut impl FnMut(&str, &str), device: &Device, network: &Network) {
     device.mac.iter().for_each(|mac| line("hwaddress", mac));
-    device.mtu.iter().for_each(|mtu| line("mtu", &mtu.to_string()));
+    let me = "\"$IFACE\"";
+    if let DeviceKind::Vlan { id, link } = &device.kind {
+        let link = network.devices.iter().find(|other| other.id == *link).map_or(link, |other| &other.name);
+        line("pre-up", &format!("ip link show dev {me} >/dev/null 2>&1 || ip link add link {link} name {me} type vlan id {id}"));
+        line("post-down", &format!("ip link del dev {me} || true"));
+    }
+    // Under DHCP there is no `mtu`.
+    device.mtu.iter().for_each(|mtu| line("pre-up", &format!("ip link set dev {me} mtu {mtu}")));
+    device.ipv6_mtu.iter().for_each(|mtu| line("post-up", &format!("echo {mtu} >/proc/sys/net/ipv6/conf/$IFACE/mtu || true")));
     if device.wake_on_lan {
         line("ethernet-wol", "g");
     }
@@ -141,11 +164,7 @@ fn of_device(line: &mut impl FnMut(&str, &str), device: &Device, network: &Netwo
             line(if is_bond { "bond-slaves" } else { "bridge_ports" }, if is_bond { "none" } else { &joined });
             ports.parameters.iter().for_each(|(parameter, value)| line(parameter.interfaces, value));
         }
-        DeviceKind::Vlan { link, .. } => {
-            let name = network.devices.iter().find(|other| other.id == *link).map_or(link, |other| &other.name);
-            line("vlan-raw-device", name);
-        }
-        DeviceKind::Physical | DeviceKind::Loopback => {}
+        DeviceKind::Vlan { .. } | DeviceKind::Physical | DeviceKind::Loopback => {}
     }
     for bond in &network.devices {
         if matches!(&bond.kind, DeviceKind::Bond(ports) if ports.names.contains(&device.id)) {
@@ -173,5 +192,6 @@ fn route_lines(text: &mut String, route: &Route, device: &str) {
     if route.on_link {
         what += " onlink";
     }
-    *text += &format!("    post-up ip {family} route replace {what}\n    pre-down ip {family} route del {what} || true\n");
+    // A route that is there already, or cannot be, must not keep the rest of the device from coming up.
+    *text += &format!("    post-up ip {family} route add {what} || true\n    pre-down ip {family} route del {what} || true\n");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{json, Map, Value};
 
-use crate::config::network::{Autoconf, Device, DeviceKind, Dhcp, Network, Parameter, Ports, Resolver, Route};
+use crate::config::network::{Autoconf, Device, DeviceKind, Network, Parameter, Ports, Resolver, Route};
 use crate::config::node::{Node, Origin};
 
 const PATH: &str = "/etc/netplan/50-cloud-init.yaml";
@@ -19,7 +19,7 @@ pub(super) fn files(network: &Network) -> Vec<(String, String)> {
 
 fn document(network: &Network) -> Value {
     let mut sections = json!({"version": 2});
-    for device in network.devices.iter().filter(|device| device.kind != DeviceKind::Loopback) {
+    for device in network.devices.iter().filter(|device| device.is_configured()) {
         let section = match device.kind {
             DeviceKind::Physical | DeviceKind::Loopback => "ethernets",
             DeviceKind::Bond(_) => "bonds",
@@ -54,20 +54,16 @@ fn settings(device: &Device, network: &Network) -> Map<String, Value> {
         }
         DeviceKind::Physical | DeviceKind::Loopback => {}
     }
-    for (key, client) in [("dhcp4", &device.dhcp4), ("dhcp6", &device.dhcp6)] {
-        if let Some(client) = client {
-            set(key, json!(true));
-            if let Some(metric) = client.metric {
-                set(&format!("{key}-overrides"), json!({"route-metric": metric}));
-            }
-        }
+    // netplan has no word for a stateless DHCPv6: it asks for what the advertisements say there is.
+    let dhcp6 = device.dhcp6.is_some() || device.autoconf == Some(Autoconf::Stateless);
+    // networkd wants one metric for both.
+    let metric = [&device.dhcp4, &device.dhcp6].into_iter().flatten().find_map(|client| client.metric);
+    for (key, _) in [("dhcp4", device.dhcp4.is_some()), ("dhcp6", dhcp6)].into_iter().filter(|(_, on)| *on) {
+        set(key, json!(true));
+        metric.iter().for_each(|metric| set(&format!("{key}-overrides"), json!({"route-metric": metric})));
     }
-    match device.autoconf {
-        Some(Autoconf::Stateless) if device.dhcp6 == Some(Dhcp::default()) => {}
-        // netplan has no word for it: DHCPv6 asks for what the advertisements say it has.
-        Some(Autoconf::Stateless) => set("dhcp6", json!(true)),
-        Some(Autoconf::Slaac) if device.accept_ra.is_none() => set("accept-ra", json!(true)),
-        Some(Autoconf::Slaac) | None => {}
+    if device.autoconf == Some(Autoconf::Slaac) && device.accept_ra.is_none() {
+        set("accept-ra", json!(true));
     }
     if !device.addresses.is_empty() {
         set("addresses", device.addresses.iter().map(|cidr| json!(cidr.to_string())).collect());

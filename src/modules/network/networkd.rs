@@ -1,6 +1,6 @@
 //! For systemd-networkd: systemd.network(5), systemd.netdev(5), systemd.link(5).
 
-use crate::config::network::{Autoconf, Device, DeviceKind, Dhcp, Network, Ports, Route};
+use crate::config::network::{Autoconf, Cidr, Device, DeviceKind, Dhcp, Network, Ports, Route};
 use crate::config::problem::Report;
 
 /// Lower than netplan's and the administrator's own, as the peer's.
@@ -9,7 +9,7 @@ const PREFIX: &str = "/etc/systemd/network/10-cloud-init-";
 /// The files, in the order of the devices.
 pub(super) fn files(network: &Network, report: &mut Report) -> Vec<(String, String)> {
     let mut files = Vec::new();
-    for device in network.devices.iter().filter(|device| device.kind != DeviceKind::Loopback) {
+    for device in network.devices.iter().filter(|device| device.is_configured()) {
         let mut file = |kind: &str, text: String| files.push((format!("{PREFIX}{}.{kind}", device.name), text));
         if device.is_renamed || device.wake_on_lan {
             file("link", link(device));
@@ -34,10 +34,8 @@ fn found(device: &Device, name_key: &str) -> String {
     if let Some(mac) = &matching.mac {
         line("MACAddress", mac);
         // VLANs and bonds have the hardware address of the device they stand on.
-        match name_key {
-            "Name" if device.is_renamed => line("Name", &device.name),
-            "Name" => line("Type", "!vlan bridge bond"),
-            _ => {}
+        if name_key == "Name" {
+            line("Type", "!vlan bridge bond");
         }
     }
     if let Some(driver) = &matching.driver {
@@ -174,7 +172,8 @@ fn dhcp(section: &str, client: &Dhcp) -> String {
 fn route(route: &Route) -> String {
     let mut out = String::from("\n[Route]\n");
     let mut line = |key: &str, value: String| out.push_str(&format!("{key}={value}\n"));
-    route.to.iter().for_each(|to| line("Destination", to.to_string()));
+    let is_default = |to: &&Cidr| to.is_everything() && route.via.is_some();
+    route.to.iter().filter(|to| !is_default(to)).for_each(|to| line("Destination", to.to_string()));
     match route.via {
         Some(via) => line("Gateway", via.to_string()),
         None => line("Scope", "link".into()),

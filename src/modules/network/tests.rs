@@ -13,7 +13,8 @@ fn planned(text: &str, programs: &[&str]) -> Plan {
     let mut facts = debian();
     facts.programs.extend(programs.iter().map(|name| (*name).to_owned()));
     facts.files.insert("/etc/network/interfaces".into());
-    let interface = |name: &str, mac: &str| Interface { name: name.into(), mac: mac.into(), driver: Some("virtio_net".into()) };
+    let interface =
+        |name: &str, mac: &str| Interface { name: name.into(), mac: mac.into(), driver: Some("virtio_net".into()), is_up: false };
     facts.interfaces =
         vec![interface("enp1s0", "52:54:00:12:34:00"), interface("enp2s0", "52:54:00:12:34:01"), interface("wlan0", "52:54:00:12:34:02")];
     let mut report = Report::new();
@@ -101,7 +102,7 @@ Name=lan0
 == /etc/systemd/network/10-cloud-init-lan0.network 644
 [Match]
 MACAddress=52:54:00:12:34:00
-Name=lan0
+Type=!vlan bridge bond
 
 [Network]
 DHCP=no
@@ -142,7 +143,7 @@ UseDNS=no
 fn networkd_builds_bonds_bridges_and_vlans() {
     let written = files(&planned(&sample("bond.yaml"), &["networkctl"]));
     for part in [
-        "10-cloud-init-eth0.network 644\n[Match]\nMACAddress=52:54:00:12:34:00\nName=eth0\n\n[Network]\nDHCP=no\nBond=bond0\n",
+        "10-cloud-init-eth0.network 644\n[Match]\nMACAddress=52:54:00:12:34:00\nType=!vlan bridge bond\n\n[Network]\nDHCP=no\nBond=bond0\n",
         "10-cloud-init-bond0.netdev 644\n[NetDev]\nName=bond0\nKind=bond\n\n[Bond]\nMode=802.3ad\nMIIMonitorSec=100ms\nLACPTransmitRate=fast\n",
         "10-cloud-init-bond0.network 644\n[Match]\nName=bond0\n\n[Network]\nDHCP=ipv4\nVLAN=bond0.5\n",
         "10-cloud-init-bond0.5.netdev 644\n[NetDev]\nName=bond0.5\nKind=vlan\n\n[VLAN]\nId=5\n",
@@ -155,8 +156,7 @@ fn networkd_builds_bonds_bridges_and_vlans() {
 
 #[test]
 fn ifupdown_gets_stanzas() {
-    let expected = "\
-== /etc/network/interfaces.d/50-cloud-init 644
+    let expected = r#"== /etc/network/interfaces.d/50-cloud-init 644
 
 auto lo
 iface lo inet loopback
@@ -166,16 +166,16 @@ iface lo inet loopback
 auto eth0
 iface eth0 inet static
     address 192.0.2.10/24
-    mtu 1400
+    pre-up ip link set dev "$IFACE" mtu 1400
     dns-nameservers 192.0.2.53 192.0.2.54
     dns-search example.org
-    post-up ip -4 route replace default via 192.0.2.1 dev eth0
+    post-up ip -4 route add default via 192.0.2.1 dev eth0 || true
     pre-down ip -4 route del default via 192.0.2.1 dev eth0 || true
-    post-up ip -4 route replace 10.9.0.0/16 via 192.0.2.254 dev eth0 metric 7
+    post-up ip -4 route add 10.9.0.0/16 via 192.0.2.254 dev eth0 metric 7 || true
     pre-down ip -4 route del 10.9.0.0/16 via 192.0.2.254 dev eth0 metric 7 || true
 iface eth0 inet6 static
     address 2001:db8::10/64
-    post-up ip -6 route replace default via 2001:db8::1 dev eth0
+    post-up ip -6 route add default via 2001:db8::1 dev eth0 || true
     pre-down ip -6 route del default via 2001:db8::1 dev eth0 || true
 
 auto eth1
@@ -185,9 +185,9 @@ iface eth1 inet6 dhcp
 auto eth2
 iface eth2 inet static
     address 203.0.113.7/32
-    post-up ip -4 route replace default via 203.0.113.1 dev eth2 onlink
+    post-up ip -4 route add default via 203.0.113.1 dev eth2 onlink || true
     pre-down ip -4 route del default via 203.0.113.1 dev eth2 onlink || true
-    post-up ip -4 route replace 198.51.100.0/24 via 203.0.113.2 dev eth2 onlink
+    post-up ip -4 route add 198.51.100.0/24 via 203.0.113.2 dev eth2 onlink || true
     pre-down ip -4 route del 198.51.100.0/24 via 203.0.113.2 dev eth2 onlink || true
 == /etc/systemd/network/10-cloud-init-eth0.link 644
 [Match]
@@ -201,7 +201,7 @@ MACAddress=52:54:00:12:34:02
 
 [Link]
 Name=eth2
-";
+"#;
     assert_eq!(files(&planned(&sample("static.yaml"), &["ifup"])), expected);
 }
 
@@ -228,5 +228,62 @@ fn devices_that_are_given_names_are_renamed() {
     assert_steps(
         &plan,
         &["network: configure the network for netplan: write /etc/netplan/50-cloud-init.yaml; 52:54:00:12:34:00 becomes lan0"],
+    );
+}
+
+#[test]
+fn what_a_bond_and_a_vlan_stand_on_need_not_be_written() {
+    let text = "version: 1\nconfig:\n- {type: bond, name: bond0, bond_interfaces: [eth0, eth1], params: {bond-mode: 1, bond_arp_ip_target: '192.0.2.1,192.0.2.2'}, \
+                subnets: [{type: dhcp, metric: 9}, {type: dhcp6}]}\n- {type: vlan, name: mgmt, vlan_id: 7, vlan_link: eth2}\n";
+    let networkd = files(&planned(text, &["networkctl"]));
+    for part in [
+        "eth1.network 644\n[Match]\nName=eth1\n\n[Network]\nDHCP=no\nBond=bond0\n",
+        "eth2.network 644\n[Match]\nName=eth2\n\n[Network]\nDHCP=no\nVLAN=mgmt\n",
+        "Mode=active-backup\nARPIPTargets=192.0.2.1 192.0.2.2\n",
+    ] {
+        assert!(networkd.contains(part), "{part}\nin\n{networkd}");
+    }
+    let ifupdown = files(&planned(text, &["ifup"]));
+    for part in ["auto eth0\niface eth0 inet manual\n    bond-master bond0\n", "ip link add link eth2 name \"$IFACE\" type vlan id 7\n"] {
+        assert!(ifupdown.contains(part), "{part}\nin\n{ifupdown}");
+    }
+    let netplan = files(&planned(text, &["netplan"]));
+    let (_, netplan) = netplan.split_once('\n').expect("a head");
+    let netplan = document(netplan).to_json();
+    assert_eq!(netplan["network"]["ethernets"], serde_json::json!({"eth0": {}, "eth1": {}, "eth2": {}}));
+    assert_eq!(netplan["network"]["bonds"]["bond0"]["dhcp4-overrides"], netplan["network"]["bonds"]["bond0"]["dhcp6-overrides"]);
+}
+
+#[test]
+fn no_text_becomes_a_line_of_its_own() {
+    let text = "version: 1\nconfig:\n- type: physical\n  name: eth0\n  subnets:\n  - {type: static, address: 192.0.2.7/24, dns_search: \"a.org\\nb.org\"}\n\
+                - {type: bond, name: bond0, bond_interfaces: [eth0], params: {bond-mode: \"802.3ad\\n    post-up reboot\"}}\n";
+    for manager in ["ifup", "networkctl"] {
+        let written = files(&planned(text, &[manager]));
+        assert!(written.contains("a.org b.org\n"), "{written}");
+        assert!(written.lines().all(|line| !line.trim_start().starts_with("post-up reboot") && line.trim() != "b.org"), "{written}");
+    }
+}
+
+#[test]
+fn a_hardware_address_and_a_password_reach_netplan_as_they_were_written() {
+    let written = files(&planned("version: 2\nethernets: {a: {match: {macaddress: 52:54:00:12:34:00}, mtu: 1400}}\nwifis: {w: {access-points: {x: {password: 01234567}}}}\n", &["netplan"]));
+    for part in ["macaddress: '52:54:00:12:34:00'", "mtu: 1400", "password: '01234567'"] {
+        assert!(written.contains(part), "{part} in {written}");
+    }
+}
+
+#[test]
+fn an_address_of_the_loopback_device_and_a_route_without_gateway() {
+    let text = "version: 1\nconfig:\n- {type: loopback, name: lo, subnets: [{type: loopback}, {type: static, address: 192.0.2.9/32, dns_nameservers: 192.0.2.53}]}\n\
+                - {type: physical, name: eth0, subnets: [{type: static, address: 192.0.2.7/24, routes: [{destination: '::', netmask: '::'}, {destination: 10.0.0.5, netmask: 255.0.0.0}]}]}\n";
+    let networkd = files(&planned(text, &["networkctl"]));
+    for part in ["lo.network", "Address=192.0.2.9/32", "DNS=192.0.2.53", "Destination=::/0\nScope=link", "Destination=10.0.0.0/8"] {
+        assert!(networkd.contains(part), "{part}\nin\n{networkd}");
+    }
+    let ifupdown = files(&planned(text, &["ifup"]));
+    assert!(
+        ifupdown.contains("iface lo inet static\n    address 192.0.2.9/32\n") && ifupdown.matches("auto lo\n").count() == 1,
+        "{ifupdown}"
     );
 }
