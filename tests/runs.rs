@@ -360,13 +360,14 @@ fn a_datasource_that_cannot_be_used_is_no_quiet_success() {
 }
 
 #[test]
-fn a_network_configuration_is_not_dropped_without_a_word() {
+fn a_network_configuration_that_nobody_can_apply_is_an_error_and_the_rest_is_done() {
     let Some(machine) = Machine::new() else { return };
     machine.seed("i-1", &files(&[("/etc/one", "1")]));
-    machine.write("var/lib/cloud/seed/nocloud/network-config", "version: 2\n");
+    machine.write("var/lib/cloud/seed/nocloud/network-config", "version: 2\nethernets: {eth0: {dhcp4: true}}\n");
     let summary = summary(machine.boot());
-    assert_eq!(summary.state, State::Degraded);
-    assert!(summary.told.iter().any(|told| told.message.contains("network-config")), "{:?}", summary.told);
+    assert_eq!(summary.state, State::Failed);
+    assert!(summary.told.iter().any(|told| told.message.contains("the network-config is not applied")), "{:?}", summary.told);
+    assert_eq!(machine.read("etc/one").as_deref(), Some("1"));
 }
 
 #[test]
