@@ -297,16 +297,12 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     let kept = job.mode != "hosted";
     let state = job.directory.places().instance;
     let mut ledger = job.directory.ledger(host, stage, false)?;
-    let stage = match request {
-        Request::Boot(Some(Stage::Local)) if passes_all_stages(host, job, &ledger)? => Stage::Final,
-        _ => stage,
-    };
+    let is_first_unit = matches!(request, Request::Boot(Some(Stage::Local)));
+    let passes_all = is_first_unit && passes_all_stages(host, job, &ledger)?;
+    let stage = if passes_all { Stage::Final } else { stage };
     ledger.set_stage(stage);
     // Each by itself: software that waits looks at every stage.
-    let told: &[Stage] = match request {
-        Request::Boot(Some(Stage::Local)) if stage == Stage::Final => &[Stage::Local, Stage::Network, Stage::Final],
-        _ => std::slice::from_ref(&stage),
-    };
+    let told: &[Stage] = if passes_all { &[Stage::Local, Stage::Network, Stage::Final] } else { std::slice::from_ref(&stage) };
     if kept {
         keep(compat::link_instance(host, job.directory.name()));
         keep(compat::stage_begins(host, &state, told[0]));
@@ -338,8 +334,8 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         told.iter().for_each(|stage| keep(compat::stage_ended(host, &state, *stage, &summary)));
     }
     let end = end?;
-    if matches!(request, Request::Boot(Some(Stage::Local))) && end == RunEnd::Settled {
-        pass_later_stages(host, job, engine.ledger(), stage)?;
+    if is_first_unit && end == RunEnd::Settled {
+        pass_later_stages(host, job, engine.ledger(), passes_all)?;
     }
     let over = matches!(summary.state, State::Done | State::Degraded) && end == RunEnd::Settled;
     if job.plan.wipe_user_data && over && stage == Stage::Final && !job.plan.is_wiped() {
@@ -399,11 +395,15 @@ fn scripts_that_came_since(host: &Host, job: &Job) -> Result<Vec<String>, Failur
 
 /// An instance with nothing left to be done before its last stage: the network stage's unit need not start a process, and the
 /// last one not ask again who this is. With nothing left at all, neither does.
-fn pass_later_stages(host: &Host, job: &Job, ledger: &Ledger, stage: Stage) -> Result<(), Failure> {
+fn pass_later_stages(host: &Host, job: &Job, ledger: &Ledger, all: bool) -> Result<(), Failure> {
     let settled = job.known && job.plan.steps.iter().filter(|step| step.stage <= Stage::Network).all(|step| ledger.is_settled(step));
-    let marks = [(INSTANCE_SETTLED, settled), (BOOT_SETTLED, settled && stage == Stage::Final)];
-    for (mark, _) in marks.into_iter().filter(|(_, holds)| *holds) {
-        host.write_runtime(mark, b"", 0o644).map_err(|error| Failure::io(mark, &error))?;
+    if !settled {
+        return Ok(());
+    }
+    let mark = |path: &str| host.write_runtime(path, b"", 0o644).map_err(|error| Failure::io(path, &error));
+    mark(INSTANCE_SETTLED)?;
+    if all {
+        mark(BOOT_SETTLED)?;
     }
     Ok(())
 }

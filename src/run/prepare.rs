@@ -107,14 +107,7 @@ fn with_network(config: CloudConfig, host: &Host, source: &Source, report: &mut 
     let Source::Datasource(found) = source else { return config };
     let Some(bytes) = found.network_config.as_deref().filter(|bytes| !bytes.trim_ascii().is_empty()) else { return config };
     let text = String::from_utf8_lossy(bytes);
-    let document = match yaml::parse_with_report(PART, &text, report) {
-        Ok(document) if document.is_null() => return config,
-        Ok(document) => document,
-        Err(error) => {
-            error.report(PART, report);
-            return config;
-        }
-    };
+    let Some(document) = parsed(PART, &text, report) else { return config };
     match network::read(&document, host.finds_program("netplan"), report) {
         Some(Asked::Network(network)) => config.with_network(*network, &document),
         Some(Asked::Disabled) | None => config,
@@ -131,17 +124,24 @@ fn way(host: &Host, source: &Source) -> Way {
     }
 }
 
+/// A document that says something; why it cannot be read is reported.
+fn parsed(part: &str, text: &str, report: &mut Report) -> Option<Node> {
+    match yaml::parse_with_report(part, text, report) {
+        Ok(document) => Some(document).filter(|document| !document.is_null()),
+        Err(error) => {
+            error.report(part, report);
+            None
+        }
+    }
+}
+
 /// User-data over vendor-data over the configuration on the host.
 fn read(host: &Host, source: &Source, report: &mut Report) -> Result<Input, Failure> {
     let mut input = input::read(source.part_name(), source.user_data(), report);
     let mut layers: Vec<Node> = Vec::new();
     for path in configuration_files(host)? {
         let text = host.read_text(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
-        match yaml::parse_with_report(&path, &text, report) {
-            Ok(node) if node.is_null() => {}
-            Ok(node) => layers.push(node),
-            Err(error) => error.report(&path, report),
-        }
+        layers.extend(parsed(&path, &text, report));
     }
     if let Source::Datasource(found) = source {
         let vendor = input::read("vendor-data", found.vendor_data.as_deref().unwrap_or_default(), report);

@@ -399,6 +399,18 @@ fn mac_address(text: &str) -> Option<String> {
     plain.then_some(text)
 }
 
+/// Reads a hardware address.
+fn hardware_address(text: &Located<Text>, reader: &mut Reader<'_>) -> Option<String> {
+    let known = mac_address(&text.value.0);
+    known.or_else(|| reader.invalid(&text.origin, format!("`{}` is no hardware address", text.value.0), "as in 52:54:00:12:34:56"))
+}
+
+/// Reads a gateway or a name server.
+fn ip_address(text: &Located<Text>, reader: &mut Reader<'_>) -> Option<IpAddr> {
+    let address = text.value.0.trim().parse().ok();
+    address.or_else(|| reader.invalid(&text.origin, format!("`{}` is no IP address", text.value.0), "as in 192.0.2.1"))
+}
+
 /// The document under `network:`, as netplan has it.
 fn under_network(document: &Node) -> Node {
     let key = Node::new(Value::Str("network".into()), document.origin.clone());

@@ -1,7 +1,10 @@
 //! Version 1: a list of things, each with its `type`.
 
 use super::address::Cidr;
-use super::{is_device_name, mac_address, Autoconf, Device, DeviceKind, Dhcp, Network, Parameter, Ports, Resolver, Route, BOND, BRIDGE};
+use super::{
+    hardware_address, ip_address, is_device_name, Autoconf, Device, DeviceKind, Dhcp, Network, Parameter, Ports, Resolver, Route, BOND,
+    BRIDGE,
+};
 use crate::config::node::{Node, Origin};
 use crate::config::typed::reader::{FromNode, Reader};
 use crate::config::typed::scalars::{Located, Text};
@@ -157,10 +160,7 @@ pub(super) fn read(document: &Node, reader: &mut Reader<'_>) -> Option<(Network,
                     let resolver = Resolver { servers: servers(&item.address, reader), search: item.search.texts() };
                     match &item.interface {
                         Some(device) => named.push((device.clone(), resolver, item.origin.clone())),
-                        None => {
-                            network.resolver.servers.extend(resolver.servers);
-                            network.resolver.search.extend(resolver.search);
-                        }
+                        None => add(&mut network.resolver, resolver),
                     }
                 }
                 "route" => match &item.destination {
@@ -227,10 +227,7 @@ fn device(item: &Item, reader: &mut Reader<'_>) -> Option<Device> {
             return reader.unknown_word(&item.kind.origin, format!("there is no type `{other}`"), other, &known);
         }
     };
-    let mac = item.mac_address.as_ref().and_then(|mac| {
-        let known = mac_address(&mac.value.0);
-        known.or_else(|| reader.invalid(&mac.origin, format!("`{}` is no hardware address", mac.value.0), "as in 52:54:00:12:34:56"))
-    });
+    let mac = item.mac_address.as_ref().and_then(|mac| hardware_address(mac, reader));
     let mut device = Device { id: name.0.clone(), name: name.0.clone(), kind, ..Device::default() };
     if device.kind == DeviceKind::Physical {
         device.is_renamed = mac.is_some();
@@ -312,12 +309,8 @@ fn add_static(device: &mut Device, subnet: &Subnet, reader: &mut Reader<'_>) {
         }
         Err(why) => drop(reader.invalid::<()>(&address.origin, why, "as in 192.0.2.7/24")),
     }
-    if let Some(gateway) = &subnet.gateway {
-        match gateway.value.0.trim().parse() {
-            Ok(via) => device.routes.push(Route { to: None, via: Some(via), metric: subnet.metric, on_link: false, mtu: None }),
-            Err(_) => drop(reader.invalid::<()>(&gateway.origin, format!("`{}` is no IP address", gateway.value.0), "as in 192.0.2.1")),
-        }
-    }
+    let via = subnet.gateway.as_ref().and_then(|gateway| ip_address(gateway, reader));
+    device.routes.extend(via.map(|via| Route { to: None, via: Some(via), metric: subnet.metric, on_link: false, mtu: None }));
 }
 
 fn servers(words: &Words, reader: &mut Reader<'_>) -> Vec<std::net::IpAddr> {
@@ -342,10 +335,7 @@ fn route(
     };
     let via = match gateway {
         None => None,
-        Some(gateway) => match gateway.value.0.trim().parse() {
-            Ok(via) => Some(via),
-            Err(_) => return reader.invalid(&gateway.origin, format!("`{}` is no IP address", gateway.value.0), "as in 192.0.2.1"),
-        },
+        Some(gateway) => Some(ip_address(gateway, reader)?),
     };
     Some(Route { to: Some(cidr.network()), via, metric, on_link: false, mtu })
 }

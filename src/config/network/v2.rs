@@ -1,11 +1,9 @@
 //! Version 2: netplan's format, as far as the other programs can do what it says.
 
-use std::net::IpAddr;
-
 use super::address::Cidr;
 use super::{
-    is_device_name, mac_address, under_network, Autoconf, Device, DeviceKind, Dhcp, Matching, Network, Parameter, Ports, Resolver, Route,
-    BOND, BRIDGE,
+    hardware_address, ip_address, is_device_name, mac_address, under_network, Device, DeviceKind, Dhcp, Matching, Network, Parameter,
+    Ports, Resolver, Route, BOND, BRIDGE,
 };
 use crate::config::node::{Node, Value};
 use crate::config::typed::reader::{FromNode, Reader};
@@ -256,10 +254,7 @@ fn device(id: &str, settings: &Settings, kind: DeviceKind, reader: &mut Reader<'
     if !is_fine {
         return reader.invalid(&settings.origin, format!("`{name}` is no device's name"), "at most 15 characters, without spaces and `/`");
     }
-    let mut mac = |text: &Located<Text>| {
-        let known = mac_address(&text.value.0);
-        known.or_else(|| reader.invalid(&text.origin, format!("`{}` is no hardware address", text.value.0), "as in 52:54:00:12:34:56"))
-    };
+    let mut mac = |text: &Located<Text>| hardware_address(text, reader);
     let given = settings.matching.as_ref();
     let matching = Matching {
         mac: given.and_then(|given| given.macaddress.as_ref()).and_then(&mut mac),
@@ -278,7 +273,6 @@ fn device(id: &str, settings: &Settings, kind: DeviceKind, reader: &mut Reader<'
         mac: own_mac,
         dhcp4: dhcp(settings.dhcp4, settings.dhcp4_overrides.as_ref()),
         dhcp6: dhcp(settings.dhcp6, settings.dhcp6_overrides.as_ref()),
-        autoconf: None::<Autoconf>,
         mtu: settings.mtu,
         ipv6_mtu: settings.ipv6_mtu,
         accept_ra: settings.accept_ra,
@@ -288,14 +282,14 @@ fn device(id: &str, settings: &Settings, kind: DeviceKind, reader: &mut Reader<'
     };
     device.addresses = settings.addresses.iter().filter_map(|node| address(node, reader)).collect();
     if let Some(nameservers) = &settings.nameservers {
-        let servers = nameservers.addresses.iter().filter_map(|text| ip(text, reader)).collect();
+        let servers = nameservers.addresses.iter().filter_map(|text| ip_address(text, reader)).collect();
         device.resolver = Resolver { servers, search: nameservers.search.iter().map(|domain| domain.0.clone()).collect() };
     }
     for (key, gateway) in [("gateway4", &settings.gateway4), ("gateway6", &settings.gateway6)] {
         let Some(gateway) = gateway else { continue };
         let message = format!("{}: `{key}` is an old form", reader.path());
         reader.report.note("deprecated", message).at(&gateway.origin).help("write `routes: [{to: default, via: ...}]`");
-        let via = ip(gateway, reader);
+        let via = ip_address(gateway, reader);
         device.routes.extend(via.map(|via| Route { to: None, via: Some(via), metric: None, on_link: false, mtu: None }));
     }
     device.routes.extend(settings.routes.iter().filter_map(|entry| route(entry, reader)));
@@ -336,11 +330,6 @@ fn address(node: &Node, reader: &mut Reader<'_>) -> Option<Cidr> {
     }
 }
 
-fn ip(text: &Located<Text>, reader: &mut Reader<'_>) -> Option<IpAddr> {
-    let address = text.value.0.trim().parse().ok();
-    address.or_else(|| reader.invalid(&text.origin, format!("`{}` is no IP address", text.value.0), "as in 192.0.2.1"))
-}
-
 fn route(entry: &RouteEntry, reader: &mut Reader<'_>) -> Option<Route> {
     let to = match entry.to.value.0.as_str() {
         "default" => None,
@@ -350,7 +339,7 @@ fn route(entry: &RouteEntry, reader: &mut Reader<'_>) -> Option<Route> {
         },
     };
     let via = match &entry.via {
-        Some(via) => Some(ip(via, reader)?),
+        Some(via) => Some(ip_address(via, reader)?),
         None => None,
     };
     Some(Route { to, via, metric: entry.metric, on_link: entry.on_link, mtu: entry.mtu })

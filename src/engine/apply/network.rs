@@ -52,7 +52,11 @@ pub(super) fn prior(context: &Context<'_>, network: &ConfigureNetwork) -> Result
     for path in paths {
         if let Prior::Files { files: more, new_directories: directories } = files::prior_write(context, &path)? {
             files.extend(more);
-            new_directories.extend(directories.into_iter().filter(|directory| !new_directories.contains(directory)).collect::<Vec<_>>());
+            for directory in directories {
+                if !new_directories.contains(&directory) {
+                    new_directories.push(directory);
+                }
+            }
         }
     }
     Ok(Prior::Files { files, new_directories })
@@ -92,7 +96,7 @@ fn try_netplan(context: &Context<'_>, file: &WriteFile) -> Result<(), Failure> {
         trial(&file.path, file.content.clone())?;
         program(context, &["netplan", "generate", "--root-dir", TRIAL], "netplan does not take this network-config; nothing is changed")
     })();
-    let removed = host.run(&Spec::new(["rm", "-rf", "--", TRIAL]).deadline(LIMIT));
+    let removed = host.remove_tree(TRIAL).map_err(io_failure("remove", TRIAL));
     result.and(removed.map(drop))
 }
 

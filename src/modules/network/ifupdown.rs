@@ -1,11 +1,11 @@
 //! For ifupdown: interfaces(5). Routes are set by `ip`, which is there where the peer's `route` no longer is.
 
+use super::SYSTEMD_FILES;
 use crate::config::network::{Autoconf, Device, DeviceKind, Network, Route};
 use crate::config::problem::Report;
 use crate::facts::Interface;
 
 const PATH: &str = "/etc/network/interfaces.d/50-cloud-init";
-const LINKS: &str = "/etc/systemd/network/10-cloud-init-";
 
 /// The file, and the names that udev gives devices.
 pub(super) fn files(network: &Network, interfaces: &[Interface], report: &mut Report) -> Vec<(String, String)> {
@@ -17,7 +17,7 @@ pub(super) fn files(network: &Network, interfaces: &[Interface], report: &mut Re
     for device in devices {
         if let (true, Some(mac)) = (device.is_renamed, &device.matching.mac) {
             let link = format!("[Match]\nMACAddress={mac}\n\n[Link]\nName={}\n", device.name);
-            files.push((format!("{LINKS}{}.link", device.name), link));
+            files.push((format!("{SYSTEMD_FILES}{}.link", device.name), link));
         }
         let names = names(device, interfaces);
         if names.is_empty() {

@@ -17,6 +17,9 @@ use crate::plan::{Frequency, Stage};
 pub const NETWORK: Module =
     Module { name: "network", stage: Stage::Local, frequency: Frequency::Instance, keys: &[], implied: false, plan };
 
+/// systemd's files for a device, networkd's and udev's: lower than netplan's and the administrator's own, as the peer's.
+const SYSTEMD_FILES: &str = "/etc/systemd/network/10-cloud-init-";
+
 const HEADER: &str = "# Written by landfall from the network-config of the instance's datasource, once for each instance.\n";
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {

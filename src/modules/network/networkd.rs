@@ -1,16 +1,14 @@
 //! For systemd-networkd: systemd.network(5), systemd.netdev(5), systemd.link(5).
 
+use super::SYSTEMD_FILES;
 use crate::config::network::{Autoconf, Cidr, Device, DeviceKind, Dhcp, Network, Ports, Route};
 use crate::config::problem::Report;
-
-/// Lower than netplan's and the administrator's own, as the peer's.
-const PREFIX: &str = "/etc/systemd/network/10-cloud-init-";
 
 /// The files, in the order of the devices.
 pub(super) fn files(network: &Network, report: &mut Report) -> Vec<(String, String)> {
     let mut files = Vec::new();
     for device in network.devices.iter().filter(|device| device.is_configured()) {
-        let mut file = |kind: &str, text: String| files.push((format!("{PREFIX}{}.{kind}", device.name), text));
+        let mut file = |kind: &str, text: String| files.push((format!("{SYSTEMD_FILES}{}.{kind}", device.name), text));
         if device.is_renamed || device.wake_on_lan {
             file("link", link(device));
         }
