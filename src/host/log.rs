@@ -1,6 +1,8 @@
 //! Where landfall's own words go: its log file and the console.
 
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -41,17 +43,97 @@ impl Host {
     /// Writes lines on the console as they are: for what must be seen there and nowhere else, such as a password made up for an
     /// account. Says whether the console took them.
     pub fn console_only(&self, lines: &str) -> bool {
-        let options = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-        let opened = fs::OpenOptions::new().write(true).custom_flags(options.bits()).open("/dev/console");
-        opened.and_then(|mut console| console.write_all(lines.replace('\n', "\r\n").as_bytes())).is_ok()
+        write_console(lines).is_ok()
     }
 
     /// Writes one line on the console, if there is one. A console that takes nothing (no reader, a stuck serial line) loses
     /// the line: it must never hold up the run.
     pub fn console_line(&self, text: &str) {
-        let options = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-        if let Ok(mut console) = fs::OpenOptions::new().write(true).custom_flags(options.bits()).open("/dev/console") {
-            let _ = console.write_all(format!("landfall: {text}\r\n").as_bytes());
+        let _ = write_console(&format!("landfall: {text}\n"));
+    }
+}
+
+/// How long a console that takes nothing is asked again. Linux refuses a write that does not wait whenever another process, such
+/// as systemd with its lines of a boot, writes at the same moment; what it writes on a serial line takes its time.
+const CONSOLE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Whether the console took nothing for as long as that. It is not waited for then, until it takes something again.
+static CONSOLE_IS_STUCK: AtomicBool = AtomicBool::new(false);
+
+fn write_console(lines: &str) -> io::Result<()> {
+    let options = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let mut console = fs::OpenOptions::new().write(true).custom_flags(options.bits()).open("/dev/console")?;
+    write_patiently(&mut console, lines.replace('\n', "\r\n").as_bytes(), CONSOLE_PATIENCE, &CONSOLE_IS_STUCK)
+}
+
+/// Writes all of `bytes` to something that may refuse for a moment.
+fn write_patiently(target: &mut impl io::Write, mut bytes: &[u8], patience: Duration, is_stuck: &AtomicBool) -> io::Result<()> {
+    let mut took_last = Instant::now();
+    while !bytes.is_empty() {
+        match target.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                bytes = &bytes[count..];
+                took_last = Instant::now();
+                is_stuck.store(false, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !is_stuck.load(Ordering::Relaxed) => {
+                is_stuck.store(took_last.elapsed() >= patience, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error),
         }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Refuses as often as told before it takes each few bytes.
+    struct Refusing {
+        times: usize,
+        left: usize,
+        taken: Vec<u8>,
+    }
+
+    impl io::Write for Refusing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.left > 0 {
+                self.left -= 1;
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.left = self.times;
+            let count = bytes.len().min(4);
+            self.taken.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_console_that_refuses_for_a_moment_gets_the_whole_line() {
+        let stuck = AtomicBool::new(false);
+        let mut console = Refusing { times: 3, left: 3, taken: Vec::new() };
+        write_patiently(&mut console, b"landfall: the end\r\n", Duration::from_secs(60), &stuck).unwrap();
+        assert_eq!(console.taken, b"landfall: the end\r\n");
+    }
+
+    #[test]
+    fn a_stuck_console_is_waited_for_once() {
+        let stuck = AtomicBool::new(false);
+        let mut console = Refusing { times: 0, left: usize::MAX, taken: Vec::new() };
+        let first = write_patiently(&mut console, b"one", Duration::ZERO, &stuck).unwrap_err();
+        assert_eq!((first.kind(), usize::MAX - console.left), (io::ErrorKind::WouldBlock, 2));
+        write_patiently(&mut console, b"two", Duration::from_secs(60), &stuck).unwrap_err();
+        assert_eq!(usize::MAX - console.left, 3, "not asked again");
+        console.left = 0;
+        write_patiently(&mut console, b"three", Duration::from_secs(60), &stuck).unwrap();
+        assert!(!stuck.load(Ordering::Relaxed));
     }
 }
