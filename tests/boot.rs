@@ -2,7 +2,7 @@
 
 mod lab;
 
-use lab::{BootOptions, Booted, Disk, Dmi, Host, Lab, Release};
+use lab::{BootOptions, Booted, Disk, Dmi, Host, Lab, MemoryLimit, Release};
 
 /// Planted in every field that can hold a secret; must be found nowhere but in landfall's own 0700 directory and where it belongs.
 const SECRET: &str = "planted-Secret-4711";
@@ -298,6 +298,26 @@ fn landfall_killed_in_the_middle_goes_on_in_the_same_boot_and_a_stop_in_the_next
         let (booted, status) = boot(&host);
         assert_eq!(state(&status), "done", "{status}");
         assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
+        booted.shutdown();
+    }
+}
+
+#[test]
+fn landfall_killed_for_want_of_memory_goes_on_in_the_same_boot() {
+    for host in hosts() {
+        let waits = "touch /root/here; until [ -e /root/go ]; do sleep 0.1; done";
+        let text = format!("#cloud-config\nruncmd:\n  - echo one >>/root/runs\n  - {waits}\n  - echo three >>/root/runs\n");
+        seed(&host, "i-1", &text);
+        let booted = host.boot(BootOptions::default());
+        booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
+        let main = booted.sh("systemctl show --value --property MainPID landfall.service").stdout;
+        let short = MemoryLimit::new(&host);
+        short.take(booted.machine_pid(main.trim()));
+        booted.sh("touch /root/go").expect_ok();
+        let status = status(&booted);
+        assert_eq!((short.killed(), state(&status)), (1, "done"), "{status}");
+        assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
+        assert_ne!(booted.sh("systemctl show --value --property NRestarts landfall.service").stdout.trim(), "0");
         booted.shutdown();
     }
 }

@@ -159,6 +159,19 @@ impl Booted {
         }
     }
 
+    /// How this machine numbers a process of the guest.
+    pub fn machine_pid(&self, pid: &str) -> u32 {
+        let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let guests = namespace(self.init);
+        let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+        let is_it = |at: &u32| {
+            let status = fs::read_to_string(format!("/proc/{at}/status")).unwrap_or_default();
+            let inner = status.lines().find_map(|line| line.strip_prefix("NSpid:")?.split_whitespace().last());
+            inner == Some(pid) && namespace(*at) == guests
+        };
+        fs::read_dir("/proc").unwrap().flatten().filter_map(number).find(is_it).expect("the process runs")
+    }
+
     /// Everything that was written to the console in this boot.
     pub fn console(&self) -> String {
         self.console.text()

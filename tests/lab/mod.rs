@@ -37,6 +37,7 @@ mod host;
 mod identity;
 mod lend;
 mod locks;
+mod memory;
 mod run;
 
 use std::collections::HashMap;
@@ -59,6 +60,8 @@ pub use identity::Dmi;
 pub use lend::LentDisk;
 #[allow(unused_imports)]
 pub use locks::HeldLock;
+#[allow(unused_imports)]
+pub use memory::MemoryLimit;
 #[allow(unused_imports)]
 pub use run::{run, wait_until, Output};
 
