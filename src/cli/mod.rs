@@ -8,6 +8,7 @@ mod out;
 mod plan;
 mod recorded;
 mod refusal;
+mod rollback;
 mod run;
 mod status;
 mod unlock;
@@ -89,6 +90,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Say what is wrong with user-data, where, and how to mend it
     Validate(validate::ValidateArgs),
+    /// Undo what the recorded run did, last first
+    Rollback(rollback::RollbackArgs),
     /// Show the state of the current or last run
     Status(status::StatusArgs),
     /// Say why the run failed or waits, and what to do
@@ -111,7 +114,7 @@ impl Command {
         let (records, lines) = match self {
             Self::Run(_) => (true, Lines::Console),
             Self::Apply(args) => (args.root.is_none(), Lines::Stderr),
-            Self::Resume(_) | Self::Rerun(_) => (true, Lines::Stderr),
+            Self::Resume(_) | Self::Rerun(_) | Self::Rollback(_) => (true, Lines::Stderr),
             Self::Plan(_)
             | Self::Validate(_)
             | Self::Status(_)
@@ -131,6 +134,7 @@ impl Command {
             Self::Apply(args) => run::apply(args, host),
             Self::Resume(args) => run::resume(args, host),
             Self::Rerun(args) => run::rerun(args, host),
+            Self::Rollback(args) => rollback::rollback(args, host),
             Self::Plan(args) => plan::plan(args, host),
             Self::Validate(args) => validate::validate(args, host),
             Self::Status(args) => status::status(args, host),

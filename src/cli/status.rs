@@ -160,9 +160,15 @@ fn render_long(text: &mut String, summary: &Summary) {
 fn counts(summary: &Summary) -> String {
     let count = |result| summary.steps.iter().filter(|step| step.result == result).count();
     let mut text = format!("{} of {} done", count(StepResult::Done), summary.steps.len());
-    for result in
-        [StepResult::Failed, StepResult::Skipped, StepResult::NotRun, StepResult::Interrupted, StepResult::Running, StepResult::Pending]
-    {
+    for result in [
+        StepResult::Failed,
+        StepResult::Skipped,
+        StepResult::NotRun,
+        StepResult::Undone,
+        StepResult::Interrupted,
+        StepResult::Running,
+        StepResult::Pending,
+    ] {
         let number = count(result);
         if number > 0 {
             let _ = write!(text, ", {number} {}", result_word(result));
@@ -186,6 +192,7 @@ pub(super) fn result_word(result: StepResult) -> &'static str {
         StepResult::Skipped => "skipped",
         StepResult::NotRun => "not run",
         StepResult::Interrupted => "cut off",
+        StepResult::Undone => "undone",
     }
 }
 

@@ -84,6 +84,7 @@ fn explain(recorded: &Recorded, host: &Host) -> Why {
         State::Interrupted => summary.steps.iter().filter(|step| step.result == StepResult::Interrupted).collect(),
         State::Failed => summary.failures().collect(),
         State::Degraded => summary.steps.iter().filter(|step| step.result == StepResult::Failed || !step.warnings.is_empty()).collect(),
+        State::RolledBack => summary.steps.iter().filter(|step| !step.warnings.is_empty()).collect(),
         State::Done | State::Disabled | State::NotStarted => Vec::new(),
     };
     // What makes the run failed, before what only degrades it.
@@ -123,6 +124,10 @@ fn because(recorded: &Recorded) -> String {
         State::WaitingForReboot => "a reboot was asked for; the run goes on after it".into(),
         State::Interrupted => "the run was cut off; nothing that was done is lost".into(),
         State::Disabled => format!("landfall is switched off: {}", recorded.off.as_deref().unwrap_or("it was when this boot began")),
+        State::RolledBack => {
+            let undone = summary.steps.iter().filter(|step| step.result == StepResult::Undone).count();
+            format!("{undone} of {} steps were undone, as `landfall rollback` was asked for", summary.steps.len())
+        }
         State::Done => "everything was done; nothing is wrong".into(),
         State::NotStarted => "nothing was run".into(),
     }
@@ -139,6 +144,7 @@ fn next(recorded: &Recorded, concerns: &[Concern]) -> String {
         State::WaitingForReboot => "wait for the reboot, or reboot now".into(),
         State::Interrupted => "the next boot goes on by itself; `landfall resume` goes on now".into(),
         State::Disabled => "remove the switch, then reboot".into(),
+        State::RolledBack => "nothing; `landfall resume` does it all again".into(),
         State::Done => "nothing".into(),
         State::NotStarted => "`landfall apply FILE`, or give this host a datasource and reboot".into(),
     }

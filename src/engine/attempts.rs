@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
-use super::apply::{self, Checked, Effect};
+use super::apply::{self, Checked, Effect, Prior};
 use super::execute::{Engine, Next, Settlement};
 use super::journal::{Event, Verdict};
 use super::ledger::Interrupted;
@@ -19,7 +19,8 @@ impl Engine<'_> {
         let start = Instant::now();
         let (file, from) = self.output_start(step);
         let mut attempts = 0;
-        let result = self.attempts(step, intents, &file, &mut attempts)?;
+        let mut prior = None;
+        let result = self.attempts(step, intents, &file, &mut attempts, &mut prior)?;
         let elapsed = start.elapsed();
         let output = self.output_end(file, from);
         let settlement = match result {
@@ -33,21 +34,34 @@ impl Engine<'_> {
                 Settlement { attempts, elapsed, output, ..Settlement::failed(self.weight(step), failure) }
             }
         };
+        let left = prior.map(|prior| apply::left_by(&prior, &self.context(step, &self.output_start(step).0, &|_| ())));
+        let settlement = match left {
+            Some(Ok(left)) => Settlement { left, ..settlement },
+            // Undoing it asks what is there then.
+            Some(Err(_)) | None => settlement,
+        };
         let sync = !settlement.unchanged && (step.operation.uses_child() || !step.operation.is_idempotent());
         self.settle(step, settlement, sync)
     }
 
-    fn attempts(&mut self, step: &Step, intents: &[Interrupted], file: &str, attempts: &mut u32) -> Result<Attempted, Failure> {
+    /// `before` is what the first intent recorded.
+    fn attempts(
+        &mut self,
+        step: &Step,
+        intents: &[Interrupted],
+        file: &str,
+        attempts: &mut u32,
+        before: &mut Option<Prior>,
+    ) -> Result<Attempted, Failure> {
         let policy = Policy::of(&step.operation, &step.limits);
         let start = Instant::now();
-        let mut intended = false;
         loop {
             *attempts += 1;
             self.attempt.set(*attempts);
-            let tried = self.attempt(step, intents, file, &mut intended)?;
+            let tried = self.attempt(step, intents, file, before)?;
             let Attempted::Failed(failure) = &tried else { return Ok(tried) };
             if signals::stop_requested().is_some() {
-                if !intended || failure.kind == Kind::Interrupted {
+                if before.is_none() || failure.kind == Kind::Interrupted {
                     return Ok(Attempted::Failed(Failure { kind: Kind::Interrupted, ..failure.clone() }));
                 }
                 return Ok(tried);
@@ -67,7 +81,8 @@ impl Engine<'_> {
     }
 
     /// One attempt. `Err` is a failure of the journal: nothing more may be changed.
-    fn attempt(&mut self, step: &Step, intents: &[Interrupted], file: &str, intended: &mut bool) -> Result<Attempted, Failure> {
+    fn attempt(&mut self, step: &Step, intents: &[Interrupted], file: &str, before: &mut Option<Prior>) -> Result<Attempted, Failure> {
+        let intended = before.is_some();
         let sabotaged = fault::sabotaged("outcome-first");
         let progress = self.progress;
         let say = |text: &str| progress.say(text);
@@ -78,11 +93,11 @@ impl Engine<'_> {
                 None => apply::check(&step.operation, &context),
             };
             match checked {
-                Ok(Checked::Satisfied) => return Ok(if *intended { Attempted::Done(Effect::default()) } else { Attempted::Unchanged }),
+                Ok(Checked::Satisfied) => return Ok(if intended { Attempted::Done(Effect::default()) } else { Attempted::Unchanged }),
                 Ok(Checked::Needed) => {}
                 Err(failure) => return Ok(Attempted::Failed(failure)),
             }
-            if *intended {
+            if intended {
                 None
             } else {
                 match intents.first().map_or_else(|| apply::prior(&step.operation, &context), |first| Ok(first.prior.clone())) {
@@ -92,8 +107,8 @@ impl Engine<'_> {
             }
         };
         if let Some(prior) = prior {
-            self.intend(step, prior)?;
-            *intended = true;
+            self.intend(step, prior.clone())?;
+            *before = Some(prior);
         }
         if sabotaged {
             let outcome = self.outcome(&step.id, step.digest().to_owned(), Settlement::of(Verdict::Done));

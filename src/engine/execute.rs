@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::apply::{Context, Effect, Prior};
+use super::apply::{Context, Effect, Left, Prior};
 use super::journal::{Event, Outcome, OutputRange, Stamp, Verdict};
 use super::ledger::{Ledger, StepState};
 use super::retry::again_at_next_boot;
@@ -122,6 +122,7 @@ pub(super) struct Settlement {
     pub weight: Option<Weight>,
     pub failure: Option<Failure>,
     pub effect: Effect,
+    pub left: Left,
     pub unchanged: bool,
     pub attempts: u32,
     pub elapsed: Duration,
@@ -137,6 +138,7 @@ impl Settlement {
             weight: None,
             failure: None,
             effect: Effect::default(),
+            left: Left::default(),
             unchanged: false,
             attempts: 1,
             elapsed: Duration::ZERO,
@@ -236,14 +238,23 @@ impl<'e> Engine<'e> {
         end
     }
 
+    /// What precedes every change: the private directory, and what a killed run held back.
+    pub(super) fn begin(&self) -> Result<(), Failure> {
+        let private = Attributes { mode: 0o700, uid: 0, gid: 0 };
+        let boot = &self.places.boot;
+        self.host.make_directories(boot, private).map_err(|error| Failure::io(boot, &error))?;
+        if let Err(failure) = HoldBack::recover(self.host, &self.places.held_back()) {
+            self.progress.say(&format!("apt's own timers could not be started again: {failure}"));
+        }
+        Ok(())
+    }
+
     fn run_steps(&mut self, until: Stage) -> Result<RunEnd, Failure> {
         let plan = self.plan;
         let total = plan.steps.len();
-        let private = Attributes { mode: 0o700, uid: 0, gid: 0 };
-        let boot = self.places.boot.clone();
-        self.host.make_directories(&boot, private).map_err(|error| Failure::io(&boot, &error))?;
-        if let Err(failure) = HoldBack::recover(self.host, &self.places.held_back()) {
-            self.progress.say(&format!("apt's own timers could not be started again: {failure}"));
+        self.begin()?;
+        if until == Stage::Final && self.ledger.rollback().is_some() {
+            self.go_on_undoing()?;
         }
         for (at, step) in plan.steps.iter().enumerate() {
             if step.stage > until {
@@ -262,7 +273,10 @@ impl<'e> Engine<'e> {
             };
             match next {
                 Next::Step => {}
-                Next::Halt => return self.end(RunEnd::Halted),
+                Next::Halt => {
+                    self.undo_phase_of(step)?;
+                    return self.end(RunEnd::Halted);
+                }
                 Next::Stop(signal) => return self.stop(Some(step), signal),
                 Next::Reboot => return self.end(RunEnd::Rebooting),
             }
@@ -272,6 +286,9 @@ impl<'e> Engine<'e> {
 
     /// What follows from an outcome that stands in the journal, or `None` if the step is still to be settled.
     fn settled_before(&self, step: &Step) -> Option<Next> {
+        if self.ledger.rollback().is_some_and(|rollback| rollback.steps.contains(&step.id)) {
+            return Some(Next::Step);
+        }
         let StepState::Ended(outcome, boot) = self.ledger.state(step) else { return None };
         if boot != self.ids.boot && self.may_succeed_now(step, &outcome) {
             return None;
@@ -285,6 +302,8 @@ impl<'e> Engine<'e> {
             Verdict::Failed if step.waits_for_a_person(outcome.failure.as_ref()) => false,
             Verdict::Failed => outcome.failure.as_ref().is_some_and(again_at_next_boot),
             Verdict::Skipped => self.missing_need(step).is_none(),
+            // Undone because another one failed: done again with that one.
+            Verdict::Undone => outcome.failure.as_ref().is_some_and(again_at_next_boot),
             Verdict::Done | Verdict::NotRun => false,
         }
     }
@@ -297,7 +316,7 @@ impl<'e> Engine<'e> {
         }
     }
 
-    fn end(&mut self, end: RunEnd) -> Result<RunEnd, Failure> {
+    pub(super) fn end(&mut self, end: RunEnd) -> Result<RunEnd, Failure> {
         fault::step("end");
         self.leave_script(None)?;
         if end != RunEnd::Rebooting {
@@ -309,7 +328,7 @@ impl<'e> Engine<'e> {
         Ok(end)
     }
 
-    fn stop(&mut self, step: Option<&Step>, signal: Option<Signal>) -> Result<RunEnd, Failure> {
+    pub(super) fn stop(&mut self, step: Option<&Step>, signal: Option<Signal>) -> Result<RunEnd, Failure> {
         if step.is_none() && signal.is_some() {
             self.leave_script(None)?;
         }
@@ -385,6 +404,7 @@ impl<'e> Engine<'e> {
             weight: settlement.weight,
             failure,
             effect,
+            left: settlement.left,
             unchanged: settlement.unchanged,
             attempts: settlement.attempts,
             elapsed_ms: u64::try_from(settlement.elapsed.as_millis()).unwrap_or(u64::MAX),
@@ -492,7 +512,7 @@ impl<'e> Engine<'e> {
     }
 
     /// Keeps other users of apt from starting until the run ends. Their being in the way is no failure: locks are waited for.
-    fn hold_back(&mut self) {
+    pub(super) fn hold_back(&mut self) {
         if self.held.is_some() {
             return;
         }

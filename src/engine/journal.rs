@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::apply::{Effect, Prior};
+use super::apply::{Effect, Left, Prior};
 use crate::error::{Failure, Kind};
 use crate::host::append_log::AppendLog;
 use crate::plan::digest::hex;
@@ -29,6 +29,8 @@ pub enum Verdict {
     Skipped,
     /// Not run, because the script ended before it.
     NotRun,
+    /// Done, and undone again.
+    Undone,
 }
 
 /// Where a step's output stands.
@@ -60,6 +62,9 @@ pub struct Outcome {
     /// What it did; warnings.
     #[serde(default)]
     pub effect: Effect,
+    /// The state it left, by which undoing tells what is somebody else's by now.
+    #[serde(default, skip_serializing_if = "Left::is_empty")]
+    pub left: Left,
     /// Nothing had to be changed.
     #[serde(default)]
     pub unchanged: bool,
@@ -76,6 +81,27 @@ pub struct Outcome {
     /// Shell state after it, a file below the instance's `shell/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell_state: Option<String>,
+}
+
+impl Outcome {
+    /// That of a step that was done, and undone again.
+    pub fn undone(step: &str, digest: &str) -> Self {
+        Self {
+            step: step.to_owned(),
+            digest: digest.to_owned(),
+            verdict: Verdict::Undone,
+            weight: None,
+            failure: None,
+            effect: Effect::default(),
+            left: Left::default(),
+            unchanged: false,
+            attempts: 1,
+            elapsed_ms: 0,
+            output: None,
+            ended_script: None,
+            shell_state: None,
+        }
+    }
 }
 
 /// What a record says.
@@ -121,8 +147,52 @@ pub enum Event {
         /// The sentence.
         message: String,
     },
+    /// These steps are going to be undone, in this order; until [`Event::RollbackEnd`] none of them is run.
+    Rollback {
+        /// Step ids, last first.
+        steps: Vec<String>,
+        /// Also what was changed since by somebody else.
+        #[serde(default)]
+        force: bool,
+        /// The failure that asked for it; absent where a person did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Box<Failure>>,
+    },
+    /// What came of undoing a step.
+    Undone {
+        /// Step id.
+        step: String,
+        /// Digest of the step.
+        digest: String,
+        /// What came of it.
+        result: Undone,
+    },
+    /// Each step of the rollback was undone, left, or could not be undone.
+    RollbackEnd,
     /// Every step of the plan that is due has an outcome.
     End,
+}
+
+/// What came of undoing a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "undone")]
+pub enum Undone {
+    /// Everything is as it was before the step.
+    Whole {
+        /// What had to stay.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
+    },
+    /// It is left as it is, and why.
+    Left {
+        /// Why.
+        why: String,
+    },
+    /// It could not be undone.
+    Failed {
+        /// Why.
+        failure: Box<Failure>,
+    },
 }
 
 /// One line.

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use super::apply::Prior;
-use super::journal::{Event, Journal, Outcome, Record, Stamp, Verdict};
+use super::apply::{Left, Prior};
+use super::journal::{Event, Journal, Outcome, Record, Stamp, Undone, Verdict};
 use crate::error::Failure;
 use crate::plan::{Frequency, Stage, Step};
 
@@ -32,11 +32,33 @@ pub enum StepState {
     Ended(Box<Outcome>, String),
 }
 
+/// One change of a step that is not undone: what undoing it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// What was there before.
+    pub prior: Prior,
+    /// What the step left; `None` where it was cut off.
+    pub left: Option<Left>,
+}
+
+/// A rollback that has begun and not ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rollback {
+    /// Steps that are still to be undone, last first.
+    pub steps: Vec<String>,
+    /// Also what was changed since by somebody else.
+    pub force: bool,
+    /// The failure that asked for it.
+    pub cause: Option<Box<Failure>>,
+}
+
 #[derive(Default)]
 struct Known {
     digest: String,
     intents: Vec<Interrupted>,
     outcome: Option<(Box<Outcome>, String)>,
+    /// What came of undoing it, if that was not all.
+    not_undone: Option<Undone>,
 }
 
 /// The journals of one plan.
@@ -44,6 +66,7 @@ pub struct Ledger {
     journals: HashMap<Frequency, Journal>,
     known: HashMap<(Frequency, String), Known>,
     begun: HashMap<Frequency, bool>,
+    rollback: Option<Rollback>,
     stage: Stage,
     version: &'static str,
 }
@@ -55,6 +78,7 @@ impl Ledger {
             journals: HashMap::from([(Frequency::Instance, instance), (Frequency::Once, once), (Frequency::Boot, boot)]),
             known: HashMap::new(),
             begun: HashMap::new(),
+            rollback: None,
             stage,
             version: env!("CARGO_PKG_VERSION"),
         };
@@ -85,6 +109,7 @@ impl Ledger {
                     *known = Known { digest: digest.clone(), ..Known::default() };
                 }
                 known.outcome = None;
+                known.not_undone = None;
                 known.intents.push(Interrupted { boot: record.boot.clone(), prior: prior.clone(), stopped: false });
             }
             Event::Outcome(outcome) => {
@@ -105,8 +130,93 @@ impl Ledger {
                     self.known.remove(&(scope, step.clone()));
                 }
             }
+            Event::Rollback { steps, force, cause } => {
+                self.rollback = Some(Rollback { steps: steps.clone(), force: *force, cause: cause.clone() });
+            }
+            Event::Undone { step, digest, result } => self.learn_undone(scope, step, digest, result, &record.boot),
+            Event::RollbackEnd => self.rollback = None,
             _ => {}
         }
+    }
+
+    fn learn_undone(&mut self, scope: Frequency, step: &str, digest: &str, result: &Undone, boot: &str) {
+        let cause = match &mut self.rollback {
+            Some(rollback) => {
+                rollback.steps.retain(|id| id != step);
+                rollback.cause.clone()
+            }
+            None => None,
+        };
+        let known = self.known.entry((scope, step.to_owned())).or_default();
+        if known.digest != digest {
+            *known = Known { digest: digest.to_owned(), ..Known::default() };
+        }
+        let warnings = match result {
+            Undone::Whole { warnings } => warnings,
+            // No later start is to run what was cut off before.
+            Undone::Left { .. } if known.outcome.is_none() => &Vec::new(),
+            _ => {
+                known.not_undone = Some(result.clone());
+                return;
+            }
+        };
+        known.intents.clear();
+        known.not_undone = None;
+        let has_failed = known.outcome.as_ref().is_some_and(|(outcome, _)| outcome.verdict == Verdict::Failed);
+        if !(cause.is_some() && has_failed) {
+            // The failure that asked for it says whether a later boot tries again.
+            let undone = Outcome {
+                failure: cause.map(|cause| *cause),
+                effect: super::apply::Effect { detail: None, warnings: warnings.clone() },
+                ..Outcome::undone(step, digest)
+            };
+            known.outcome = Some((Box::new(undone), boot.to_owned()));
+        }
+    }
+
+    /// The rollback that has begun and not ended.
+    pub const fn rollback(&self) -> Option<&Rollback> {
+        self.rollback.as_ref()
+    }
+
+    /// Why a step that was to be undone was not.
+    pub fn not_undone(&self, step: &Step) -> Option<&Undone> {
+        self.known.get(&(step.frequency, step.id.clone())).filter(|known| known.digest == step.digest())?.not_undone.as_ref()
+    }
+
+    /// Whether a step has ever changed something.
+    pub fn has_changed(&self, step: &Step) -> bool {
+        self.records(step.frequency).iter().any(|record| matches!(&record.event, Event::Intent { step: id, .. } if *id == step.id))
+    }
+
+    /// The changes of a step that are not undone, oldest first.
+    pub fn changes(&self, step: &Step) -> Vec<Change> {
+        let mut changes: Vec<Change> = Vec::new();
+        let mut is_open = false;
+        let is_it = |id: &str, digest: &str| id == step.id && digest == step.digest();
+        for record in self.records(step.frequency) {
+            match &record.event {
+                // A resumed step records what its first try did.
+                Event::Intent { step, digest, prior } if is_it(step, digest) => {
+                    if !is_open {
+                        changes.push(Change { prior: prior.clone(), left: None });
+                    }
+                    is_open = true;
+                }
+                Event::Outcome(outcome) if is_it(&outcome.step, &outcome.digest) => {
+                    if let (true, Some(last)) = (is_open, changes.last_mut()) {
+                        last.left = Some(outcome.left.clone());
+                    }
+                    is_open = false;
+                }
+                Event::Undone { step, digest, result: Undone::Whole { .. } } if is_it(step, digest) => {
+                    changes.clear();
+                    is_open = false;
+                }
+                _ => {}
+            }
+        }
+        changes
     }
 
     /// What is known of a step. Another digest is another step: nothing is inherited.
@@ -156,9 +266,10 @@ impl Ledger {
         self.stage = stage;
     }
 
-    /// Whether a step has failed, or was not done because another had.
+    /// Whether a step has failed, or was not done because another had, or was undone.
     pub fn has_failed(&self, step: &Step) -> bool {
-        matches!(self.state(step), StepState::Ended(outcome, _) if matches!(outcome.verdict, Verdict::Failed | Verdict::Skipped))
+        let failed = |verdict| matches!(verdict, Verdict::Failed | Verdict::Skipped | Verdict::Undone);
+        matches!(self.state(step), StepState::Ended(outcome, _) if failed(outcome.verdict))
     }
 
     /// Whether a step has an outcome.

@@ -4,11 +4,13 @@
 pub mod apply;
 mod attempts;
 pub mod execute;
+pub mod extent;
 mod interruption;
 pub mod journal;
 pub mod ledger;
 mod power;
 pub mod retry;
+pub mod rollback;
 mod run_files;
 mod script;
 pub mod shell_state;

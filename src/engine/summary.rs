@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::{Event, Outcome, OutputRange, Verdict};
+use super::journal::{Event, Outcome, OutputRange, Undone, Verdict};
 use super::ledger::{Ledger, StepState};
 use crate::error::Failure;
 use crate::plan::{Frequency, Plan, Stage, Weight};
@@ -25,6 +25,8 @@ pub enum State {
     Interrupted,
     /// A reboot was asked for; the run goes on after it.
     WaitingForReboot,
+    /// What was done is undone again, as somebody asked for.
+    RolledBack,
     /// Switched off.
     Disabled,
 }
@@ -40,6 +42,7 @@ impl State {
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
             Self::WaitingForReboot => "waiting-for-reboot",
+            Self::RolledBack => "rolled-back",
             Self::Disabled => "disabled",
         }
     }
@@ -63,6 +66,8 @@ pub enum StepResult {
     NotRun,
     /// Cut off.
     Interrupted,
+    /// Done, and undone again.
+    Undone,
 }
 
 /// One step.
@@ -192,7 +197,7 @@ impl Summary {
         };
         summary.read_records(ledger, at);
         summary.current = summary.steps.iter().find(|step| step.result == StepResult::Running).map(|step| step.id.clone());
-        summary.state = summary.decide(plan, at);
+        summary.state = summary.decide(plan, ledger, at);
         summary
     }
 
@@ -225,12 +230,15 @@ impl Summary {
         }
     }
 
-    fn decide(&self, plan: &Plan, at: &Circumstances<'_>) -> State {
+    fn decide(&self, plan: &Plan, ledger: &Ledger, at: &Circumstances<'_>) -> State {
         if at.rebooting {
             return State::WaitingForReboot;
         }
         if at.running {
             return State::Running;
+        }
+        if ledger.rollback().is_some() {
+            return State::Interrupted;
         }
         let open = self.steps.iter().any(|step| matches!(step.result, StepResult::Pending | StepResult::Interrupted | StepResult::Running));
         let halted = self.halted(plan);
@@ -243,8 +251,10 @@ impl Summary {
             let cut = self.steps.iter().any(|step| step.result == StepResult::Interrupted);
             return if later && !cut && at.expected > at.stage.unwrap_or(Stage::Final) { State::Running } else { State::Interrupted };
         }
+        let is_undone = |step: &StepSummary| step.result == StepResult::Undone && step.failure.is_none();
         match self.worst() {
             Some(Weight::Failed) => State::Failed,
+            _ if self.steps.iter().any(is_undone) => State::RolledBack,
             Some(Weight::Degraded) => State::Degraded,
             None if halted => State::Failed,
             None => State::Done,
@@ -308,6 +318,11 @@ fn summarise(step: &crate::plan::Step, ledger: &Ledger, at: &Circumstances<'_>) 
         }
         StepState::Ended(outcome, _) => fill(&mut summary, *outcome),
     }
+    match ledger.not_undone(step) {
+        Some(Undone::Left { why }) => summary.detail = Some(format!("not undone: {why}")),
+        Some(Undone::Failed { failure }) => summary.warnings.push(format!("not undone: {failure}; {}", failure.next_action())),
+        Some(Undone::Whole { .. }) | None => {}
+    }
     summary
 }
 
@@ -317,6 +332,7 @@ fn fill(summary: &mut StepSummary, outcome: Outcome) {
         Verdict::Failed => StepResult::Failed,
         Verdict::Skipped => StepResult::Skipped,
         Verdict::NotRun => StepResult::NotRun,
+        Verdict::Undone => StepResult::Undone,
     };
     summary.weight = outcome.weight;
     summary.failure = outcome.failure;

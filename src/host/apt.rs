@@ -198,17 +198,51 @@ impl Apt<'_> {
 
     /// Marks packages as installed because others need them.
     pub fn mark_automatic(&self, specs: &[String]) -> Result<(), Failure> {
+        self.mark("auto", specs)
+    }
+
+    /// Marks packages as asked for by somebody.
+    pub fn mark_manual(&self, specs: &[String]) -> Result<(), Failure> {
+        self.mark("manual", specs)
+    }
+
+    fn mark(&self, word: &str, specs: &[String]) -> Result<(), Failure> {
         if specs.is_empty() {
             return Ok(());
         }
-        let mut argv: Vec<String> = ["apt-mark", "auto", "--"].map(str::to_owned).into();
+        let mut argv: Vec<String> = ["apt-mark", word, "--"].map(str::to_owned).into();
         argv.extend(specs.iter().cloned());
         let (ended, said) = self.change(&argv)?;
         if ended.success() {
             Ok(())
         } else {
-            Err(self.failure("marking packages as automatically installed", &ended, &said))
+            Err(self.failure(&format!("marking packages: apt-mark {word}"), &ended, &said))
         }
+    }
+
+    /// Removes what is left of packages that are not installed any more: their configuration files.
+    pub fn purge(&self, specs: &[String]) -> Result<(), Failure> {
+        if specs.is_empty() {
+            return Ok(());
+        }
+        let mut arguments: Vec<&str> = vec!["purge", "--"];
+        arguments.extend(specs.iter().map(String::as_str));
+        self.get("purging packages", &arguments)
+    }
+
+    /// The packages that `apt-get install` of these, with options, would remove.
+    pub fn would_remove(&self, options: &[&str], specs: &[String]) -> Result<BTreeSet<String>, Failure> {
+        let mut argv: Vec<String> = ["apt-get", "--assume-yes", "--quiet", "--simulate", "install"].map(str::to_owned).into();
+        argv.extend(options.iter().map(|option| (*option).to_owned()));
+        argv.push("--".to_owned());
+        argv.extend(specs.iter().cloned());
+        let ended = self.host.run(&self.spec(argv))?;
+        let said = format!("{}\n{}", ended.stdout, ended.tail.join("\n"));
+        if !ended.success() {
+            return Err(self.failure("trying what apt would do", &ended, &said));
+        }
+        let removed = |line: &str| line.strip_prefix("Remv ").and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
+        Ok(ended.stdout.lines().filter_map(removed).collect())
     }
 
     /// Fetches the archive of a package that is half installed and has dpkg unpack it once more.

@@ -134,6 +134,13 @@ impl Damage {
     }
 }
 
+/// Names of the packages that apt's extended states mark as automatically installed.
+pub fn automatic_in(text: &str) -> BTreeSet<String> {
+    let field = |stanza: &str, name: &str| stanza.lines().find_map(|line| line.strip_prefix(name).map(|value| value.trim().to_owned()));
+    let automatic = text.split("\n\n").filter(|stanza| field(stanza, "Auto-Installed:").as_deref() == Some("1"));
+    automatic.filter_map(|stanza| field(stanza, "Package:")).collect()
+}
+
 impl Host {
     /// Every package dpkg knows; `None` if its status file is damaged. A host without dpkg has none.
     pub fn packages(&self) -> io::Result<Option<Vec<DpkgPackage>>> {
@@ -239,10 +246,7 @@ impl Host {
 
     /// Names of the packages that apt installed because others need them.
     pub fn automatic_packages(&self) -> io::Result<BTreeSet<String>> {
-        let text = self.read_text("/var/lib/apt/extended_states")?.unwrap_or_default();
-        let field = |stanza: &str, name: &str| stanza.lines().find_map(|line| line.strip_prefix(name).map(|value| value.trim().to_owned()));
-        let automatic = text.split("\n\n").filter(|stanza| field(stanza, "Auto-Installed:").as_deref() == Some("1"));
-        Ok(automatic.filter_map(|stanza| field(stanza, "Package:")).collect())
+        Ok(automatic_in(&self.read_text("/var/lib/apt/extended_states")?.unwrap_or_default()))
     }
 
     /// Puts an older status file in place of a damaged one: dpkg's own copy, or that of the daily backup.

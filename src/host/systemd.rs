@@ -87,11 +87,20 @@ impl Host {
 
     /// `systemctl enable`; on an image for its next boot.
     pub fn enable_unit(&self, unit: &str) -> Result<(), Failure> {
-        let ended = self.run(&Spec::new(["systemctl", "enable", "--quiet", "--", unit]).deadline(ANSWER))?;
+        self.set_enablement("enable", unit)
+    }
+
+    /// `systemctl disable`.
+    pub fn disable_unit(&self, unit: &str) -> Result<(), Failure> {
+        self.set_enablement("disable", unit)
+    }
+
+    fn set_enablement(&self, verb: &str, unit: &str) -> Result<(), Failure> {
+        let ended = self.run(&Spec::new(["systemctl", verb, "--quiet", "--", unit]).deadline(ANSWER))?;
         if ended.success() {
             Ok(())
         } else {
-            Err(ended.failure(&format!("enabling {unit}")))
+            Err(ended.failure(&format!("systemctl {verb} {unit}")))
         }
     }
 

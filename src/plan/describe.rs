@@ -133,10 +133,12 @@ impl Operation {
             Self::SshHostKey { .. } => Undo::Restored("removed if landfall made it"),
             Self::Debconf { .. } => Undo::None("debconf keeps no earlier answers"),
             Self::AptUpdate | Self::ShowHostKeys | Self::Message { .. } => Undo::Nothing,
-            Self::AptUpgrade => Undo::None("older versions may no longer be offered"),
-            Self::InstallPackages { .. } => Undo::None("maintainer scripts cannot be undone"),
+            Self::AptUpgrade | Self::InstallPackages { .. } => {
+                Undo::Restored("the packages that were there before, in their versions; what their scripts did elsewhere stays")
+            }
             Self::Command(_) => Undo::None("a command's effects are not known"),
             Self::ScriptItem(_) | Self::RunFile { .. } | Self::RunDirectory { .. } => Undo::None("a script's effects are not known"),
+            Self::Unit { action: UnitAction::Enable | UnitAction::Start, .. } => Undo::Restored("disabled and stopped if it was before"),
             Self::Unit { .. } => Undo::None("a restarted service stays restarted"),
             Self::RebootIfRequired | Self::PowerState { .. } => Undo::None("a reboot cannot be undone"),
         }

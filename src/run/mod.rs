@@ -39,6 +39,13 @@ pub enum Request {
     Resume,
     /// Run one step again.
     Rerun(String),
+    /// Undo these steps of the recorded run, in this order; `force`: also what somebody has changed since.
+    Rollback {
+        /// Step ids.
+        steps: Vec<String>,
+        /// See above.
+        force: bool,
+    },
 }
 
 impl Request {
@@ -115,7 +122,7 @@ pub fn run(host: &Host, request: &Request) -> Result<Report, Failure> {
         Request::Boot(Some(Stage::Final)) if host.exists(INSTANCE_SETTLED) => recorded_job(host, Vec::new())?.into(),
         Request::Boot(_) => boot_job(host, stage)?,
         Request::Apply(source) => Found::Job(Box::new(apply_job(host, source)?)),
-        Request::Resume | Request::Rerun(_) => recorded_job(host, Vec::new())?.into(),
+        Request::Resume | Request::Rerun(_) | Request::Rollback { .. } => recorded_job(host, Vec::new())?.into(),
     };
     let (why, no_source) = match found {
         Found::Job(job) => return execute(host, &ids, stage, request, &job),
@@ -144,6 +151,7 @@ fn take_lock(host: &Host, request: &Request) -> Result<crate::host::runlock::Run
         Request::Apply(_) => host.try_take_run_lock("landfall apply"),
         Request::Resume => host.try_take_run_lock("landfall resume"),
         Request::Rerun(_) => host.try_take_run_lock("landfall rerun"),
+        Request::Rollback { .. } => host.try_take_run_lock("landfall rollback"),
     };
     match taken.map_err(failed)? {
         Take::Taken(lock) => Ok(lock),
@@ -322,7 +330,10 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         }
         _ => {}
     }
-    let end = engine.run(stage);
+    let end = match request {
+        Request::Rollback { steps, force } => engine.roll_back(steps.clone(), *force),
+        _ => engine.run(stage),
+    };
     let mut summary = reporter.finish(engine.ledger(), end.as_ref().ok().copied());
     if let Err(failure) = &end {
         // The journals cannot say it: they could not be written.
@@ -360,7 +371,11 @@ const BOOT_SETTLED: &str = "/run/landfall/boot-settled";
 /// A later boot of an instance that is provisioned: it ended well, and what is done at every boot is due now, but for the scripts
 /// of a directory that has none. All of that is the first unit's work, and no other starts a process.
 fn passes_all_stages(host: &Host, job: &Job, ledger: &Ledger) -> Result<bool, Failure> {
-    if !job.known || job.mode == "hosted" || job.plan.problems.iter().any(|problem| problem.weight == Some(Weight::Failed)) {
+    if !job.known
+        || job.mode == "hosted"
+        || ledger.rollback().is_some()
+        || job.plan.problems.iter().any(|problem| problem.weight == Some(Weight::Failed))
+    {
         return Ok(false);
     }
     for step in &job.plan.steps {
@@ -396,7 +411,9 @@ fn scripts_that_came_since(host: &Host, job: &Job) -> Result<Vec<String>, Failur
 /// An instance with nothing left to be done before its last stage: the network stage's unit need not start a process, and the
 /// last one not ask again who this is. With nothing left at all, neither does.
 fn pass_later_stages(host: &Host, job: &Job, ledger: &Ledger, all: bool) -> Result<(), Failure> {
-    let settled = job.known && job.plan.steps.iter().filter(|step| step.stage <= Stage::Network).all(|step| ledger.is_settled(step));
+    let settled = job.known
+        && ledger.rollback().is_none()
+        && job.plan.steps.iter().filter(|step| step.stage <= Stage::Network).all(|step| ledger.is_settled(step));
     if !settled {
         return Ok(());
     }

@@ -238,7 +238,7 @@ fn inside() {
     };
     let mut failures = Vec::new();
     for prior in &job.undo {
-        if let Err(failure) = apply::undo(prior, &context) {
+        if let Err(failure) = apply::undo(prior, None, &context) {
             failures.push(failure.to_string());
         }
     }

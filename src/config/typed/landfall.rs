@@ -83,11 +83,7 @@ impl FromNode for OnError {
             "stop" => Some(Self::Stop),
             "continue" => Some(Self::Continue),
             "warn" => Some(Self::Warn),
-            "rollback" => {
-                let message = "`on_error: rollback` is not supported yet: the run stops at the failure, and nothing is undone";
-                reader.report.warning("unsupported", message).at(&node.origin).help("use `stop`");
-                Some(Self::Rollback)
-            }
+            "rollback" => Some(Self::Rollback),
             other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["stop", "continue", "warn", "rollback"]),
         }
     }

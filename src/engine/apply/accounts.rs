@@ -453,3 +453,20 @@ pub(super) fn undo(context: &Context<'_>, prior: &Prior) -> Result<(), Failure> 
         _ => Ok(()),
     }
 }
+
+/// Whether what [`undo`] puts back is so.
+pub(super) fn is_gone(context: &Context<'_>, prior: &Prior) -> Result<bool, Failure> {
+    Ok(match prior {
+        Prior::NewUser { name, .. } => find_user(context, name)?.is_none(),
+        Prior::NewGroup { name } => !group_exists(context, name)?,
+        Prior::NewMembers { group, users } => {
+            let now = context.host.group(group).map_err(io_failure("read", "/etc/group"))?.map(|group| group.members).unwrap_or_default();
+            !users.iter().any(|user| now.contains(user))
+        }
+        Prior::Shadow { user, line } => {
+            let text = context.host.read_text("/etc/shadow").map_err(io_failure("read", "/etc/shadow"))?.unwrap_or_default();
+            find_user(context, user)?.is_none() || text.lines().any(|now| now == line.expose().trim_end())
+        }
+        _ => true,
+    })
+}

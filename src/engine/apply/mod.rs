@@ -14,6 +14,7 @@ mod download;
 mod edit;
 mod files;
 mod keys;
+mod left;
 mod network;
 mod packages;
 mod ssh;
@@ -28,7 +29,8 @@ use crate::host::Host;
 use crate::plan::Operation;
 
 pub use edit::edited;
-pub use undo::undo;
+pub use left::{changed_since, left_by, Left, PackageChange};
+pub use undo::{undo, verify_undone};
 
 /// What interpreting an operation needs beside it.
 pub struct Context<'c> {
@@ -142,12 +144,21 @@ pub enum Prior {
         /// Users.
         users: Vec<String>,
     },
-    /// Packages are going to be changed. Not for undoing: an interruption is mended by comparing with it.
+    /// Packages are going to be changed. An interruption is mended by comparing with it; undoing starts from what was left.
     Packages {
         /// SHA-256 of dpkg's status file, which is in the backups.
         status: String,
         /// Databases that are rewritten meanwhile.
         databases: Vec<(String, PriorFile)>,
+    },
+    /// A systemd unit.
+    Unit {
+        /// Unit name.
+        unit: String,
+        /// It was enabled.
+        enabled: bool,
+        /// It ran.
+        active: bool,
     },
     /// A user's shadow line (stored in the 0700 state directory only).
     Shadow {
@@ -231,6 +242,7 @@ pub fn prior(operation: &Operation, context: &Context<'_>) -> Result<Prior, Fail
         Operation::SshHostKey { kind } => ssh::prior_host_key(context, kind),
         Operation::AptKey { path, .. } => files::prior_write(context, path),
         Operation::AptUpgrade | Operation::InstallPackages { .. } => packages::prior(context),
+        Operation::Unit { unit, action, .. } => units::prior(context, unit, *action),
         _ => Ok(Prior::None),
     }
 }

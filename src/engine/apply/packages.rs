@@ -1,13 +1,14 @@
 //! Packages, through apt and dpkg.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::files::{io_failure, prior_of};
 use super::undo::put_back;
-use super::{Checked, Context, Effect, Prior, PriorFile};
+use super::{Checked, Context, Effect, Left, PackageChange, Prior, PriorFile};
 use crate::error::{Failure, Kind};
 use crate::host::apt::Apt;
-use crate::host::dpkg::DpkgPackage;
+use crate::host::dpkg::{automatic_in, parse_status, DpkgPackage};
 use crate::host::process::Spec;
 use crate::host::repair::{installed_in, Installed, NewPackages};
 use crate::identity;
@@ -16,12 +17,10 @@ use crate::secret::Secret;
 
 const STATUS: &str = "/var/lib/dpkg/status";
 /// Databases that are rewritten while packages are installed, without a sync: what they held before is kept.
-const DATABASES: [&str; 4] = [
-    "/var/cache/debconf/config.dat",
-    "/var/cache/debconf/passwords.dat",
-    "/var/cache/debconf/templates.dat",
-    "/var/lib/apt/extended_states",
-];
+const DATABASES: [&str; 4] =
+    ["/var/cache/debconf/config.dat", "/var/cache/debconf/passwords.dat", "/var/cache/debconf/templates.dat", EXTENDED_STATES];
+/// Which packages came only because others need them.
+const EXTENDED_STATES: &str = "/var/lib/apt/extended_states";
 const DEBCONF_LIMIT: Duration = Duration::from_secs(120);
 const GPG_LIMIT: Duration = Duration::from_secs(120);
 
@@ -106,6 +105,31 @@ pub(super) fn mend(context: &Context<'_>, interrupted: Option<&Prior>, new: NewP
     Ok(actions)
 }
 
+/// The packages whose versions differ from those of a status file in the backups.
+pub(super) fn changes_since(context: &Context<'_>, status: &str) -> Result<Vec<PackageChange>, Failure> {
+    let mut before = versions(&packages_in(context, status)?);
+    let mut changes = Vec::new();
+    for (package, after) in versions(&packages_now(context)?) {
+        let was = before.remove(&package);
+        if was.as_ref() != Some(&after) {
+            changes.push(PackageChange { package, before: was, after: Some(after) });
+        }
+    }
+    changes.extend(before.into_iter().map(|(package, was)| PackageChange { package, before: Some(was), after: None }));
+    Ok(changes)
+}
+
+fn versions(packages: &[DpkgPackage]) -> Installed {
+    packages.iter().filter(|package| package.is_installed()).map(|package| (package.spec(), package.version.clone())).collect()
+}
+
+/// The packages of a status file in the backups.
+fn packages_in(context: &Context<'_>, status: &str) -> Result<Vec<DpkgPackage>, Failure> {
+    let bytes = context.host.backed_up(&context.backups, status).map_err(io_failure("read the copy of", STATUS))?;
+    let damaged = || Failure::new(Kind::PackageCorrupt, "the copy of dpkg's status file is damaged").transient(false);
+    parse_status(&String::from_utf8_lossy(&bytes)).ok_or_else(damaged)
+}
+
 fn restore_if_torn(context: &Context<'_>, path: &str, was: &PriorFile) -> Result<(), Failure> {
     let now = context.host.read(path).map_err(io_failure("read", path))?;
     let sound = now.is_some_and(|bytes| bytes.ends_with(b"\n") && !bytes.contains(&0));
@@ -118,6 +142,99 @@ fn restore_if_torn(context: &Context<'_>, path: &str, was: &PriorFile) -> Result
 fn effect_of(actions: Vec<String>, detail: Option<String>) -> Effect {
     let details: Vec<String> = actions.into_iter().chain(detail).collect();
     Effect { detail: (!details.is_empty()).then(|| details.join("; ")), warnings: Vec::new() }
+}
+
+// --- undoing ---
+
+/// With which apt may go back to older versions.
+const GOING_BACK: [&str; 1] = ["--allow-downgrades"];
+
+/// What is to be undone of `left`: what stands as the step left it. A package that somebody has changed since is theirs.
+fn still_ours(context: &Context<'_>, status: &str, left: Option<&Left>) -> Result<(Vec<PackageChange>, Vec<String>), Failure> {
+    let Some(left) = left else { return Ok((changes_since(context, status)?, Vec::new())) };
+    let now = versions(&packages_now(context)?);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for change in &left.packages {
+        let is = now.get(&change.package);
+        if is == change.after.as_ref() {
+            ours.push(change.clone());
+        } else if is != change.before.as_ref() {
+            theirs.push(format!("{} has been changed since and stays as it is", change.package));
+        }
+    }
+    Ok((ours, theirs))
+}
+
+/// Has the packages that were there before in the versions they had, and no others of those that the step brought; with the
+/// marks of automatic installation as they were. Configuration files go with the packages that had none before.
+pub(super) fn undo(context: &Context<'_>, status: &str, databases: &[(String, PriorFile)], left: Option<&Left>) -> Result<Effect, Failure> {
+    mend(context, None, NewPackages::CameForOthers)?;
+    let apt = apt(context);
+    let before = packages_in(context, status)?;
+    let (ours, warnings) = still_ours(context, status, left)?;
+    let wanted: Vec<String> = ours
+        .iter()
+        .map(|change| match &change.before {
+            Some(version) => format!("{}={version}", change.package),
+            None => format!("{}-", change.package),
+        })
+        .collect();
+    if !wanted.is_empty() {
+        let new: BTreeSet<&str> = ours.iter().filter(|change| change.before.is_none()).map(|change| plain_name(&change.package)).collect();
+        let others: Vec<String> =
+            apt.would_remove(&GOING_BACK, &wanted)?.into_iter().filter(|name| !new.contains(plain_name(name))).collect();
+        if !others.is_empty() {
+            return Err(Failure::new(Kind::Config, format!("packages that came later need these: {}", others.join(", ")))
+                .hint("remove those first, or undo the steps that installed them too (`--cascade`)"));
+        }
+        apt.install(&GOING_BACK, &wanted)?;
+    }
+    // Also where an earlier try came as far as the removal.
+    let brought = left.map_or(ours.as_slice(), |left| left.packages.as_slice()).iter().filter(|change| change.before.is_none());
+    let had_files: BTreeSet<&str> =
+        before.iter().filter(|package| package.state == "config-files").map(|package| package.name.as_str()).collect();
+    let now = packages_now(context)?;
+    let remains = |change: &&PackageChange| {
+        let name = plain_name(&change.package);
+        !had_files.contains(name) && now.iter().any(|package| package.name == name && package.state == "config-files")
+    };
+    let purged: Vec<String> = brought.filter(remains).map(|change| change.package.clone()).collect();
+    apt.purge(&purged)?;
+    put_marks_back(context, &apt, &before, databases)?;
+    let detail = counted(&now, &packages_now(context)?);
+    Ok(Effect { detail, warnings })
+}
+
+fn plain_name(spec: &str) -> &str {
+    spec.split(':').next().unwrap_or(spec)
+}
+
+/// Marks of automatic installation, for the packages that were there before.
+fn put_marks_back(context: &Context<'_>, apt: &Apt<'_>, before: &[DpkgPackage], databases: &[(String, PriorFile)]) -> Result<(), Failure> {
+    let was = match databases.iter().find(|(path, _)| path == EXTENDED_STATES) {
+        Some((path, PriorFile::File { sha256, .. })) => {
+            let bytes = context.host.backed_up(&context.backups, sha256).map_err(io_failure("read the copy of", path))?;
+            automatic_in(&String::from_utf8_lossy(&bytes))
+        }
+        _ => BTreeSet::new(),
+    };
+    let now = context.host.automatic_packages().map_err(io_failure("read", EXTENDED_STATES))?;
+    let there: BTreeSet<&str> = before.iter().filter(|package| package.is_installed()).map(|package| package.name.as_str()).collect();
+    let of_those = |names: &BTreeSet<String>, other: &BTreeSet<String>| -> Vec<String> {
+        names.difference(other).filter(|name| there.contains(name.as_str())).cloned().collect()
+    };
+    apt.mark_automatic(&of_those(&was, &now))?;
+    apt.mark_manual(&of_those(&now, &was))
+}
+
+/// Each package is as it was.
+pub(super) fn verify_undone(context: &Context<'_>, status: &str, left: Option<&Left>) -> Result<(), Failure> {
+    let (ours, _) = still_ours(context, status, left)?;
+    let wrong: Vec<&str> = ours.iter().filter(|change| change.before != change.after).map(|change| change.package.as_str()).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Unknown, format!("it was undone, but these packages are not as they were before: {}", wrong.join(", "))))
 }
 
 // --- operations ---
@@ -137,10 +254,7 @@ pub(super) fn upgrade(context: &Context<'_>, interrupted: Option<&Prior>) -> Res
 
 /// `installed 3 packages, upgraded 2`.
 fn counted(before: &[DpkgPackage], after: &[DpkgPackage]) -> Option<String> {
-    let installed = |packages: &[DpkgPackage]| -> Installed {
-        packages.iter().filter(|package| package.is_installed()).map(|package| (package.spec(), package.version.clone())).collect()
-    };
-    let (old, now) = (installed(before), installed(after));
+    let (old, now) = (versions(before), versions(after));
     let new = now.keys().filter(|spec| !old.contains_key(*spec)).count();
     let upgraded = now.iter().filter(|(spec, version)| old.get(*spec).is_some_and(|old| old != *version)).count();
     let parts: Vec<String> = [(new, "installed"), (upgraded, "upgraded")]

@@ -1,13 +1,16 @@
 //! Puts back what was recorded before a change.
 
 use super::files::io_failure;
-use super::{accounts, system, Context, Effect, Prior, PriorFile};
-use crate::error::Failure;
+use super::{accounts, packages, system, units, Context, Effect, Left, Prior, PriorFile};
+use crate::error::{Failure, Kind};
+use crate::host::files::FileKind;
 
-/// Undoes one step. It may be called again after an interruption: each part is put back as it was, whatever it is now.
-pub fn undo(prior: &Prior, context: &Context<'_>) -> Result<Effect, Failure> {
+/// Undoes one step. It may be called again after an interruption: each part is put back as it was, whatever it is now. `left` is
+/// what the step left; `None` where it did not end.
+pub fn undo(prior: &Prior, left: Option<&Left>, context: &Context<'_>) -> Result<Effect, Failure> {
     match prior {
-        Prior::None | Prior::Packages { .. } => Ok(Effect::default()),
+        Prior::None => Ok(Effect::default()),
+        Prior::Packages { status, databases } => packages::undo(context, status, databases, left),
         Prior::Files { files, new_directories } => {
             for (path, was) in files.iter().rev() {
                 put_back(context, path, was)?;
@@ -21,10 +24,86 @@ pub fn undo(prior: &Prior, context: &Context<'_>) -> Result<Effect, Failure> {
             Ok(effect)
         }
         Prior::Hostname { running } => system::hostname(context, running),
+        Prior::Unit { unit, enabled, active } => units::undo(context, unit, *enabled, *active).map(|()| Effect::default()),
         Prior::NewUser { .. } | Prior::NewGroup { .. } | Prior::NewMembers { .. } | Prior::Shadow { .. } => {
             accounts::undo(context, prior).map(|()| Effect::default())
         }
     }
+}
+
+/// Whether everything is as it was recorded: as `verify`, for [`undo`].
+pub fn verify_undone(prior: &Prior, left: Option<&Left>, context: &Context<'_>) -> Result<(), Failure> {
+    let differs = |what: &str| Failure::new(Kind::Unknown, format!("it was undone, but {what} is not as it was before"));
+    match prior {
+        Prior::None => Ok(()),
+        Prior::Files { files, .. } => files.iter().try_for_each(|(path, was)| match stands(context, path, was) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(differs(path)),
+            Err(failure) => Err(failure),
+        }),
+        Prior::Packages { status, .. } => packages::verify_undone(context, status, left),
+        Prior::Hostname { running } => {
+            let so = !context.host.is_live() || context.host.running_hostname().as_ref() == Some(running);
+            if so {
+                Ok(())
+            } else {
+                Err(differs("the hostname"))
+            }
+        }
+        Prior::Unit { unit, enabled, active } => {
+            if units::is_undone(context, unit, *enabled, *active)? {
+                Ok(())
+            } else {
+                Err(differs(unit))
+            }
+        }
+        Prior::NewUser { name, .. } => {
+            if accounts::is_gone(context, prior)? {
+                Ok(())
+            } else {
+                Err(differs(&format!("user {name}")))
+            }
+        }
+        Prior::NewGroup { name } => {
+            if accounts::is_gone(context, prior)? {
+                Ok(())
+            } else {
+                Err(differs(&format!("group {name}")))
+            }
+        }
+        Prior::NewMembers { group, .. } => {
+            if accounts::is_gone(context, prior)? {
+                Ok(())
+            } else {
+                Err(differs(&format!("group {group}")))
+            }
+        }
+        Prior::Shadow { user, .. } => {
+            if accounts::is_gone(context, prior)? {
+                Ok(())
+            } else {
+                Err(differs(&format!("the shadow entry of {user}")))
+            }
+        }
+    }
+}
+
+/// Whether a path is as it was.
+fn stands(context: &Context<'_>, path: &str, was: &PriorFile) -> Result<bool, Failure> {
+    let host = context.host;
+    let failed = io_failure("look at", path);
+    let now = host.status(path).map_err(&failed)?;
+    Ok(match (was, now) {
+        (PriorFile::Absent, now) => now.is_none(),
+        (PriorFile::File { sha256, attributes }, Some(now)) => {
+            now.kind == FileKind::File && now.attributes == *attributes && host.sha256_of(path).map_err(failed)? == *sha256
+        }
+        (PriorFile::Symlink { target }, Some(now)) => {
+            now.kind == FileKind::Symlink && host.link_target(path).map_err(failed)?.as_ref() == Some(target)
+        }
+        (PriorFile::Directory { attributes }, Some(now)) => now.kind == FileKind::Directory && now.attributes == *attributes,
+        (_, None) => false,
+    })
 }
 
 /// Puts one path back.

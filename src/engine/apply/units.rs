@@ -1,6 +1,6 @@
 //! systemd units.
 
-use super::{Checked, Context, Effect};
+use super::{Checked, Context, Effect, Prior};
 use crate::error::{Failure, Kind};
 use crate::host::systemd::Job;
 use crate::plan::operation::UnitAction;
@@ -31,6 +31,40 @@ pub(super) fn check(context: &Context<'_>, unit: &str, action: UnitAction, optio
         UnitAction::TryRestart | UnitAction::TryReload => !state.is_active(),
         UnitAction::Restart | UnitAction::Enable => false,
     }))
+}
+
+/// Whether the unit is enabled and runs, where the action is one that can be undone.
+pub(super) fn prior(context: &Context<'_>, unit: &str, action: UnitAction) -> Result<Prior, Failure> {
+    if !matches!(action, UnitAction::Enable | UnitAction::Start) {
+        return Ok(Prior::None);
+    }
+    let (enabled, active) = now(context, unit)?;
+    Ok(Prior::Unit { unit: unit.to_owned(), enabled, active })
+}
+
+/// Whether it is enabled, and whether it runs.
+fn now(context: &Context<'_>, unit: &str) -> Result<(bool, bool), Failure> {
+    let host = context.host;
+    let enabled = host.unit_enablement(unit)?.is_some_and(|word| word == "enabled");
+    Ok((enabled, host.runs_systemd() && host.unit(unit)?.is_active()))
+}
+
+/// Stops what did not run and disables what was not enabled; what is gone by now needs neither.
+pub(super) fn undo(context: &Context<'_>, unit: &str, enabled: bool, active: bool) -> Result<(), Failure> {
+    let (is_enabled, is_active) = now(context, unit)?;
+    if is_active && !active {
+        context.host.unit_job("stop", unit, true)?;
+    }
+    if is_enabled && !enabled {
+        context.host.disable_unit(unit)?;
+    }
+    Ok(())
+}
+
+/// Nothing is left of the start or of its being enabled.
+pub(super) fn is_undone(context: &Context<'_>, unit: &str, enabled: bool, active: bool) -> Result<bool, Failure> {
+    let (is_enabled, is_active) = now(context, unit)?;
+    Ok((enabled || !is_enabled) && (active || !is_active))
 }
 
 /// Does it.

@@ -106,8 +106,8 @@ fn the_section_says_what_holds_for_every_step() {
         assert_eq!((step.on_error, step.on_interrupt, step.limits.attempts), (OnError::Stop, OnInterrupt::Stop, Some(2)));
     }
     assert_eq!(plan.steps.iter().map(|step| step.limits.timeout_seconds).collect::<Vec<_>>(), [Some(5400), Some(5400), Some(600)]);
-    let not_yet = "degraded: `on_error: rollback` is not supported yet: the run stops at the failure, and nothing is undone (use `stop`)";
-    assert_problems(&applied("{landfall: {on_error: rollback}, runcmd: [y]}"), &[not_yet]);
+
+    assert_problems(&applied("{landfall: {on_error: rollback}, runcmd: [y]}"), &[]);
     let plan = applied("{landfall: {timeouts: 45, phases: [{name: a, on_error: warn, runcmd: [x]}]}}");
     assert_eq!((plan.steps[0].limits.timeout_seconds, plan.steps[0].on_error), (Some(45), OnError::Warn));
 }

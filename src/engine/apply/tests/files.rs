@@ -13,15 +13,15 @@ fn a_file_is_written_with_its_parents_and_put_back() {
     let before = root.done(&operation);
     root.satisfied(&operation);
     assert_eq!((root.text("/srv/old").as_str(), root.mode("/srv/old")), ("after", 0o640));
-    undo(&before, &root.context()).expect("undo");
+    undo(&before, None, &root.context()).expect("undo");
     assert_eq!(root.text("/srv/old"), "before");
 
     let new = Operation::WriteFile(file("/a/b/c", "x"));
     let before = root.done(&new);
     assert_eq!(root.mode("/a/b"), 0o755);
     assert!(matches!(&before, Prior::Files { new_directories, .. } if new_directories == &["/a", "/a/b"]));
-    undo(&before, &root.context()).expect("undo");
-    undo(&before, &root.context()).expect("undo again");
+    undo(&before, None, &root.context()).expect("undo");
+    undo(&before, None, &root.context()).expect("undo again");
     assert!(!root.host.exists("/a"));
 }
 
@@ -86,7 +86,7 @@ fn an_edit_changes_what_it_names_and_nothing_else() {
     let operation = Operation::EditFile { path: "/etc/hosts".into(), change, mode: 0o644, force_mode: false };
     let before = root.done(&operation);
     root.satisfied(&operation);
-    undo(&before, &root.context()).expect("undo");
+    undo(&before, None, &root.context()).expect("undo");
     assert_eq!(root.text("/etc/hosts"), "127.0.0.1 localhost\n");
 
     let line = Edit::EnsureLine { line: "x".into(), unless: vec![] };
@@ -117,7 +117,7 @@ fn files_are_removed_by_pattern_and_put_back() {
     let before = root.done(&operation);
     root.satisfied(&operation);
     assert_eq!(root.host.list("/etc/ssh").expect("list"), ["keep"]);
-    undo(&before, &root.context()).expect("undo");
+    undo(&before, None, &root.context()).expect("undo");
     assert_eq!(root.host.list("/etc/ssh").expect("list"), ["a_key", "a_key.pub", "keep"]);
     assert_eq!(root.refused(&Operation::RemoveFiles { paths: vec!["/etc/ssh".into()] }).kind, Kind::Config);
 }
@@ -130,16 +130,16 @@ fn directories_and_links_are_made_and_put_back() {
     root.satisfied(&operation);
     let narrower = Operation::Directory { path: "/etc/sudoers.d".into(), mode: 0o700, owner: None };
     let narrow = root.done(&narrower);
-    undo(&narrow, &root.context()).expect("undo");
+    undo(&narrow, None, &root.context()).expect("undo");
     assert_eq!(root.mode("/etc/sudoers.d"), 0o750);
-    undo(&before, &root.context()).expect("undo");
+    undo(&before, None, &root.context()).expect("undo");
     assert!(!root.host.exists("/etc/sudoers.d"));
 
     root.put("/etc/localtime", "zone");
     let link = Operation::Symlink { path: "/etc/localtime".into(), target: "/usr/share/zoneinfo/UTC".into() };
     let before = root.done(&link);
     root.satisfied(&link);
-    undo(&before, &root.context()).expect("undo");
+    undo(&before, None, &root.context()).expect("undo");
     assert_eq!(root.text("/etc/localtime"), "zone");
     assert_eq!(root.refused(&Operation::Symlink { path: "/etc".into(), target: "x".into() }).kind, Kind::Config);
 }

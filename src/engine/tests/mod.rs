@@ -1,5 +1,7 @@
 //! The engine on this machine's own `/bin/sh`, with everything it writes in a temporary directory.
 
+mod rollback;
+
 use std::cell::RefCell;
 use std::path::Path;
 
