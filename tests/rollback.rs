@@ -140,7 +140,7 @@ fn what_others_have_done_since_is_left_alone_and_named() {
     each_release(|booted| {
         apply(&booted);
         booted.sh("echo mine >>/etc/motd; apt-get -q -y install big-lf; apt-get -q -y install hello-lf=1.0 --allow-downgrades").expect_ok();
-        let alone = booted.sh("landfall rollback --step users/eve 2>&1; echo $?").stdout;
+        let alone = booted.sh("landfall rollback --step users_groups/eve 2>&1; echo $?").stdout;
         assert!(alone.contains("rests on it") && alone.ends_with("64\n"), "{alone}");
 
         let output = booted.exec_with(&["landfall", "rollback"], b"", Duration::from_secs(180));
@@ -191,6 +191,40 @@ fn each_step_is_asked_for_and_a_phase_is_undone_alone() {
         booted.sh("printf 'y\\nn\\n' | landfall rollback --interactive").expect_ok();
         assert_eq!(there(&booted), [true, false, false]);
         assert_eq!(booted.sh("landfall rollback --phase no").code(), Some(64));
+        booted.shutdown();
+    });
+}
+
+#[test]
+fn drift_names_what_was_changed_since_and_restore_brings_back_what_a_file_held() {
+    each_release(|booted| {
+        apply(&booted);
+        let clean = booted.exec_with(&["landfall", "drift"], b"", Duration::from_secs(60));
+        assert!(clean.ok() && clean.stdout.contains("not compared, their effects are not known: "), "{clean:?}");
+        booted.sh("echo more >>/etc/motd; rm /srv/made/for/it; gpasswd -q -d ada crew; apt-get -q -y remove svc-lf; sed -i s/ada/x/ /home/ada/.ssh/authorized_keys").expect_ok();
+        let drifted = json(&booted, "landfall drift --format json");
+        let told = drifted["drifted"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap()).collect::<Vec<_>>().join("\n");
+        for what in
+            ["/etc/motd has another content", "/srv/made/for/it is gone", "svc-lf", "/home/ada/.ssh/authorized_keys has another content"]
+        {
+            assert!(told.contains(what), "{what}: {told}");
+        }
+        assert_eq!(booted.exec(&["landfall", "drift"]).code(), Some(1));
+
+        let list = booted.exec(&["landfall", "restore", "--list", "/etc/motd"]).expect_ok();
+        assert!(list.starts_with("  1. before write_files/") && list.lines().count() == 1, "{list}");
+        assert_eq!(booted.exec(&["landfall", "restore", "--show", "/etc/motd"]).expect_ok(), "welcome to the old host\n");
+        booted.exec(&["landfall", "restore", "/etc/motd"]).expect_ok();
+        assert_eq!(booted.sh("stat -c %a /etc/motd; cat /etc/motd").stdout, "644\nwelcome to the old host\n");
+        assert_eq!(
+            booted.exec(&["landfall", "restore", "--list", "/etc/motd"]).expect_ok().lines().count(),
+            2,
+            "what it held until then is kept"
+        );
+        booted.exec(&["landfall", "restore", "--version", "1", "/etc/motd"]).expect_ok();
+        assert_eq!(booted.files().read("/etc/motd"), "newmore\n");
+        assert_eq!(booted.exec(&["landfall", "restore", "/etc/shells"]).code(), Some(1));
+        assert_eq!(booted.exec(&["landfall", "restore", "etc/motd"]).code(), Some(64));
         booted.shutdown();
     });
 }

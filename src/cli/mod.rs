@@ -1,6 +1,7 @@
 //! The command line: one file per command. Commands answer with an exit code or a [`Refusal`]; this file maps both.
 
 mod clean;
+mod drift;
 mod identity;
 mod input;
 mod logs;
@@ -8,6 +9,7 @@ mod out;
 mod plan;
 mod recorded;
 mod refusal;
+mod restore;
 mod rollback;
 mod run;
 mod status;
@@ -92,6 +94,10 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Undo what the recorded run did, last first
     Rollback(rollback::RollbackArgs),
+    /// Put back what a file held before landfall changed it
+    Restore(restore::RestoreArgs),
+    /// Show what differs now from what the recorded run left
+    Drift(drift::DriftArgs),
     /// Show the state of the current or last run
     Status(status::StatusArgs),
     /// Say why the run failed or waits, and what to do
@@ -122,6 +128,8 @@ impl Command {
             | Self::Logs(_)
             | Self::Unlock(_)
             | Self::Clean(_)
+            | Self::Drift(_)
+            | Self::Restore(_)
             | Self::Identity(_) => (false, Lines::Nowhere),
         };
         let lines = if global.quiet && lines == Lines::Stderr { Lines::Nowhere } else { lines };
@@ -135,6 +143,8 @@ impl Command {
             Self::Resume(args) => run::resume(args, host),
             Self::Rerun(args) => run::rerun(args, host),
             Self::Rollback(args) => rollback::rollback(args, host),
+            Self::Restore(args) => restore::restore(args, host),
+            Self::Drift(args) => drift::drift(args, host),
             Self::Plan(args) => plan::plan(args, host),
             Self::Validate(args) => validate::validate(args, host),
             Self::Status(args) => status::status(args, host),

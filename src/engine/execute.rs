@@ -37,7 +37,8 @@ impl Places {
         }
     }
 
-    fn backups(&self) -> String {
+    /// Copies of what files held before they were changed.
+    pub fn backups(&self) -> String {
         format!("{}/backups", self.instance)
     }
 

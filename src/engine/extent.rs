@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::apply::Prior;
+use super::journal::{Undone, Verdict};
 use super::ledger::{Ledger, StepState};
 use crate::plan::{Frequency, Operation, Plan, Step};
 
@@ -64,7 +65,7 @@ pub fn weigh(plan: &Plan, ledger: &Ledger, mut chosen: BTreeSet<String>, cascade
 
 /// It has changed something, or is still to be done. What is done at every boot is not undone: the next boot would do it again.
 fn is_open(step: &Step, ledger: &Ledger) -> bool {
-    if step.frequency == Frequency::Boot {
+    if step.frequency == Frequency::Boot || matches!(ledger.not_undone(step), Some(Undone::Left { .. })) {
         return false;
     }
     !ledger.changes(step).is_empty() || ledger.has_failed_or_waits(step)
@@ -118,7 +119,7 @@ impl Ledger {
     fn has_failed_or_waits(&self, step: &Step) -> bool {
         match self.state(step) {
             StepState::Pending | StepState::Interrupted(_) => true,
-            StepState::Ended(outcome, _) => !matches!(outcome.verdict, super::journal::Verdict::Done | super::journal::Verdict::Undone),
+            StepState::Ended(outcome, _) => !matches!(outcome.verdict, Verdict::Done | Verdict::Undone),
         }
     }
 }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::apply::{Effect, Left, Prior};
+use super::apply::{Effect, Left, Prior, PriorFile};
 use crate::error::{Failure, Kind};
 use crate::host::append_log::AppendLog;
 use crate::plan::digest::hex;
@@ -166,6 +166,13 @@ pub enum Event {
         digest: String,
         /// What came of it.
         result: Undone,
+    },
+    /// A person has an earlier version of a file put back.
+    Restored {
+        /// The file.
+        path: String,
+        /// What it was until then.
+        was: PriorFile,
     },
     /// Each step of the rollback was undone, left, or could not be undone.
     RollbackEnd,

@@ -3,6 +3,7 @@
 
 pub mod apply;
 mod attempts;
+pub mod drift;
 pub mod execute;
 pub mod extent;
 mod interruption;

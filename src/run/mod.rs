@@ -8,6 +8,7 @@ mod instance_dir;
 mod lookup;
 mod prepare;
 mod reporter;
+mod restore;
 mod view;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use instance_dir::InstanceDir;
 pub use lookup::{off_switch, OffSwitch};
 pub use prepare::{prepare, Prepared, Source};
+pub use restore::{bytes_of, is_so, restore, versions, Version};
 pub use view::{read_status, view, StatusFile, RUNTIME, STATUS_FILE};
 
 use crate::compat;
@@ -22,7 +24,7 @@ use crate::engine::ledger::Ledger;
 use crate::engine::summary::{State, Summary, Told};
 use crate::engine::{Engine, RunEnd, RunIds};
 use crate::error::{Failure, Kind};
-use crate::host::runlock::Take;
+use crate::host::runlock::{RunLock, Take};
 use crate::host::Host;
 use crate::identity::{self, Decision, Here, Recorded};
 use crate::plan::{Frequency, Operation, Plan, Stage, Weight};
@@ -134,26 +136,34 @@ pub fn run(host: &Host, request: &Request) -> Result<Report, Failure> {
 }
 
 /// Units of one boot wait for each other; whoever sits at a terminal is told.
-fn take_lock(host: &Host, request: &Request) -> Result<crate::host::runlock::RunLock, Failure> {
-    let failed = |error: std::io::Error| Failure::io("the run lock", &error);
-    let taken = match request {
+fn take_lock(host: &Host, request: &Request) -> Result<RunLock, Failure> {
+    let command = match request {
         Request::Boot(_) => {
-            let stage = request.stage();
-            let command = format!("landfall run --stage {}", stage.name());
-            host.wait_take_run_lock(&command, None, &|owner| {
+            let command = format!("landfall run --stage {}", request.stage().name());
+            let taken = host.wait_take_run_lock(&command, None, &|owner| {
                 crate::telemetry::say(
                     tracing::Level::INFO,
                     crate::telemetry::Place::default(),
                     &format!("waiting for {} (pid {})", owner.command, owner.pid),
                 );
-            })
+            });
+            return taken_lock(taken);
         }
-        Request::Apply(_) => host.try_take_run_lock("landfall apply"),
-        Request::Resume => host.try_take_run_lock("landfall resume"),
-        Request::Rerun(_) => host.try_take_run_lock("landfall rerun"),
-        Request::Rollback { .. } => host.try_take_run_lock("landfall rollback"),
+        Request::Apply(_) => "landfall apply",
+        Request::Resume => "landfall resume",
+        Request::Rerun(_) => "landfall rerun",
+        Request::Rollback { .. } => "landfall rollback",
     };
-    match taken.map_err(failed)? {
+    lock_for(host, command)
+}
+
+/// The run lock, for a command that does not wait.
+fn lock_for(host: &Host, command: &str) -> Result<RunLock, Failure> {
+    taken_lock(host.try_take_run_lock(command))
+}
+
+fn taken_lock(taken: std::io::Result<Take>) -> Result<RunLock, Failure> {
+    match taken.map_err(|error| Failure::io("the run lock", &error))? {
         Take::Taken(lock) => Ok(lock),
         Take::Held(owner) => {
             let who =

@@ -150,6 +150,9 @@ pub enum Prior {
         status: String,
         /// Databases that are rewritten meanwhile.
         databases: Vec<(String, PriorFile)>,
+        /// Versions of configuration files that packages brought and that stand beside the host's own.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        beside: Vec<String>,
     },
     /// A systemd unit.
     Unit {

@@ -78,18 +78,26 @@ fn apt<'c>(context: &'c Context<'_>) -> Apt<'c> {
 /// The packages and databases as they are, everything being synced: what an interruption is compared with.
 pub(super) fn prior(context: &Context<'_>) -> Result<Prior, Failure> {
     let status = context.host.read(STATUS).map_err(io_failure("read", STATUS))?.unwrap_or_default();
+    let packages = parse_status(&String::from_utf8_lossy(&status)).unwrap_or_default();
+    let beside = packages.iter().flat_map(|package| brought_beside(context, package)).collect();
     let status = context.host.back_up(&context.backups, &status).map_err(io_failure("keep a copy of", STATUS))?;
     let mut databases = Vec::new();
     for path in DATABASES {
         databases.push((path.to_owned(), prior_of(context, path)?));
     }
-    Ok(Prior::Packages { status, databases })
+    Ok(Prior::Packages { status, databases, beside })
+}
+
+/// Where dpkg has put a package's version of a configuration file, the host's own being another.
+fn brought_beside(context: &Context<'_>, package: &DpkgPackage) -> Vec<String> {
+    let paths = package.conffiles.iter().map(|(path, _)| format!("{path}.dpkg-dist"));
+    paths.filter(|path| context.host.exists(path)).collect()
 }
 
 /// Mends dpkg and apt. `interrupted`: a step that changes packages was cut off, and this was recorded before it.
 pub(super) fn mend(context: &Context<'_>, interrupted: Option<&Prior>, new: NewPackages) -> Result<Vec<String>, Failure> {
     let mut before: Option<Installed> = None;
-    if let Some(Prior::Packages { status, databases }) = interrupted {
+    if let Some(Prior::Packages { status, databases, .. }) = interrupted {
         let bytes = context.host.backed_up(&context.backups, status).map_err(io_failure("read the copy of", STATUS))?;
         before = installed_in(&String::from_utf8_lossy(&bytes));
         for (path, was) in databases {
@@ -146,6 +154,13 @@ fn effect_of(actions: Vec<String>, detail: Option<String>) -> Effect {
 
 // --- undoing ---
 
+/// What was recorded before packages were changed.
+pub(super) struct Before<'p> {
+    pub status: &'p str,
+    pub databases: &'p [(String, PriorFile)],
+    pub beside: &'p [String],
+}
+
 /// With which apt may go back to older versions.
 const GOING_BACK: [&str; 1] = ["--allow-downgrades"];
 
@@ -167,42 +182,50 @@ fn still_ours(context: &Context<'_>, status: &str, left: Option<&Left>) -> Resul
 
 /// Has the packages that were there before in the versions they had, and no others of those that the step brought; with the
 /// marks of automatic installation as they were. Configuration files go with the packages that had none before.
-pub(super) fn undo(context: &Context<'_>, status: &str, databases: &[(String, PriorFile)], left: Option<&Left>) -> Result<Effect, Failure> {
+pub(super) fn undo(context: &Context<'_>, before: &Before<'_>, left: Option<&Left>) -> Result<Effect, Failure> {
     mend(context, None, NewPackages::CameForOthers)?;
     let apt = apt(context);
-    let before = packages_in(context, status)?;
-    let (ours, warnings) = still_ours(context, status, left)?;
-    let wanted: Vec<String> = ours
-        .iter()
-        .map(|change| match &change.before {
-            Some(version) => format!("{}={version}", change.package),
-            None => format!("{}-", change.package),
-        })
-        .collect();
-    if !wanted.is_empty() {
-        let new: BTreeSet<&str> = ours.iter().filter(|change| change.before.is_none()).map(|change| plain_name(&change.package)).collect();
-        let others: Vec<String> =
-            apt.would_remove(&GOING_BACK, &wanted)?.into_iter().filter(|name| !new.contains(plain_name(name))).collect();
-        if !others.is_empty() {
-            return Err(Failure::new(Kind::Config, format!("packages that came later need these: {}", others.join(", ")))
-                .hint("remove those first, or undo the steps that installed them too (`--cascade`)"));
-        }
-        apt.install(&GOING_BACK, &wanted)?;
-    }
+    let old = packages_in(context, before.status)?;
+    let (ours, warnings) = still_ours(context, before.status, left)?;
+    let there = packages_now(context)?;
+    change_back(&apt, &ours)?;
     // Also where an earlier try came as far as the removal.
-    let brought = left.map_or(ours.as_slice(), |left| left.packages.as_slice()).iter().filter(|change| change.before.is_none());
-    let had_files: BTreeSet<&str> =
-        before.iter().filter(|package| package.state == "config-files").map(|package| package.name.as_str()).collect();
+    let touched = left.map_or(ours.as_slice(), |left| left.packages.as_slice());
     let now = packages_now(context)?;
+    let named =
+        |packages: &[DpkgPackage], name: &str, state: &str| packages.iter().any(|package| package.name == name && package.state == state);
     let remains = |change: &&PackageChange| {
         let name = plain_name(&change.package);
-        !had_files.contains(name) && now.iter().any(|package| package.name == name && package.state == "config-files")
+        change.before.is_none() && !named(&old, name, "config-files") && named(&now, name, "config-files")
     };
-    let purged: Vec<String> = brought.filter(remains).map(|change| change.package.clone()).collect();
-    apt.purge(&purged)?;
-    put_marks_back(context, &apt, &before, databases)?;
-    let detail = counted(&now, &packages_now(context)?);
-    Ok(Effect { detail, warnings })
+    apt.purge(&touched.iter().filter(remains).map(|change| change.package.clone()).collect::<Vec<_>>())?;
+    for package in there.iter().chain(&now).filter(|package| touched.iter().any(|change| change.package == package.spec())) {
+        for path in brought_beside(context, package).iter().filter(|path| !before.beside.contains(path)) {
+            context.host.remove(path).map_err(io_failure("remove", path))?;
+        }
+    }
+    put_marks_back(context, &apt, &old, before.databases)?;
+    Ok(Effect { detail: None, warnings })
+}
+
+/// Has apt go back over the changes; nothing is done where something else would have to go.
+fn change_back(apt: &Apt<'_>, changes: &[PackageChange]) -> Result<(), Failure> {
+    let spec = |change: &PackageChange| match &change.before {
+        Some(version) => format!("{}={version}", change.package),
+        None => format!("{}-", change.package),
+    };
+    let wanted: Vec<String> = changes.iter().map(spec).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let new: BTreeSet<&str> = changes.iter().filter(|change| change.before.is_none()).map(|change| plain_name(&change.package)).collect();
+    let removed = apt.would_remove(&GOING_BACK, &wanted)?;
+    let others: Vec<String> = removed.into_iter().filter(|name| !new.contains(plain_name(name))).collect();
+    if !others.is_empty() {
+        return Err(Failure::new(Kind::Config, format!("packages that came later need these: {}", others.join(", ")))
+            .hint("remove those first, or undo the steps that installed them too (`--cascade`)"));
+    }
+    apt.install(&GOING_BACK, &wanted)
 }
 
 fn plain_name(spec: &str) -> &str {

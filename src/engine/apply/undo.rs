@@ -1,6 +1,7 @@
 //! Puts back what was recorded before a change.
 
 use super::files::io_failure;
+use super::packages::Before;
 use super::{accounts, packages, system, units, Context, Effect, Left, Prior, PriorFile};
 use crate::error::{Failure, Kind};
 use crate::host::files::FileKind;
@@ -10,7 +11,7 @@ use crate::host::files::FileKind;
 pub fn undo(prior: &Prior, left: Option<&Left>, context: &Context<'_>) -> Result<Effect, Failure> {
     match prior {
         Prior::None => Ok(Effect::default()),
-        Prior::Packages { status, databases } => packages::undo(context, status, databases, left),
+        Prior::Packages { status, databases, beside } => packages::undo(context, &Before { status, databases, beside }, left),
         Prior::Files { files, new_directories } => {
             for (path, was) in files.iter().rev() {
                 put_back(context, path, was)?;
