@@ -4,7 +4,7 @@ _landfall() {
     local cur prev words cword
     _init_completion || return
 
-    local commands="run apply resume rerun plan validate status why logs unlock clean"
+    local commands="run apply resume rerun rollback restore drift plan validate status why logs unlock clean"
     local command="" i
     for ((i = 1; i < cword; i++)); do
         case ${words[i]} in
@@ -32,7 +32,7 @@ _landfall() {
             esac
             return
             ;;
-        --timeout | --lines | -n)
+        --timeout | --lines | -n | --phase | --step)
             return
             ;;
     esac
@@ -48,8 +48,10 @@ _landfall() {
             ;;
         run) options+=" --stage --format" ;;
         apply | plan) options+=" --root --format" ;;
-        validate | why | resume | rerun) options+=" --format" ;;
+        validate | why | resume | rerun | drift) options+=" --format" ;;
         status) options+=" --wait --timeout --long --format --strict" ;;
+        rollback) options+=" --phase --step --dry-run --interactive --cascade --force --format" ;;
+        restore) options+=" --list --version --show --format" ;;
         logs) options+=" --lines --follow --format" ;;
         unlock) options+=" --force --format" ;;
         clean) options+=" --logs --seed --machine-id --format" ;;
@@ -60,7 +62,7 @@ _landfall() {
         return
     fi
     case $command in
-        apply | plan | validate) _filedir ;;
+        apply | plan | validate | restore) _filedir ;;
     esac
 } &&
     complete -F _landfall landfall

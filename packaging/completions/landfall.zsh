@@ -12,6 +12,9 @@ _landfall() {
     'apply:execute a user-data file now'
     'resume:go on with the recorded run now'
     'rerun:run one step of the recorded run again'
+    'rollback:undo what the recorded run did, last first'
+    'restore:put back what a file held before'
+    'drift:show what differs now from what the run left'
     'plan:show what a run of this user-data would do here'
     'validate:say what is wrong with user-data'
     'status:show the state of the current or last run'
@@ -42,6 +45,16 @@ _landfall() {
         status)
           _arguments $common {-w,--wait}'[wait for the end]' '--timeout[no longer than this]:duration:' {-l,--long}'[every step too]' \
             '--format[how it is printed]:format:(tabular json yaml)' '--strict[exit 2 where the run is degraded]'
+          ;;
+        drift) _arguments $common '--format[how it is printed]:format:(text json)' ;;
+        rollback)
+          _arguments $common '--phase[this phase only]:phase:' '--step[this step only]:step:' {-n,--dry-run}'[change nothing]' \
+            {-i,--interactive}'[ask before each step]' '--cascade[later steps that rest on these too]' \
+            '--force[also what was changed since]' '--format[how it is printed]:format:(text json)'
+          ;;
+        restore)
+          _arguments $common {-l,--list}'[show the versions]' '--version[the version of this number]:number:' \
+            '--show[print it instead]' '--format[how it is printed]:format:(text json)' ':file:_files'
           ;;
         why) _arguments $common '--format[how it is printed]:format:(text json)' ;;
         logs) _arguments $common {-n,--lines}'[last lines only]:lines:' {-f,--follow}'[go on as it grows]' \

@@ -85,10 +85,14 @@ impl Apt<'_> {
         Ok(actions)
     }
 
-    /// Temporary files of deb-systemd-helper: one that is killed in a maintainer script leaves them for ever.
+    /// Temporary files of apt and of deb-systemd-helper: one that is killed leaves them for ever.
     fn remove_leftovers(&self) -> std::io::Result<()> {
-        for kind in ["helper-enabled", "helper-masked", "user-helper-enabled", "user-helper-masked"] {
-            for path in self.host.matching(&format!("/var/lib/systemd/deb-systemd-{kind}/.state*.tmp"))? {
+        let units = ["helper-enabled", "helper-masked", "user-helper-enabled", "user-helper-masked"];
+        let of_units = units.map(|kind| format!("/var/lib/systemd/deb-systemd-{kind}/.state*.tmp"));
+        let of_apt =
+            ["/var/cache/apt/archives/partial", "/var/lib/apt/lists/partial"].map(|dir| format!("{dir}/.apt-acquire-privs-test.*"));
+        for pattern in of_units.iter().chain(&of_apt) {
+            for path in self.host.matching(pattern)? {
                 self.host.remove(&path)?;
             }
         }
