@@ -42,10 +42,29 @@ pub fn rfc3339(time: f64) -> String {
     format!("{:04}-{:02}-{:02}T{}Z", utc.year, utc.month, utc.day, utc.time())
 }
 
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// Seconds since 1970 of `Sat, 01 Aug 2026 12:30:45 GMT` (RFC 9110, section 5.6.7, the form that servers must send).
+pub fn parse_http_date(text: &str) -> Option<i64> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [_, day, month, year, time, "GMT"] = words[..] else { return None };
+    let (day, year): (i64, i64) = (day.parse().ok()?, year.parse().ok()?);
+    let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
+    let parts: Vec<i64> = time.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let [hours, minutes, seconds] = parts[..] else { return None };
+    let sound = (1..=31).contains(&day) && (1970..=9999).contains(&year) && hours < 24 && minutes < 60 && seconds <= 60;
+    // The inverse of `Utc::of`.
+    let from_march = (month + 9) % 12;
+    let year = year - i64::from(month <= 2);
+    let day_of_year = (153 * from_march + 2) / 5 + day - 1;
+    let year_of_era = year.rem_euclid(400);
+    let days = year.div_euclid(400) * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    sound.then_some(days * 86_400 + hours * 3_600 + minutes * 60 + seconds)
+}
+
 /// `Sat, 01 Aug 2026 12:30:45 +0000`, as cloud-init writes the time into `boot-finished` and `last_update`.
 pub fn rfc2822(time: f64) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let utc = Utc::of(time);
     let month = MONTHS[(utc.month - 1) as usize];
     format!("{}, {:02} {month} {:04} {} +0000", DAYS[utc.weekday], utc.day, utc.year, utc.time())
@@ -65,6 +84,23 @@ pub fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_date_of_a_server_is_read_as_it_is_written() {
+        for time in [0_i64, 951_782_399, 951_868_800, 1_785_587_445, 4_107_542_399] {
+            assert_eq!(parse_http_date(&rfc2822(time as f64).replace("+0000", "GMT")), Some(time));
+        }
+        for text in [
+            "120",
+            "",
+            "Sat, 01 Aug 2026 12:30:45",
+            "Sat, 01 Agu 2026 12:30:45 GMT",
+            "Sat, 01 Aug 2026 12:30 GMT",
+            "x, 99 Aug 2026 1:1:1 GMT",
+        ] {
+            assert_eq!(parse_http_date(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn times_are_written_as_date_writes_them() {

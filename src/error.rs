@@ -116,10 +116,63 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What a failure is about: where to look for the cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Category {
+    /// How the host is set up.
+    Config,
+    /// What happened while something ran.
+    Execution,
+    /// What the user wrote.
+    Input,
+}
+
+impl Category {
+    /// As in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Execution => "execution",
+            Self::Input => "input",
+        }
+    }
+}
+
+/// How much a failure weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Somebody has to do something.
+    Critical,
+    /// It may go by itself: it is tried again, at the latest at the next boot.
+    Retryable,
+    /// The run is degraded by it at worst.
+    Warning,
+}
+
+impl Severity {
+    /// As in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Retryable => "retryable",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// The system's own error inside one that only adds a path to it.
 pub fn system_cause(error: &std::io::Error) -> &std::io::Error {
     let inner = error.get_ref().and_then(std::error::Error::source);
     inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
+}
+
+/// Whether the system had no more of what the call needed, and may have again.
+fn is_for_want(error: &std::io::Error) -> bool {
+    use nix::errno::Errno;
+    let code = system_cause(error).raw_os_error().map(Errno::from_raw);
+    matches!(code, Some(Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE | Errno::EMFILE))
 }
 
 /// A failed operation: what the journal keeps, and what status, `why` and journald are derived from.
@@ -144,6 +197,9 @@ pub struct Failure {
     /// How long a server asked to be left alone, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// The host or service that failed, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Box<str>>,
 }
 
 impl Failure {
@@ -157,12 +213,24 @@ impl Failure {
             hint: None,
             transient: matches!(kind, Kind::Network | Kind::Lock),
             retry_after: None,
+            target: None,
         }
     }
 
     /// A failed system call on `what`.
     pub fn io(what: impl fmt::Display, error: &std::io::Error) -> Self {
-        Self::new(Kind::of_io(error), format!("{what}: {error}"))
+        let failure = Self::new(Kind::of_io(error), format!("{what}: {error}"));
+        if is_for_want(error) {
+            failure.starved()
+        } else {
+            failure
+        }
+    }
+
+    /// The host had no memory or no process left, which goes by.
+    #[must_use]
+    pub fn starved(self) -> Self {
+        self.transient(true).hint("see what takes memory and processes (`free`, `ps`, limits of the unit); then `landfall resume`")
     }
 
     /// Adds the next action.
@@ -177,6 +245,32 @@ impl Failure {
     pub const fn transient(mut self, transient: bool) -> Self {
         self.transient = transient;
         self
+    }
+
+    /// What it is about. A name that does not exist was written by the user, but for one that a command of theirs looked for.
+    pub const fn category(&self) -> Category {
+        match (self.kind, self.exit) {
+            (Kind::NotFound, Some(127)) => Category::Execution,
+            (Kind::Input | Kind::NotFound, _) => Category::Input,
+            (Kind::Config | Kind::Permission, _) => Category::Config,
+            _ => Category::Execution,
+        }
+    }
+
+    /// How much it weighs; `degrades` where its step only degrades the run.
+    pub const fn severity(&self, degrades: bool) -> Severity {
+        if degrades {
+            Severity::Warning
+        } else if self.may_go_by_itself() {
+            Severity::Retryable
+        } else {
+            Severity::Critical
+        }
+    }
+
+    /// Whether a later boot tries again what failed: the cause may have gone by itself.
+    pub const fn may_go_by_itself(&self) -> bool {
+        self.transient || matches!(self.kind, Kind::Network | Kind::Lock | Kind::Disk | Kind::Timeout | Kind::Interrupted)
     }
 
     /// The next action: its own, or its kind's.
@@ -217,4 +311,29 @@ pub mod exit {
     pub const SIGINT: u8 = 130;
     /// Stopped by SIGTERM.
     pub const SIGTERM: u8 = 143;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn category_and_severity_follow_from_kind_and_facts() {
+        use Category::{Config, Execution, Input};
+        use Severity::{Critical, Retryable, Warning};
+        for (kind, exit, category, severity) in [
+            (Kind::Network, None, Execution, Retryable),
+            (Kind::Lock, Some(100), Execution, Retryable),
+            (Kind::Exec, Some(3), Execution, Critical),
+            (Kind::NotFound, Some(127), Execution, Critical),
+            (Kind::NotFound, None, Input, Critical),
+            (Kind::Input, None, Input, Critical),
+            (Kind::Config, None, Config, Critical),
+            (Kind::Permission, None, Config, Critical),
+        ] {
+            let failure = Failure { exit, ..Failure::new(kind, "x") };
+            assert_eq!((failure.category(), failure.severity(false), failure.severity(true)), (category, severity, Warning), "{kind}");
+        }
+        assert_eq!(Failure::new(Kind::Exec, "x").transient(true).severity(false), Retryable);
+    }
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::secret::Secret;
+
 /// An account as `/etc/passwd` and `/etc/shadow` have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Account {
@@ -84,16 +86,26 @@ pub struct Facts {
     pub programs: BTreeSet<String>,
     /// Time zone `/etc/localtime` points to.
     pub timezone: Option<String>,
-    /// The zone files that exist are not listed; this says whether the configured one does (`None`: no zone database).
-    /// Gathered: whether `/usr/share/zoneinfo/NAME` is a regular file (links followed), NAME from `modules::questions`.
-    pub zone_exists: Option<bool>,
+    /// For each configured time zone whether the host has it; empty where it has no zone database.
+    /// Gathered: whether `/usr/share/zoneinfo/NAME` is a regular file (links followed), each NAME from `modules::questions`.
+    #[serde(default)]
+    pub zones: BTreeMap<String, bool>,
     /// `LANG` of `/etc/default/locale` (or locale.conf).
     pub lang: Option<String>,
     /// Locales that exist already, as `locale -a` spells them, lower case, without `-`.
     pub locales: BTreeSet<String>,
+    /// Bytes of memory. Gathered where a phase asks for it.
+    #[serde(default)]
+    pub memory: Option<u64>,
+    /// What it runs in, as systemd-detect-virt(1) calls it. Gathered where a phase asks for it.
+    #[serde(default)]
+    pub virtualization: Option<String>,
     /// Network devices. Gathered where there is a network-config.
     #[serde(default)]
     pub interfaces: Vec<Interface>,
+    /// Part handlers that lie in `/var/lib/cloud/handlers`, by path.
+    #[serde(default)]
+    pub part_handlers: Vec<String>,
     /// Instance id.
     pub instance_id: String,
     /// Short name of the datasource, lower case: `nocloud`.
@@ -102,6 +114,9 @@ pub struct Facts {
     pub metadata_hostname: Option<String>,
     /// SSH keys of the metadata.
     pub metadata_keys: Vec<String>,
+    /// Seed for random numbers that the metadata brings.
+    #[serde(default)]
+    pub metadata_seed: Option<Secret<String>>,
     /// For each script (`runcmd`, `bootcmd`, `PHASE.runcmd`): ranges of items that only parse jointly, as (first, last) from 0.
     /// Gathered: `script::joint_ranges` with `sh -n`, for each script of `modules::questions`. A script that is missing here has
     /// every item stand alone.
@@ -109,7 +124,7 @@ pub struct Facts {
 }
 
 /// Programs whose presence modules ask for.
-pub const PROGRAMS: [&str; 13] = [
+pub const PROGRAMS: &[&str] = &[
     "locale-gen",
     "update-locale",
     "update-ca-certificates",
@@ -119,15 +134,51 @@ pub const PROGRAMS: [&str; 13] = [
     "gpg",
     "add-apt-repository",
     "chronyd",
+    "ntpd",
+    "setupcon",
+    "ssh-import-id",
+    "snap",
+    "rsyslogd",
+    "wg",
+    "ansible",
+    "pip3",
+    "git",
+    "ip",
+    "byobu",
+    "puppet",
+    "/opt/puppetlabs/bin/puppet",
+    "/usr/bin/chef-client",
+    "gem",
+    "salt-minion",
+    "mcollectived",
+    "pro",
+    "landscape-config",
+    "fanctl",
+    "ubuntu-drivers",
+    "lxd",
+    "zfs",
+    "lvcreate",
+    "mkfs.btrfs",
     "debconf-set-selections",
     "netplan",
     "ifup",
     "networkctl",
+    "python3",
 ];
 
 /// Files whose presence modules ask for.
-pub const FILES: [&str; 3] =
-    ["/etc/apt/apt.conf.d/90cloud-init-aptproxy", "/etc/apt/apt.conf.d/94cloud-init-config", "/etc/network/interfaces"];
+pub const FILES: &[&str] = &[
+    "/etc/apt/apt.conf.d/90cloud-init-aptproxy",
+    "/etc/apt/apt.conf.d/94cloud-init-config",
+    "/etc/network/interfaces",
+    "/usr/lib/systemd/systemd-timesyncd",
+    "/sys/firmware/efi",
+    "/etc/udev/rules.d/90-cloud-init-hook-hotplug.rules",
+    "/opt/rsct/install/bin",
+    "/snap/subiquity",
+    "/snap/ubuntu-desktop-installer",
+    "/snap/ubuntu-desktop-bootstrap",
+];
 
 impl Facts {
     /// Whether `program` is on the usual path.

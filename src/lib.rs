@@ -7,6 +7,7 @@
 // Tests lay out their own files and start their own programs.
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
 
+pub mod amount;
 pub mod cli;
 pub mod clock;
 pub mod compat;
@@ -20,10 +21,12 @@ pub mod identity;
 pub mod modules;
 pub mod openpgp;
 pub mod plan;
+pub mod push;
 pub mod redact;
 pub mod run;
 pub mod script;
 pub mod secret;
 pub mod telemetry;
+pub mod template;
 pub mod userdata;
 pub mod yaml;

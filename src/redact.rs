@@ -95,11 +95,32 @@ pub fn url(text: &str) -> String {
     format!("{scheme}://{authority}{tail}")
 }
 
-const WORDS: [&str; 10] =
-    ["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "api-key", "access_key", "private_key"];
+/// Scheme, host and port of a URL: for one whose path may be what lets in.
+pub fn origin(text: &str) -> String {
+    let start = text.find("://").map_or(0, |at| at + 3);
+    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+    url(&text[..end])
+}
+
+const WORDS: [&str; 14] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "api-key",
+    "access_key",
+    "private_key",
+    "_pwd",
+    "-pwd",
+    "credential",
+    "x-auth",
+];
 
 /// Each of [`WORDS`] holds one of these.
-const PARTS: [&[u8]; 4] = [b"pas", b"sec", b"tok", b"key"];
+const PARTS: [&[u8]; 7] = [b"pas", b"sec", b"tok", b"key", b"pwd", b"cre", b"-au"];
 
 /// Masks what looks like a secret in a command or a log line: `password=X`, `--token X`, `Bearer X`, `user:X@host`, `-u user:X`.
 pub fn patterns(text: &str) -> String {
@@ -218,6 +239,10 @@ mod tests {
             ("curl -u bob:geheim https://example.org", "curl -u bob:*** https://example.org"),
             ("docker run --user 1000:1000 -u bob x", "docker run --user 1000:1000 -u bob x"),
             ("passwd: geheim", "passwd: ***"),
+            ("MYSQL_PWD=geheim mysql", "MYSQL_PWD=*** mysql"),
+            ("curl -H 'X-Auth-Token: geheim' x", "curl -H 'X-Auth-Token: *** x"),
+            ("PWD=/srv OLDPWD=/ true", "PWD=/srv OLDPWD=/ true"),
+            ("--credential geheim", "--credential ***"),
             ("cat /etc/passwd", "cat /etc/passwd"),
             ("chpasswd: command not found", "chpasswd: command not found"),
             ("set `lock_passwd: false`", "set `lock_passwd: false`"),

@@ -1,7 +1,7 @@
 //! What landfall says while it works: to stderr, its log file, journald and the console, through one seam that redacts.
 //!
 //! Code says things with `tracing`'s macros, or with [`say`] where a person watching the boot should see them. Events carry
-//! their place as the fields `landfall.run`, `landfall.phase`, `landfall.step` and `landfall.error`, which journald shows as
+//! their place as the fields `landfall.run`, `landfall.phase`, `landfall.step`, `landfall.attempt` and `landfall.error`, which journald shows as
 //! `LANDFALL_RUN` and so on. Other fields are for stderr and the log file.
 //!
 //! The log file gets `info` and above, but only once [`keep_log`] says that this process changes something that lasts, or
@@ -54,6 +54,8 @@ pub struct Place<'a> {
     pub phase: Option<&'a str>,
     /// Step id.
     pub step: Option<&'a str>,
+    /// Which attempt at the step, from 1.
+    pub attempt: Option<u64>,
     /// Failure kind, as in `E_NETWORK`.
     pub error: Option<&'a str>,
 }
@@ -78,10 +80,11 @@ pub fn start(setup: &Setup, host: &Host) {
     }
     let journald = setup.records.then(journald_layer).flatten();
     let heard_by_journald = journald.is_some() && std::env::var_os("JOURNAL_STREAM").is_some() && !std::io::stderr().is_terminal();
+    let variable = |name: &str| std::env::var(name).ok();
     let sinks = Sinks {
-        stderr: (!heard_by_journald).then(|| stderr_filter(setup.verbosity, std::env::var("RUST_LOG").ok().as_deref())),
-        journald,
-        records: setup.records,
+        stderr: (!heard_by_journald).then(|| stderr_filter(setup.verbosity, variable("RUST_LOG").as_deref())),
+        journald: journald.map(|layer| (layer, record_filter(variable("LANDFALL_LOG_JOURNAL").as_deref()))),
+        file: setup.records.then(|| record_filter(variable("LANDFALL_LOG_FILE").as_deref())),
     };
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(sinks));
 }
@@ -150,6 +153,7 @@ pub fn say(level: Level, place: Place<'_>, text: &str) {
                 landfall.run = place.run,
                 landfall.phase = place.phase,
                 landfall.step = place.step,
+                landfall.attempt = place.attempt,
                 landfall.error = place.error,
                 "{text}"
             )
@@ -168,6 +172,11 @@ fn journald_layer() -> Option<tracing_journald::Layer> {
     let mappings = PriorityMappings { info: Priority::Informational, debug: Priority::Debug, ..PriorityMappings::new() };
     let layer = tracing_journald::layer().ok()?;
     Some(layer.with_field_prefix(None).with_syslog_identifier("landfall".into()).with_priority_mappings(mappings))
+}
+
+/// What journald and the log file get: `info` and above of landfall's own, or what a variable says in the form of `RUST_LOG`.
+fn record_filter(said: Option<&str>) -> Targets {
+    said.and_then(|text| text.parse().ok()).unwrap_or_else(|| Targets::new().with_target("landfall", LevelFilter::INFO))
 }
 
 /// `RUST_LOG` decides where it is set and can be read, the switches otherwise.
@@ -196,24 +205,32 @@ enum Log {
 /// The one layer: every event is redacted here, then given to each sink.
 struct Sinks {
     stderr: Option<Targets>,
-    journald: Option<tracing_journald::Layer>,
-    records: bool,
+    journald: Option<(tracing_journald::Layer, Targets)>,
+    file: Option<Targets>,
+}
+
+fn passes(filter: &Targets, metadata: &Metadata<'_>) -> bool {
+    filter.would_enable(metadata.target(), metadata.level())
 }
 
 impl Sinks {
-    fn recorded(&self, metadata: &Metadata<'_>) -> bool {
-        self.records && *metadata.level() <= Level::INFO && metadata.target().starts_with("landfall")
+    fn in_journal(&self, metadata: &Metadata<'_>) -> Option<&tracing_journald::Layer> {
+        self.journald.as_ref().filter(|(_, filter)| passes(filter, metadata)).map(|(layer, _)| layer)
+    }
+
+    fn in_file(&self, metadata: &Metadata<'_>) -> bool {
+        self.file.as_ref().is_some_and(|filter| passes(filter, metadata))
     }
 
     fn on_stderr(&self, metadata: &Metadata<'_>) -> bool {
         let said = metadata.target() == SAID && SHARED.get().is_some_and(|shared| shared.lines == Lines::Stderr);
-        !said && self.stderr.as_ref().is_some_and(|filter| filter.would_enable(metadata.target(), metadata.level()))
+        !said && self.stderr.as_ref().is_some_and(|filter| passes(filter, metadata))
     }
 }
 
 impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Sinks {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        self.recorded(metadata) || self.on_stderr(metadata)
+        self.in_file(metadata) || self.in_journal(metadata).is_some() || self.on_stderr(metadata)
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
@@ -227,15 +244,12 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Sinks {
             let level = metadata.level().as_str().to_ascii_lowercase();
             to_stderr(&format!("{level}: {}", fields.line(false)));
         }
-        if !self.recorded(metadata) {
-            return;
-        }
-        let now = clock::rfc3339(Host::default().now());
-        if let Some(shared) = SHARED.get() {
+        if let Some(shared) = SHARED.get().filter(|_| self.in_file(metadata)) {
+            let now = clock::rfc3339(Host::default().now());
             let line = format!("{now} {:5} {}\n", metadata.level(), fields.line(true));
             shared.write_log(&line, *metadata.level() == Level::ERROR);
         }
-        if let Some(journald) = &self.journald {
+        if let Some(journald) = self.in_journal(metadata) {
             fields.replay(metadata, |event| journald.on_event(event, context.clone()));
         }
     }
@@ -250,6 +264,10 @@ struct Fields {
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.values.push((field.clone(), value.to_owned()));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.values.push((field.clone(), value.to_string()));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
@@ -289,10 +307,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rust_log_decides_before_the_switches() {
+    fn rust_log_decides_before_the_switches_and_each_record_has_its_own() {
         let shown = |verbosity, rust_log, level: Level| stderr_filter(verbosity, rust_log).would_enable("landfall::engine", &level);
         assert!(shown(0, None, Level::WARN) && !shown(0, None, Level::INFO));
         assert!(!shown(-1, None, Level::WARN) && shown(2, None, Level::DEBUG));
+        let recorded = |said, level: Level| record_filter(said).would_enable("landfall::engine", &level);
+        assert!(recorded(None, Level::INFO) && !recorded(None, Level::DEBUG));
+        assert!(recorded(Some("debug"), Level::DEBUG) && !recorded(Some("off"), Level::ERROR));
         assert!(shown(0, Some("landfall::engine=trace"), Level::TRACE) && !shown(2, Some("off"), Level::ERROR));
     }
 

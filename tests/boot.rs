@@ -2,7 +2,7 @@
 
 mod lab;
 
-use lab::{BootOptions, Booted, Disk, Dmi, Host, Lab, MemoryLimit, Release};
+use lab::{BootOptions, Booted, Disk, Dmi, Host, Lab, Limit, Release};
 
 /// Planted in every field that can hold a secret; must be found nowhere but in landfall's own 0700 directory and where it belongs.
 const SECRET: &str = "planted-Secret-4711";
@@ -154,8 +154,9 @@ fn look_for_secrets(booted: &Booted, console: &str, journal: &str) {
          -exec grep -lF {SECRET} {{}} + ; grep -rlF {SECRET} /run/landfall /run/cloud-init 2>/dev/null"
     ));
     let allowed = |line: &&str| {
-        ["/etc/apt/apt.conf.d/90cloud-init-aptproxy", "/run/cloud-init/instance-data-sensitive.json"].contains(line)
-            || line.starts_with("/run/landfall/private/")
+        // For root only, as under cloud-init.
+        let of_root = ["/run/cloud-init/instance-data-sensitive.json", "/run/cloud-init/combined-cloud-config.json"];
+        *line == "/etc/apt/apt.conf.d/90cloud-init-aptproxy" || of_root.contains(line) || line.starts_with("/run/landfall/private/")
     };
     let found: Vec<&str> = open.stdout.lines().filter(|line| !allowed(line)).collect();
     assert!(found.is_empty(), "files that show a secret: {found:?}");
@@ -311,13 +312,33 @@ fn landfall_killed_for_want_of_memory_goes_on_in_the_same_boot() {
         let booted = host.boot(BootOptions::default());
         booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
         let main = booted.sh("systemctl show --value --property MainPID landfall.service").stdout;
-        let short = MemoryLimit::new(&host);
+        let short = Limit::memory(&host, 4096);
         short.take(booted.machine_pid(main.trim()));
         booted.sh("touch /root/go").expect_ok();
         let status = status(&booted);
         assert_eq!((short.killed(), state(&status)), (1, "done"), "{status}");
         assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
         assert_ne!(booted.sh("systemctl show --value --property NRestarts landfall.service").stdout.trim(), "0");
+        booted.shutdown();
+    }
+}
+
+#[test]
+fn landfall_that_hangs_is_ended_by_systemd_and_goes_on_in_the_same_boot_and_one_that_works_for_long_is_not() {
+    for host in hosts() {
+        let text = "#cloud-config\nruncmd:\n  - echo one >>/root/runs; sleep 9\n  - touch /root/here; until [ -e /root/go ]; do sleep 0.1; done\n  - echo three >>/root/runs\n";
+        seed(&host, "i-1", text);
+        host.files().write("/etc/systemd/system/landfall.service.d/soon.conf", "[Service]\nTimeoutStartSec=4s\nWatchdogSec=4s\n", 0o644);
+        let booted = host.boot(BootOptions::default());
+        booted.wait_until("the second item runs", || booted.files().exists("/root/here"));
+        let restarts = || booted.sh("systemctl show --value --property NRestarts landfall.service").stdout.trim().to_owned();
+        assert_eq!(restarts(), "0", "more time was asked for");
+        booted.sh("systemctl kill --kill-whom=main -s STOP landfall.service").expect_ok();
+        booted.wait_until("a restart", || restarts() == "1");
+        booted.sh("touch /root/go").expect_ok();
+        let status = status(&booted);
+        assert_eq!(state(&status), "done", "{status}");
+        assert_eq!(booted.files().read("/root/runs"), "one\nthree\n");
         booted.shutdown();
     }
 }
@@ -416,5 +437,101 @@ fn a_later_boot_with_nothing_to_do_is_one_process() {
             assert_eq!(booted.files().read("/root/late"), expected);
             booted.shutdown();
         }
+    }
+}
+
+#[test]
+fn parallel_phases_run_at_once_and_each_goes_on_after_a_power_cut_where_it_was() {
+    for release in [Release::Trixie, Release::Bookworm] {
+        let Some(lab) = Lab::require() else { return };
+        let host = lab.host(release, Disk::Ext4Upper);
+        host.install_deb(&lab::package().unwrap());
+        let phase = |name: &str| {
+            let waits = format!("touch /root/{name}-waits; until [ -e /root/go ]; do sleep 0.1; done; echo 2 >>/root/{name}");
+            format!("  - {{name: {name}, parallel: true, runcmd: ['echo 1 >>/root/{name}', '{waits}', 'echo 3 >>/root/{name}']}}\n")
+        };
+        let packages = "  - {name: packages, parallel: true, packages: [hello-lf]}\n  - {name: last, needs: [a, b], runcmd: ['cat /root/a /root/b >/root/both']}\n";
+        seed(&host, "i-1", &format!("#cloud-config\nlandfall:\n  phases:\n{}{}{packages}", phase("a"), phase("b")));
+        let booted = host.boot(BootOptions::default());
+        booted.wait_until("both phases are in the middle", || {
+            ["a", "b"].iter().all(|name| booted.files().exists(&format!("/root/{name}-waits")))
+        });
+        booted.wait_until("the package is there", || booted.sh("landfall status --format json").stdout.contains("installed 1 package"));
+        booted.power_cut();
+        host.files().write("/root/go", "", 0o600);
+        let (booted, status) = boot(&host);
+        assert_eq!((state(&status), &status["boots"]), ("done", &2.into()), "{status}\n{}", booted.console());
+        assert_eq!(booted.files().read("/root/both"), "1\n2\n3\n1\n2\n3\n", "no item is run twice");
+        let intents = booted
+            .sh("grep -c '\"record\":\"intent\".*packages.package_update_upgrade_install/install' /var/lib/landfall/instances/*/journal");
+        assert_eq!(intents.stdout.trim(), "1", "the packages were done before");
+        booted.shutdown();
+    }
+}
+
+#[test]
+fn what_a_cut_script_left_of_packages_is_mended_before_it_runs_again_whoever_called_apt() {
+    let hidden = "runcmd: [/root/setup]\nwrite_files:\n  - {path: /root/setup, permissions: '0755', content: \"#!/bin/sh\\napt-get install -y slow-lf\\n\"}\n";
+    for (release, text) in [(Release::Trixie, "bootcmd: [apt-get install -y slow-lf]\n"), (Release::Bookworm, hidden)] {
+        let Some(lab) = Lab::require() else { return };
+        let host = lab.host(release, Disk::Ext4Upper);
+        host.install_deb(&lab::package().unwrap());
+        host.chroot(&["apt-get", "update"]).expect_ok();
+        seed(&host, "i-1", &format!("#cloud-config\n{text}"));
+        let booted = host.boot(BootOptions::default());
+        booted.wait_until("the package is being configured", || booted.sh("pgrep -f slow-lf.postinst").ok());
+        booted.power_cut();
+        let (booted, status) = boot(&host);
+        assert_eq!(state(&status), "done", "{text}{status}\n{}", booted.sh("landfall why").stdout);
+        assert_eq!(booted.sh("dpkg-query -W -f '${db:Status-Status}' slow-lf; dpkg --audit").stdout, "installed");
+        booted.shutdown();
+    }
+}
+
+#[test]
+fn a_host_that_is_switched_off_on_the_kernel_command_line_is_left_alone_and_says_so() {
+    for host in hosts() {
+        seed(&host, "i-1", "#cloud-config\nruncmd: ['echo ran >>/root/runs']\nbootcmd: ['echo boot >>/root/runs']\n");
+        let booted = host.boot(BootOptions { cmdline: "quiet landfall=off".into(), ..BootOptions::default() });
+        booted.wait_running();
+        let status = status(&booted);
+        assert_eq!(state(&status), "disabled", "{status}");
+        assert!(booted.sh("landfall status").stdout.contains("off: landfall=off on the kernel command line"));
+        assert!(!booted.files().exists("/root/runs") && !booted.files().exists("/var/lib/landfall/instances"));
+        booted.shutdown();
+        let (booted, status) = boot(&host);
+        assert_eq!((state(&status), booted.files().read("/root/runs")), ("done", "boot\nran\n".into()));
+        booted.shutdown();
+    }
+}
+
+#[test]
+fn the_plan_of_a_host_is_what_its_next_boot_runs() {
+    for host in hosts() {
+        let text = "#cloud-config\nusers: [default, {name: ada}]\npassword: keep-this-hidden\nssh_pwauth: true\npackages: [hello-lf]\nruncmd: [echo one]\n";
+        seed(&host, "i-1", text);
+        host.files().write("/etc/landfall/disabled", "", 0o644);
+        let booted = host.boot(BootOptions::default());
+        booted.wait_running();
+        let before = booted.sh("landfall plan --format json").expect_ok().to_owned();
+        assert!(!before.contains("keep-this-hidden"), "{before}");
+        assert!(!booted.files().exists("/var/lib/landfall/instances"), "it changes nothing");
+        booted.shutdown();
+        host.files().remove("/etc/landfall/disabled");
+        let (booted, status) = boot(&host);
+        assert_eq!(state(&status), "done", "{status}");
+        let steps = |text: &str| -> Vec<(serde_json::Value, serde_json::Value, serde_json::Value)> {
+            let plan: serde_json::Value = serde_json::from_str(text).unwrap();
+            plan["steps"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|step| (step["id"].clone(), step["stage"].clone(), step["needs"].clone()))
+                .collect()
+        };
+        let stored = booted.sh("cat /var/lib/landfall/instances/*/plan.json").stdout;
+        assert!(steps(&before).len() > 12 && steps(&before) == steps(&stored), "{:?}\n{:?}", steps(&before), steps(&stored));
+        assert_eq!(steps(&booted.sh("landfall plan --format json").stdout), steps(&stored), "the plan on record");
+        booted.shutdown();
     }
 }

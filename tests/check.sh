@@ -4,7 +4,8 @@
 #
 # Suites get the program as users do: LANDFALL_DEB is the package, LANDFALL_BIN the binary in it, LANDFALL_UNSTRIPPED the same
 # before it was stripped. Lines that a test prints as "closing: ..." are shown; everything a suite printed is in target/check/.
-# The last line is "N passed, N failed", and "N skipped" if some were; each step that is not a suite counts as one.
+# What failed is named once more at the end. The last line is "N passed, N failed", and "N skipped" if some were; each step that is
+# not a suite counts as one.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -34,17 +35,31 @@ step() {
   fi
 }
 
-# Of libtest's output with --show-output: "PASSED FAILED SKIPPED", or nothing if the suite did not come to its end.
+# Of libtest's output with --show-output: "PASSED FAILED SKIPPED", or nothing if the suite did not come to its end. What the
+# tests of a suite print may hold such lines too: the last one counts.
 # A test that says on a line of its own "skipped: why" has passed for libtest, and is counted as skipped here.
 read_result() {
   awk '
     /^---- .* stdout ----$/ { section = $0 }
     /^skipped: / && section != "" && !(section in seen) { seen[section]; skips++ }
-    /^test result: / { passed += $4; failed += $6; ended = 1 }
+    /^test result: / { passed = $4; failed = $6; ended = 1 }
     END { if (ended) print passed - skips, failed, skips + 0 }' "$1"
 }
 
-# suite NAME COMMAND...: runs a test binary
+# Every failed test with the place and the words of its assertions, the long evidence left out.
+failures() {
+  local log
+  for log in "$logs"/*.log; do
+    awk -v suite="$(basename "$log" .log)" '
+      /^failures:$/ { at_failures = 1 }
+      at_failures && /^---- .* stdout ----$/ { print "failed: " suite ": " $2 }
+      at_failures && / panicked at / { lines = 12 }
+      /^(note: |$)/ { lines = 0 }
+      lines > 0 { lines--; print "  " substr($0, 1, 500) }' "$log"
+  done
+}
+
+# suite NAME COMMAND...: runs a test binary; what it came to is left in a file, since several run at once
 suite() {
   local name=$1 begin=$SECONDS log=$logs/$1.log code=0 p f s
   shift
@@ -54,10 +69,47 @@ suite() {
     p=0 f=1 s=0
     echo "$name did not come to its end: exit status $code" >>"$log"
   fi
-  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-  if [ "$f" != 0 ]; then tail -n 200 "$log"; fi
-  grep '^closing: ' "$log" | sed 's/^closing: //'
-  echo "$name: $p passed, $f failed$([ "$s" = 0 ] || echo ", $s skipped") ($((SECONDS - begin)) s)"
+  echo "$p $f $s" >"$logs/$name.tally"
+  {
+    if [ "$f" != 0 ]; then tail -n 200 "$log"; fi
+    grep -a '^closing: ' "$log" | sed 's/^closing: //'
+    echo "$name: $p passed, $f failed$([ "$s" = 0 ] || echo ", $s skipped") ($((SECONDS - begin)) s)"
+  } >"$logs/$name.said"
+  flock "$logs" cat "$logs/$name.said"
+}
+
+# One suite at a time, or LANDFALL_JOBS of them; the longest begin first.
+suites() {
+  local name path p f s most=${LANDFALL_JOBS:-1}
+  trap 'trap - INT TERM; kill 0' INT TERM
+  while IFS=$'\t' read -r name path <&3; do
+    while [ "$(jobs -rp | wc -l)" -ge "$most" ]; do wait -n; done
+    if [ "$most" = 1 ]; then suite "$name" "$path" 3<&-; else suite "$name" "$path" 3<&- & fi
+  done 3< <(longest_first)
+  wait
+  trap - INT TERM
+  suite doc cargo test --locked --doc --
+  for name in $(longest_first | cut -f1) doc; do
+    # A suite that was killed before it said anything has failed.
+    read -r p f s < <(cat "$logs/$name.tally" 2>/dev/null || echo 0 1 0)
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  done
+}
+
+longest_first() {
+  local name
+  for name in power chaos rollback parity hosted operations vm package boot; do
+    test_binaries | grep "^$name	"
+  done
+  test_binaries | grep -vE '^(power|chaos|rollback|parity|hosted|operations|vm|package|boot)	'
+}
+
+# package_is_built PID: waits for what builds the package, and says what it said
+package_is_built() {
+  local code=0
+  wait "$1" || code=$?
+  cat "$logs/make-deb.log"
+  return "$code"
 }
 
 build_tests() {
@@ -76,10 +128,17 @@ main() {
   else
     echo "setup: left out, it needs root"
   fi
+  # The package, whose last step has one core to itself for most of its time, is built beside the lints and the tests.
+  local package built=yes
+  setsid packaging/make-deb.sh >"$logs/make-deb.log" 2>&1 &
+  package=$!
+  trap "kill -- -$package 2>/dev/null" EXIT
   step fmt cargo fmt --check
   step clippy cargo clippy --locked --all-targets -- -D warnings
-  step deb packaging/make-deb.sh || return
-  step build build_tests || return
+  step build build_tests || built=no
+  step deb package_is_built "$package" || return
+  trap - EXIT
+  [ "$built" = yes ] || return
 
   LANDFALL_DEB=$(realpath target/debian/landfall_*.deb)
   LANDFALL_UNSTRIPPED=$(realpath target/debian/landfall)
@@ -87,13 +146,10 @@ main() {
   dpkg-deb -x "$LANDFALL_DEB" "$logs/unpacked"
   export LANDFALL_DEB LANDFALL_BIN LANDFALL_UNSTRIPPED
 
-  local name path
-  while IFS=$'\t' read -r name path <&3; do
-    suite "$name" "$path" 3<&-
-  done 3< <(test_binaries)
-  suite doc cargo test --locked --doc --
+  suites
 }
 
 main
+failures
 tally
 [ "$failed" = 0 ] && { [ "${CI:-}" != true ] || [ "$skipped" = 0 ]; }

@@ -24,6 +24,7 @@ fn parts_merge_as_cloud_init_merges_them() {
             name: "part".into(),
             root: part.get("document").expect("a document").clone(),
             merge_type: part.get("header").and_then(Node::as_str).map(String::from),
+            is_patch: false,
         };
         let mut report = Report::new();
         let merged = merge_parts(items(&case, "parts").into_iter().map(part).collect(), &mut report);

@@ -15,5 +15,7 @@ mod files;
 mod lab;
 #[path = "operations/packages.rs"]
 mod packages;
+#[path = "operations/services.rs"]
+mod services;
 #[path = "operations/units.rs"]
 mod units;

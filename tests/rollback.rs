@@ -4,7 +4,7 @@ mod lab;
 
 use std::time::{Duration, Instant};
 
-use lab::{BootOptions, Booted, Disk, Host, Lab, Release};
+use lab::{differences, BootOptions, Booted, Disk, Host, Lab, Release};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ada";
 
@@ -56,14 +56,6 @@ fn state(booted: &Booted) -> String {
     booted.sh(ASK).stdout
 }
 
-fn difference(wanted: &str, found: &str) -> String {
-    let only = |one: &str, other: &str, mark: &str| {
-        let lines = one.lines().filter(|line| !other.lines().any(|same| same == *line));
-        lines.map(|line| format!("{mark} {line}\n")).collect::<String>()
-    };
-    only(wanted, found, "-") + &only(found, wanted, "+")
-}
-
 /// A host as [`BEFORE`] leaves it, up, with the user-data in a file.
 fn prepared(release: Release, disk: Disk) -> Option<Booted> {
     let lab = Lab::require()?;
@@ -109,7 +101,7 @@ fn a_whole_run_is_undone_to_what_was_there_before() {
 
         let said = booted.sh("landfall rollback --dry-run").stdout;
         assert!(said.contains("a script's effects are not known") && said.ends_with("nothing was changed\n"), "{said}");
-        assert_eq!(difference(&applied, &state(&booted)), "", "a dry run changes nothing");
+        assert_eq!(differences(&applied, &state(&booted)), "", "a dry run changes nothing");
 
         let lines = json(&booted, "landfall rollback --format json");
         let of = |result: &str| -> Vec<&str> {
@@ -117,7 +109,7 @@ fn a_whole_run_is_undone_to_what_was_there_before() {
             lines.map(|line| line["step"].as_str().unwrap()).collect()
         };
         assert_eq!((of("failed"), of("left")), (vec![], vec!["runcmd/1"]), "{lines:#}");
-        assert_eq!(difference(&before, &state(&booted)), "");
+        assert_eq!(differences(&before, &state(&booted)), "");
         assert_eq!((booted.files().read("/home/ada/notes"), booted.files().read("/root/runs")), ("keep\n".into(), "ran\n".into()));
         assert_eq!(booted.exec(&["dpkg", "--audit"]).expect_ok(), "");
         assert_eq!(run_state(&booted), "rolled-back");
@@ -125,12 +117,17 @@ fn a_whole_run_is_undone_to_what_was_there_before() {
 
         let booted = booted.host().boot(BootOptions::default());
         booted.wait_running();
-        assert_eq!(difference(&before, &state(&booted)), "", "the next boot does nothing of it again");
+        assert_eq!(differences(&before, &state(&booted)), "", "the next boot does nothing of it again");
         assert_eq!(run_state(&booted), "rolled-back");
         assert_eq!(booted.sh("landfall rollback").stdout, "nothing to undo\n");
         booted.exec_with(&["landfall", "resume"], b"", Duration::from_secs(180)).expect_ok();
         assert_eq!((run_state(&booted).as_str(), booted.files().read("/etc/motd").as_str()), ("done", "new"));
         assert_eq!(booted.files().read("/root/runs"), "ran\n", "what was left is not repeated");
+
+        booted.exec_with(&["landfall", "rollback"], b"", Duration::from_secs(180)).expect_ok();
+        assert_eq!(differences(&before, &state(&booted)), "");
+        apply(&booted);
+        assert_eq!((run_state(&booted).as_str(), booted.files().read("/etc/motd").as_str()), ("done", "new"), "applied again");
         booted.shutdown();
     });
 }
@@ -259,7 +256,7 @@ fn a_rollback_that_is_cut_off_is_finished_by_the_next_boot() {
             // Measured: how long it takes here and now.
             assert!(running.wait().unwrap().success());
             whole = begin.elapsed();
-            assert_eq!(difference(&before, &state(&booted)), "");
+            assert_eq!(differences(&before, &state(&booted)), "");
             booted.shutdown();
             continue;
         }
@@ -278,8 +275,8 @@ fn a_rollback_that_is_cut_off_is_finished_by_the_next_boot() {
             // Before its first record: nothing was asked for yet.
             booted.exec_with(&["landfall", "rollback"], b"", Duration::from_secs(180)).expect_ok();
         }
-        let difference = difference(&before, &state(&booted));
-        assert_eq!(difference, "", "cut {cut} at {at:?} of {whole:?} (seed {seed})\n{said:?}\n{}", booted.console());
+        let found = differences(&before, &state(&booted));
+        assert_eq!(found, "", "cut {cut} at {at:?} of {whole:?} (seed {seed})\n{said:?}\n{}", booted.console());
         assert_eq!(run_state(&booted), "rolled-back");
         assert_eq!(booted.exec(&["dpkg", "--audit"]).expect_ok(), "");
         booted.shutdown();

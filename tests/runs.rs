@@ -2,10 +2,16 @@
 //!
 //! No program is run and nothing is booted: what needs a real Debian is in the boot and power suites.
 
+#[path = "runs/includes.rs"]
+mod includes;
+#[path = "runs/layers.rs"]
+mod layers;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use landfall::config::settings::Overrides;
 use landfall::engine::summary::{State, Summary};
 use landfall::error::Kind;
 use landfall::host::Host;
@@ -110,6 +116,28 @@ fn a_first_boot_provisions_and_the_next_one_leaves_everything_alone() {
 }
 
 #[test]
+fn a_damaged_plan_is_made_anew_from_the_same_user_data_and_nothing_is_done_twice() {
+    let Some(machine) = Machine::new() else { return };
+    let user_data = files(&[("/etc/two", "b")]).replace("write_files:\n", "write_files:\n  - {path: /etc/one, content: a, append: true}\n");
+    machine.seed("i-1", &user_data);
+    machine.boot();
+    let plan = "var/lib/landfall/instances/i-1/plan.json";
+    let whole = machine.read(plan).expect("a plan");
+    machine.write(plan, &whole.replace("/etc/two", "/etc/tvo"));
+    let report = machine.boot();
+    let summary = report.summary.expect("a run");
+    assert_eq!(summary.state, State::Degraded, "{:?} {:?}", summary.told, summary.failures().collect::<Vec<_>>());
+    assert!(summary.told.iter().any(|told| told.message.contains("its checksum is another one; it was made anew")), "{:?}", summary.told);
+    assert_eq!((machine.read("etc/one").as_deref(), machine.read("etc/tvo")), (Some("a"), None));
+
+    machine.write(plan, &whole[..whole.len() / 2]);
+    machine.seed("i-1", "#cloud-config\nruncmd: [other]\n");
+    let _ = fs::remove_dir_all(machine.path("run"));
+    let failure = run::run(&machine.host, &Request::Boot(Some(Stage::Local))).expect_err("other user-data does not say what the plan was");
+    assert!(failure.next_action().contains("landfall clean"), "{failure:?}");
+}
+
+#[test]
 fn another_id_is_another_instance_and_changed_user_data_alone_is_not() {
     let Some(machine) = Machine::new() else { return };
     machine.seed("i-1", &files(&[("/etc/one", "1")]));
@@ -156,6 +184,21 @@ fn the_off_switch_switches_off() {
     assert!(matches!(run::read_status(&machine.host), Some(StatusFile::Nothing { state: State::Disabled, .. })));
     fs::remove_file(machine.path("etc/landfall/disabled")).expect("remove");
     assert_eq!(summary(machine.boot()).state, State::Done);
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_one_that_was_cut_off_says_what_will_not_be_done() {
+    let Some(machine) = Machine::new() else { return };
+    machine.apply(&files(&[("/etc/one", "1"), ("/etc/two", "2")]));
+    let journal = "var/lib/landfall/instances/manual/journal";
+    let text = machine.read(journal).expect("journal");
+    let cut: String = text.split_inclusive('\n').take_while(|line| !line.contains("/etc/two")).collect();
+    machine.write(journal, &cut);
+    let told = |report: run::Report| summary(report).told.into_iter().map(|told| told.message).collect::<Vec<_>>().join("\n");
+    assert!(!told(machine.apply(&files(&[("/etc/one", "1"), ("/etc/two", "2")]))).contains("takes its place"), "it is the same file");
+    machine.write(journal, &cut);
+    let other = told(machine.apply(&files(&[("/etc/three", "3")])));
+    assert!(other.contains("this one takes its place: `write_files/etc/two` and"), "{other}");
 }
 
 #[test]
@@ -252,6 +295,59 @@ fn plans_and_journals_of_every_released_format_are_read() {
     assert!(seen >= 2, "fixtures are there");
 }
 
+/// What an older landfall has done is known by the digests of its steps: this one must find the same in its plan.
+#[test]
+fn what_the_journal_of_a_released_format_tells_is_found_in_its_plan() {
+    let read = |name: &str| fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(name)).expect("fixture");
+    let plan = landfall::plan::parse(&read("plan-1.json")).expect("plan");
+    let journal = String::from_utf8(read("journal-1")).expect("text");
+    let record = |line: &str| serde_json::from_str::<serde_json::Value>(line.split_once(' ').expect("a checksum").1).expect("JSON");
+    let digests: std::collections::BTreeMap<String, String> = journal
+        .lines()
+        .map(record)
+        .filter(|record| record["record"] == "outcome")
+        .map(|record| (record["step"].as_str().expect("a step").to_owned(), record["digest"].as_str().expect("a digest").to_owned()))
+        .collect();
+    let mut compared = 0;
+    for step in &plan.steps {
+        if let Some(digest) = digests.get(&step.id) {
+            assert_eq!(step.digest(), digest, "{}", step.id);
+            compared += 1;
+        }
+    }
+    assert!(compared > 50, "{compared} of {}", digests.len());
+    let again = landfall::plan::parse(&landfall::plan::to_stored_json(&plan).expect("stored")).expect("parsed");
+    assert!(again.steps.iter().zip(&plan.steps).all(|(one, other)| one.digest() == other.digest()));
+}
+
+#[test]
+fn phases_are_run_as_their_conditions_and_failures_have_it() {
+    let Some(machine) = Machine::new() else { return };
+    let file = |path: &str| format!("write_files: [{{path: {path}, content: x}}]");
+    let phases = [
+        format!("{{name: main, on_failure: mend, {}}}", file("/etc/passwd/x")),
+        format!("{{name: mend, {}}}", file("/etc/mended")),
+        format!("{{name: elsewhere, when: {{release: bookworm}}, {}}}", file("/etc/elsewhere")),
+        format!("{{name: there, creates: /etc/passwd, {}}}", file("/etc/there")),
+        format!("{{name: after, when: {{outcome: {{main: failed, mend: done}}}}, {}}}", file("/etc/after")),
+        format!("{{name: well, when: {{outcome: {{main: done}}}}, {}}}", file("/etc/well")),
+    ];
+    machine.seed("i-1", &format!("{}landfall: {{phases: [{}]}}\n", files(&[("/etc/one", "1")]), phases.join(", ")));
+    let first = summary(machine.boot());
+    let ended: Vec<_> = first.phases.iter().map(|phase| phase.outcome.map_or("open", |outcome| outcome.name())).collect();
+    assert_eq!((first.state, ended), (State::Failed, vec!["failed", "done", "skipped", "skipped", "done", "skipped"]));
+    for (path, written) in [("mended", true), ("elsewhere", false), ("there", false), ("after", true), ("well", false)] {
+        assert_eq!(machine.read(&format!("etc/{path}")).is_some(), written, "{path}");
+    }
+    let why: Vec<&str> = first.phases.iter().filter_map(|phase| phase.why.as_deref()).collect();
+    assert_eq!(why, ["release is trixie, not bookworm", "/etc/passwd exists", "phase `main` is failed, not done"]);
+    let Some(StatusFile::Run(shown)) = run::read_status(&machine.host) else { panic!("a status file") };
+    assert_eq!((shown.phases, shown.errors.len()), (first.phases, 1));
+    let size = journal_size(&machine, "i-1");
+    assert_eq!(summary(machine.boot()).state, State::Failed);
+    assert_eq!(journal_size(&machine, "i-1"), size, "nothing is recorded where nothing is done");
+}
+
 #[test]
 fn a_newer_journal_is_refused() {
     let Some(machine) = Machine::new() else { return };
@@ -283,6 +379,23 @@ fn holding(directory: &Path, text: &str) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
+fn what_undoing_the_recorded_run_needs_is_kept_and_older_copies_go() {
+    let Some(machine) = Machine::new() else { return };
+    machine.write("etc/one", "from the image");
+    let apply = |content: &str| {
+        let report = machine.apply(&(files(&[("/etc/one", content)]) + "landfall: {backups: {copies: 1}}\n"));
+        assert_eq!(summary(report).state, State::Done);
+        let versions = run::versions(&machine.host, "/etc/one").expect("versions");
+        let held = |version: &run::Version| String::from_utf8(run::bytes_of(&machine.host, version).expect("kept")).expect("text");
+        versions.iter().map(held).collect::<Vec<_>>()
+    };
+    assert_eq!(apply("first"), ["from the image"]);
+    assert_eq!(apply("second"), ["first", "from the image"], "the newest of the others");
+    assert_eq!(apply("third"), ["second", "first"]);
+    assert_eq!(apply("fourth"), ["third", "second"]);
+}
+
+#[test]
 fn user_data_is_wiped_after_a_run_that_ended_well_and_stays_done() {
     let Some(machine) = Machine::new() else { return };
     let wanted = files(&[("/etc/token", "geheim-1234")]) + "landfall: {wipe_user_data: true}\n";
@@ -309,7 +422,7 @@ fn what_cannot_be_read_is_refused_where_it_is_given_by_hand() {
     let Some(machine) = Machine::new() else { return };
     machine.apply(&files(&[("/etc/one", "1")]));
     let plan = machine.read("var/lib/landfall/instances/manual/plan.json");
-    for broken in ["#cloud-config\nwrite_files:\n\t- path: /x\n", "#cloud-config\n- a\n- b\n", "#include\nhttps://example.org/x\n"] {
+    for broken in ["#cloud-config\nwrite_files:\n\t- path: /x\n", "#cloud-config\n- a\n- b\n", "#include\n/no/such/file\n"] {
         let source = Source::File { name: "x.yaml".into(), bytes: broken.into() };
         let failure = run::run(&machine.host, &Request::Apply(source)).expect_err("refused");
         assert_eq!(failure.kind, Kind::Input, "{broken:?}: {failure}");
@@ -385,4 +498,23 @@ fn a_host_passes_a_network_stage_that_has_nothing_to_do() {
     let _ = fs::remove_dir_all(machine.path("run"));
     run::run(&machine.host, &Request::Boot(Some(Stage::Local))).expect("runs");
     assert!(!passes(), "bootcmd belongs to that stage");
+}
+
+#[test]
+fn settings_given_beside_the_documents_count_where_a_plan_is_made_and_not_where_it_is_resumed() {
+    let Some(machine) = Machine::new() else { return };
+    machine.write("etc/landfall/landfall.yaml", "landfall: {retry: 2}\n");
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    let attempts = |machine: &Machine| {
+        let plan: serde_json::Value =
+            serde_json::from_str(&machine.read("var/lib/landfall/instances/i-1/plan.json").expect("a plan")).expect("JSON");
+        let steps = plan["steps"].as_array().expect("steps").clone();
+        steps.iter().find(|step| step["id"] == "write_files/etc/one").expect("a step")["limits"]["attempts"].as_u64()
+    };
+    let given = |retry: &'static str| Overrides::new(&|_| None, &[("--retry", "retry", Some(retry))]);
+    let request = || Request::Boot(Some(Stage::Final));
+    run::run_with(&machine.host, &request(), &given("7")).expect("runs");
+    assert_eq!(attempts(&machine), Some(7));
+    run::run_with(&machine.host, &request(), &given("9")).expect("runs");
+    assert_eq!(attempts(&machine), Some(7), "the stored plan is resumed as it was made");
 }

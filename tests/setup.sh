@@ -29,13 +29,21 @@ cache=${LANDFALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landfall}
 tools="mmdebstrap:mmdebstrap dh:debhelper lintian:lintian ip:iproute2 mkfs.ext4:e2fsprogs mkfs.vfat:dosfstools mcopy:mtools
   xorriso:xorriso apt-ftparchive:apt-utils dpkg-deb:dpkg dpkg-buildpackage:dpkg-dev gpg:gnupg qemu-system-x86_64:qemu-system-x86
   qemu-img:qemu-utils unshare:util-linux nsenter:util-linux findmnt:util-linux setpriv:util-linux flock:util-linux perl:perl-base
-  ssh-keygen:openssh-client"
+  ssh-keygen:openssh-client ansible-playbook:ansible-core cc:gcc make:make"
 
 missing_packages() {
   local pair
   for pair in $tools; do
     PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"
   done
+  [ -e /usr/include/stdlib.h ] || echo libc6-dev
+  # Rust of Debian's own comes in parts.
+  if [ "$(command -v cargo)" = /usr/bin/cargo ]; then
+    cargo fmt --version >/dev/null 2>&1 || echo rustfmt
+    cargo clippy --version >/dev/null 2>&1 || echo rust-clippy
+  fi
+  # Debian 12 is the last to have it.
+  grep -q '^VERSION_ID="12"' /etc/os-release && ! command -v packer >/dev/null && echo packer
   # The first one with the keys of Debian 13.
   dpkg --compare-versions "$(dpkg-query -W -f '${Version}' debian-archive-keyring 2>/dev/null || echo 0)" ge 2023.3+deb12u2 ||
     echo debian-archive-keyring

@@ -7,10 +7,9 @@ use clap::Args;
 use crate::engine::drift::{drift as look, Drift};
 use crate::error::exit;
 use crate::host::Host;
-use crate::plan::Stage;
 
 use super::refusal::require_root;
-use super::{out, recorded, Answer, Refusal, TextOrJson};
+use super::{out, recorded, Answer, TextOrJson};
 
 /// `landfall drift`.
 #[derive(Debug, Args)]
@@ -23,13 +22,7 @@ pub struct DriftArgs {
 /// Shows it; the exit code is 1 if something differs.
 pub fn drift(args: &DriftArgs, host: &Host) -> Answer {
     require_root("drift")?;
-    let Some(directory) = recorded::load(host)?.directory else {
-        return Err(Refusal::new(exit::NO_DATASOURCE, "landfall has not run on this host: there is nothing to compare with"));
-    };
-    let Some(plan) = directory.load_plan(host)? else {
-        return Err(Refusal::new(exit::NO_DATASOURCE, "the recorded run has no plan: there is nothing to compare with"));
-    };
-    let ledger = directory.ledger(host, Stage::Final, true)?;
+    let (directory, plan, ledger) = recorded::plan_and_ledger(host, "compare with")?;
     let found = look(host, &plan, &ledger, &directory.places())?;
     match args.format {
         TextOrJson::Text => out::print(&render(&found)),

@@ -1,20 +1,27 @@
 //! The command line: one file per command. Commands answer with an exit code or a [`Refusal`]; this file maps both.
 
+mod analyze;
 mod clean;
+mod config;
 mod drift;
 mod identity;
 mod input;
 mod logs;
 mod out;
 mod plan;
+mod preflight;
+mod push;
+mod query;
 mod recorded;
 mod refusal;
 mod restore;
 mod rollback;
 mod run;
+mod settings;
 mod status;
 mod unlock;
 mod validate;
+mod watch;
 mod why;
 mod written;
 
@@ -90,18 +97,30 @@ enum Command {
     Rerun(run::RerunArgs),
     /// Show what a run of this user-data would do here; changes nothing
     Plan(plan::PlanArgs),
+    /// Say whether this host has what a run needs: room, memory, programs, names, sources
+    Preflight(preflight::PreflightArgs),
     /// Say what is wrong with user-data, where, and how to mend it
     Validate(validate::ValidateArgs),
+    /// Apply user-data on other machines over ssh
+    Push(push::PushArgs),
     /// Undo what the recorded run did, last first
     Rollback(rollback::RollbackArgs),
     /// Put back what a file held before landfall changed it
     Restore(restore::RestoreArgs),
     /// Show what differs now from what the recorded run left
     Drift(drift::DriftArgs),
+    /// Show every setting with its value and where it was said
+    Config(config::ConfigArgs),
     /// Show the state of the current or last run
     Status(status::StatusArgs),
+    /// Show what the run does while it does it; ends with it
+    Watch(watch::WatchArgs),
     /// Say why the run failed or waits, and what to do
     Why(why::WhyArgs),
+    /// Show what each step of the run took: time, processor, memory, bytes written
+    Analyze(analyze::AnalyzeArgs),
+    /// Show what is known of this instance: its id, its metadata, its configuration
+    Query(query::QueryArgs),
     /// Show landfall's log, or what one step said
     Logs(logs::LogsArgs),
     /// Show who holds the run lock, or end that run
@@ -122,9 +141,15 @@ impl Command {
             Self::Apply(args) => (args.root.is_none(), Lines::Stderr),
             Self::Resume(_) | Self::Rerun(_) | Self::Rollback(_) => (true, Lines::Stderr),
             Self::Plan(_)
+            | Self::Preflight(_)
             | Self::Validate(_)
+            | Self::Push(_)
+            | Self::Config(_)
             | Self::Status(_)
+            | Self::Watch(_)
             | Self::Why(_)
+            | Self::Analyze(_)
+            | Self::Query(_)
             | Self::Logs(_)
             | Self::Unlock(_)
             | Self::Clean(_)
@@ -136,7 +161,7 @@ impl Command {
         Setup { verbosity, records, lines }
     }
 
-    fn execute(&self, host: &Host) -> Answer {
+    fn execute(&self, host: &Host, global: Global) -> Answer {
         match self {
             Self::Run(args) => run::run(args, host),
             Self::Apply(args) => run::apply(args, host),
@@ -146,9 +171,15 @@ impl Command {
             Self::Restore(args) => restore::restore(args, host),
             Self::Drift(args) => drift::drift(args, host),
             Self::Plan(args) => plan::plan(args, host),
+            Self::Preflight(args) => preflight::preflight(args, host),
             Self::Validate(args) => validate::validate(args, host),
+            Self::Push(args) => push::push(args, global.quiet),
+            Self::Config(args) => config::config(args, host),
             Self::Status(args) => status::status(args, host),
+            Self::Watch(args) => watch::watch(args, host),
             Self::Why(args) => why::why(args, host),
+            Self::Analyze(args) => analyze::analyze(args, host),
+            Self::Query(args) => query::query(args, host),
             Self::Logs(args) => logs::logs(args, host),
             Self::Unlock(args) => unlock::unlock(args, host),
             Self::Clean(args) => clean::clean(args, host),
@@ -169,7 +200,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let host = Host::default();
     telemetry::start(&cli.command.telemetry(cli.global), &host);
-    cli.command.execute(&host).unwrap_or_else(|refusal| {
+    cli.command.execute(&host, cli.global).unwrap_or_else(|refusal| {
         refusal.show();
         refusal.exit
     })

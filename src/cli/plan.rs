@@ -1,49 +1,79 @@
-//! `landfall plan`: what a run of this user-data would do on this host, now. Changes nothing.
+//! `landfall plan`: what a run of this user-data, or this host's next boot, would do. Changes nothing.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::config::problem::Severity;
+use crate::config::settings::Overrides;
+use crate::engine::needs::Needs;
 use crate::error::exit;
 use crate::host::Host;
 use crate::identity::Recorded;
-use crate::plan::render_text;
+use crate::plan::{render_text, Plan};
 use crate::redact::Redactor;
-use crate::run::{prepare, recorded_plan, InstanceDir, Source};
+use crate::run::{plan_of_boot, prepare, recorded_plan, Fetching, InstanceDir, Source};
 
-use super::{input, out, Answer, TextOrJson};
+use super::refusal::require_root;
+use super::settings::Settings;
+use super::{input, out, Answer, Refusal, TextOrJson};
 
 /// `landfall plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// User-data: a path, or - for stdin
+    /// User-data: a path, or - for stdin; without it, what this host's datasource gives a boot
     #[arg(value_name = "FILE")]
-    file: String,
+    file: Option<String>,
     /// Plan for the system under this directory instead
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// How the plan is printed
     #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
     format: TextOrJson,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 /// Plans.
 pub fn plan(args: &PlanArgs, host: &Host) -> Answer {
     let rooted = args.root.as_deref().map(input::root).transpose()?;
     let host = rooted.as_ref().unwrap_or(host);
-    let source = Source::File { name: args.file.clone(), bytes: input::read(&args.file)? };
+    let given = args.settings.read()?;
+    let (plan, wrong) = match &args.file {
+        Some(file) => of_file(file, host, &given)?,
+        None => of_boot(host, rooted.is_some(), &given)?,
+    };
+    let redactor = Redactor::new(plan.secrets.iter().map(|secret| secret.expose().clone()));
+    match args.format {
+        TextOrJson::Text => {
+            let needs = Needs::of(&plan, &|_| true);
+            out::print(&redactor.apply(&format!("{}{}", render_text(&plan), needs.render())));
+        }
+        TextOrJson::Json => out::print(&redactor.apply_to_json(&out::json_text(&plan)?)),
+    }
+    Ok(if wrong { exit::DATA } else { exit::OK })
+}
+
+/// The plan of a file, and whether it has errors.
+fn of_file(file: &str, host: &Host, given: &Overrides) -> Result<(Plan, bool), Refusal> {
+    let source = Source::File { name: file.to_owned(), bytes: input::read(file)? };
     // Without rights what is on record cannot be read: what it does at every boot is not shown then.
     let recorded = Recorded::load(host).ok().flatten().unwrap_or_default();
-    let mut prepared = prepare(host, recorded.instance_id.as_deref().unwrap_or(InstanceDir::MANUAL), &source)?;
+    let mut prepared = prepare(host, recorded.instance_id.as_deref().unwrap_or(InstanceDir::MANUAL), &source, given, &Fetching::NOW)?;
     if let Some(before) = recorded_plan(host, &recorded)? {
         prepared.plan.keep_boot_steps(&before);
     }
-    let redactor = Redactor::new(prepared.plan.secrets.iter().map(|secret| secret.expose().clone()));
-    match args.format {
-        TextOrJson::Text => out::print(&redactor.apply(&render_text(&prepared.plan))),
-        TextOrJson::Json => out::print(&redactor.apply_to_json(&out::json_text(&prepared.plan)?)),
-    }
     let wrong = prepared.report.problems.iter().any(|problem| problem.severity == Severity::Error);
-    Ok(if wrong { exit::DATA } else { exit::OK })
+    Ok((prepared.plan, wrong))
+}
+
+/// The plan of the next boot.
+fn of_boot(host: &Host, is_rooted: bool, given: &Overrides) -> Result<(Plan, bool), Refusal> {
+    if !is_rooted {
+        require_root("plan without a file")?;
+    }
+    plan_of_boot(host, given)?.map_err(|why| {
+        let refusal = Refusal::new(exit::NO_DATASOURCE, format!("a boot of this host has nothing to plan: {why}"));
+        refusal.help("name a file: `landfall plan FILE`")
+    })
 }

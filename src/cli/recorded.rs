@@ -6,14 +6,18 @@ use serde::Serialize;
 
 use crate::config::problem::Report;
 use crate::config::typed::reader::nearest;
+use crate::engine::ledger::Ledger;
 use crate::engine::summary::{State, StepResult, StepSummary, Summary, Told};
 use crate::error::exit;
 use crate::host::process::Spec;
 use crate::host::runlock::Owner;
 use crate::host::Host;
-use crate::plan::{Frequency, Stage, Weight};
+use crate::plan::{Frequency, Plan, Stage, Weight};
 use crate::redact::Redactor;
+use crate::run::input::Giver;
 use crate::run::{self, InstanceDir, StatusFile};
+use crate::template::Variables;
+use crate::userdata::{NoIncludes, Reading};
 
 use super::Refusal;
 
@@ -71,7 +75,10 @@ impl Recorded {
         }
         let bytes = self.directory.as_ref()?.user_data(host)?;
         // A single text is called by whatever name it came under; parts have names of their own.
-        let sources = run::input::read(part, &bytes, &mut Report::new()).sources;
+        let variables = || Variables::of(&serde_json::json!({}));
+        let mut reading =
+            Reading { includes: &mut NoIncludes, variables: &variables, knows_instance: false, launch_index: None, has_handlers: false };
+        let sources = run::input::read(part, &bytes, Giver::User, &mut reading, &mut Report::new()).sources;
         sources.into_iter().find(|(name, _)| name == part).map(|(_, text)| text)
     }
 }
@@ -81,7 +88,15 @@ pub fn load(host: &Host) -> Result<Recorded, Refusal> {
     let off = run::off_switch(host).map(|off| off.to_string());
     let lock = host.run_lock_owner().ok().flatten();
     let status = run::read_status(host);
-    let seen = if nix::unistd::geteuid().is_root() { run::view(host)? } else { None };
+    let seen = match nix::unistd::geteuid().is_root().then(|| run::view(host)) {
+        None => None,
+        Some(Ok(seen)) => seen,
+        Some(Err(failure)) => {
+            let message = format!("{}; {}", failure.message, failure.next_action());
+            let told = vec![Told { weight: Some(Weight::Failed), message }];
+            return Ok(Recorded { summary: nothing(State::Failed, String::new(), None, told), off, lock, directory: None });
+        }
+    };
     let (summary, directory) = match (seen, status) {
         (Some((mut summary, directory)), Some(StatusFile::Nothing { told, .. })) => {
             add_told(&mut summary, told);
@@ -93,6 +108,18 @@ pub fn load(host: &Host) -> Result<Recorded, Refusal> {
         (None, None) => (nothing_known(off.as_deref()), None),
     };
     Ok(Recorded { summary, off, lock, directory })
+}
+
+/// The recorded run whole, for commands that have nothing to do without one: `purpose` says what there is nothing to do.
+pub fn plan_and_ledger(host: &Host, purpose: &str) -> Result<(InstanceDir, Plan, Ledger), Refusal> {
+    let Some(directory) = load(host)?.directory else {
+        return Err(Refusal::new(exit::NO_DATASOURCE, format!("landfall has not run on this host: there is nothing to {purpose}")));
+    };
+    let Some(plan) = directory.load_plan(host)? else {
+        return Err(Refusal::new(exit::NO_DATASOURCE, format!("the recorded run has no plan: there is nothing to {purpose}")));
+    };
+    let ledger = directory.ledger(host, Stage::Final, true)?;
+    Ok((directory, plan, ledger))
 }
 
 /// What this boot found out about a run of an earlier one: that its datasource is away.
@@ -137,9 +164,13 @@ fn nothing(state: State, run: String, stage: Option<Stage>, told: Vec<Told>) -> 
         stage,
         started: None,
         finished: None,
+        elapsed: 0.0,
         boots: 0,
         current: None,
         steps: Vec::new(),
+        phases: Vec::new(),
+        breakers: Vec::new(),
+        errors: Vec::new(),
         told,
     }
 }
@@ -182,7 +213,8 @@ fn is_waiting_for_the_boot(unit: &str) -> bool {
 /// A run for tests: one step done, one failed, one not run.
 #[cfg(test)]
 pub fn example(state: State) -> Summary {
-    use crate::error::{Failure, Kind};
+    use crate::engine::summary::ErrorReport;
+    use crate::error::{Category, Failure, Kind, Severity};
     let step = |id: &str, description: &str, result| StepSummary {
         id: id.into(),
         phase: id.split('/').next().unwrap_or_default().into(),
@@ -197,6 +229,9 @@ pub fn example(state: State) -> Summary {
         unchanged: false,
         attempts: 1,
         elapsed_ms: 300,
+        unmet: None,
+        ended: None,
+        usage: None,
         output: None,
         origin: Some("user-data:4:5".into()),
     };
@@ -207,11 +242,25 @@ pub fn example(state: State) -> Summary {
     failed.weight = Some(Weight::Failed);
     failed.failure = Some(failure);
     let mut summary = nothing(state, "run-1".into(), Some(Stage::Final), Vec::new());
+    summary.errors = vec![ErrorReport {
+        code: Kind::Exec,
+        category: Category::Execution,
+        severity: Severity::Critical,
+        step: "runcmd/1".into(),
+        message: "runcmd item 1 failed with exit 3".into(),
+        command: Some("make install".into()),
+        exit: Some(3),
+        output: vec!["make: *** No rule to make target".into()],
+        attempts: 1,
+        elapsed_ms: 300,
+        hint: "see".into(),
+    }];
     summary.instance = "i-1".into();
     summary.datasource = "nocloud".into();
     summary.mode = "standalone".into();
     summary.started = Some(1_785_587_445.0);
     summary.finished = Some(1_785_587_630.0);
+    summary.elapsed = 185.0;
     summary.boots = 2;
     summary.told = vec![Told { weight: Some(Weight::Degraded), message: "unknown key `hostnam`".into() }];
     summary.steps = vec![

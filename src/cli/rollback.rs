@@ -58,12 +58,7 @@ struct Line {
 /// Undoes.
 pub fn rollback(args: &RollbackArgs, host: &Host) -> Answer {
     require_root("rollback")?;
-    let Some(directory) = recorded::load(host)?.directory else {
-        return Err(Refusal::new(exit::NO_DATASOURCE, "landfall has not run on this host: there is nothing to undo"));
-    };
-    let nothing = || Refusal::new(exit::NO_DATASOURCE, "the recorded run has no plan: there is nothing to undo");
-    let plan = directory.load_plan(host)?.ok_or_else(nothing)?;
-    let ledger = directory.ledger(host, Stage::Final, true)?;
+    let (directory, plan, ledger) = recorded::plan_and_ledger(host, "undo")?;
     let extent = extent(args, &plan)?;
     let mut choice = choose(&plan, &ledger, &extent, args.cascade);
     if args.interactive {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::config::settings::Overrides;
 use crate::engine::summary::State;
 use crate::error::{exit, Failure};
 use crate::host::{signals, Host};
@@ -11,6 +12,7 @@ use crate::plan::Stage;
 use crate::run::{Request, Source};
 
 use super::refusal::require_root;
+use super::settings::Settings;
 use super::{out, Answer, Refusal, TextOrJson};
 
 /// `landfall run`.
@@ -22,6 +24,8 @@ pub struct RunArgs {
     /// How the state is printed at the end; a stage, as the units run it, prints none unless asked
     #[arg(long, value_enum)]
     pub format: Option<TextOrJson>,
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// `--stage`.
@@ -57,6 +61,8 @@ pub struct ApplyArgs {
     /// How the state is printed at the end: text says what is done while it is done
     #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
     pub format: TextOrJson,
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// `landfall resume`.
@@ -82,39 +88,45 @@ pub struct RerunArgs {
 pub fn run(args: &RunArgs, host: &Host) -> Answer {
     require_root("run")?;
     let format = args.format.or(args.stage.is_none().then_some(TextOrJson::Text));
-    execute(host, &Request::Boot(args.stage.map(Stage::from)), format)
+    // A unit that refuses would leave the host as it is: there the problem is told with the others, in the plan.
+    let given = if args.stage.is_some() { args.settings.as_given() } else { args.settings.read()? };
+    execute(host, &Request::Boot(args.stage.map(Stage::from)), &given, format)
 }
 
 /// Applies.
 pub fn apply(args: &ApplyArgs, host: &Host) -> Answer {
     require_root("apply")?;
     let rooted = args.root.as_deref().map(super::input::root).transpose()?;
+    let given = args.settings.read()?;
     let source = Source::File { name: args.file.clone(), bytes: super::input::read(&args.file)? };
-    execute(rooted.as_ref().unwrap_or(host), &Request::Apply(source), Some(args.format))
+    execute(rooted.as_ref().unwrap_or(host), &Request::Apply(source), &given, Some(args.format))
 }
 
 /// Resumes.
 pub fn resume(args: &ResumeArgs, host: &Host) -> Answer {
     require_root("resume")?;
-    execute(host, &Request::Resume, Some(args.format))
+    execute(host, &Request::Resume, &Overrides::default(), Some(args.format))
 }
 
 /// Reruns.
 pub fn rerun(args: &RerunArgs, host: &Host) -> Answer {
     require_root("rerun")?;
     super::recorded::load(host)?.step(&args.step)?;
-    execute(host, &Request::Rerun(args.step.clone()), Some(args.format))
+    execute(host, &Request::Rerun(args.step.clone()), &Overrides::default(), Some(args.format))
 }
 
 /// `format` is how somebody who waits for the end is told; units have none.
-fn execute(host: &Host, request: &Request, format: Option<TextOrJson>) -> Answer {
+fn execute(host: &Host, request: &Request, given: &Overrides, format: Option<TextOrJson>) -> Answer {
     signals::install().map_err(|error| Refusal::from(Failure::io("signals", &error)))?;
-    let report = crate::run::run(host, request)?;
+    let report = crate::run::run_with(host, request, given)?;
     match (format, &report.summary) {
         (Some(TextOrJson::Json), Some(summary)) => drop(out::json(summary)?),
         (Some(TextOrJson::Json), None) => drop(out::json(&serde_json::json!({ "state": State::NotStarted, "remark": report.remark }))?),
-        (Some(TextOrJson::Text), _) if !report.remark.is_empty() => out::complain(&format!("{}\n", report.remark)),
-        _ if !report.remark.is_empty() => tracing::info!("{}", report.remark),
+        _ => {}
+    }
+    match format {
+        Some(_) if !report.remark.is_empty() => out::complain(&format!("{}\n", report.remark)),
+        None if !report.remark.is_empty() => tracing::info!("{}", report.remark),
         _ => {}
     }
     // A unit finds nothing to do on most hosts; a person who asks for it is told.

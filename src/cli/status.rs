@@ -53,7 +53,7 @@ pub fn status(args: &StatusArgs, host: &Host) -> Answer {
 }
 
 /// The exit code of a state.
-fn exit_code(state: State, strict: bool) -> u8 {
+pub(super) fn exit_code(state: State, strict: bool) -> u8 {
     match state {
         State::Failed | State::Interrupted => exit::FAILED,
         State::Degraded if strict => exit::DEGRADED,
@@ -82,7 +82,7 @@ fn wait(host: &Host, limit: Option<Duration>) -> Result<(Recorded, bool), Refusa
 }
 
 /// A step that waits for the run it belongs to would wait for ever.
-fn refuse_own_run(recorded: &Recorded, host: &Host) -> Result<(), Refusal> {
+pub(super) fn refuse_own_run(recorded: &Recorded, host: &Host) -> Result<(), Refusal> {
     let run = &recorded.summary.run;
     // The variable does not come through `sudo`, the line of parents does not end at a daemon.
     let named = std::env::var("LANDFALL_RUN").is_ok_and(|own| !own.is_empty() && own == *run);
@@ -141,8 +141,17 @@ fn render_long(text: &mut String, summary: &Summary) {
         let _ = writeln!(text, "started: {}", clock::rfc3339(started));
         if let Some(finished) = summary.finished {
             let boots = if summary.boots > 1 { format!(", in {} boots", summary.boots) } else { String::new() };
-            let _ = writeln!(text, "ended: {} (after {}{boots})", clock::rfc3339(finished), clock::span(finished - started));
+            let _ = writeln!(text, "ended: {} (after {}{boots})", clock::rfc3339(finished), clock::span(summary.elapsed));
         }
+    }
+    for phase in &summary.phases {
+        let ended = phase.outcome.map_or("to come", crate::plan::PhaseOutcome::name);
+        let why = phase.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let _ = writeln!(text, "phase {}: {ended}{why}", phase.name);
+    }
+    for breaker in &summary.breakers {
+        let until = breaker.until.map(|until| format!(" until {}", clock::rfc3339(until))).unwrap_or_default();
+        let _ = writeln!(text, "breaker {}: {}{until}, {} failures in a row", breaker.target, breaker.position.name(), breaker.failures);
     }
     let width = summary.steps.iter().map(|step| step.id.len()).max().unwrap_or(0).min(40);
     for (at, step) in summary.steps.iter().enumerate() {
@@ -224,6 +233,26 @@ mod tests {
         let text = render(&example(State::Failed), None, true);
         assert!(text.contains("    1. done            0.3 s  users_groups/alice  create user alice\n"), "{text}");
         assert!(text.contains("ended: 2026-08-01T12:33:50Z (after 3 min 5 s, in 2 boots)\n"), "{text}");
+    }
+
+    #[test]
+    fn long_shows_phases_with_their_reasons_and_what_is_left_alone() {
+        use crate::engine::breaker::{BreakerSummary, Position};
+        use crate::engine::summary::PhaseSummary;
+        let mut summary = example(State::Failed);
+        let why = Some("release is trixie, not sid".to_owned());
+        let skipped = PhaseSummary { name: "a".into(), outcome: Some(crate::plan::PhaseOutcome::Skipped), why, after_failure_of: None };
+        summary.phases = vec![skipped.clone(), PhaseSummary { name: "b".into(), outcome: None, why: None, ..skipped }];
+        let breaker = |position, until| BreakerSummary { target: "x.org".into(), position, failures: 5, until };
+        summary.breakers = vec![breaker(Position::Open, Some(1_785_587_445.0)), breaker(Position::HalfOpen, None)];
+        let text = render(&summary, None, true);
+        for line in [
+            "phase a: skipped: release is trixie, not sid\nphase b: to come\n",
+            "breaker x.org: open until 2026-08-01T12:30:45Z, 5 failures in a row\n",
+            "breaker x.org: half-open, 5 failures in a row\n",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
     }
 
     #[test]

@@ -12,16 +12,18 @@ use serde_json::json;
 
 use crate::config::merge::overlay;
 use crate::config::node::Node;
-use crate::config::problem::{Report, Severity};
+use crate::config::problem::{Problem, Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::error::exit;
 use crate::facts::{Facts, PROGRAMS};
 use crate::host::Host;
-use crate::modules::{self, Steps, UserScript, Way};
+use crate::modules::{self, Steps, UserParts, Way};
 use crate::redact::Redactor;
-use crate::run::input::Input;
+use crate::run::input::{Giver, Input};
 use crate::script;
 use crate::secret::Secret;
+use crate::template::Variables;
+use crate::userdata::{NoIncludes, Reading};
 use crate::yaml;
 
 use super::written::{self, Written};
@@ -77,16 +79,17 @@ pub fn validate(args: &ValidateArgs, host: &Host) -> Answer {
 fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
     let file = if name == "-" { "stdin" } else { name };
     let mut report = Report::new();
-    let Input { document, scripts, sources } =
-        own_configuration(file, bytes, &mut report).unwrap_or_else(|| crate::run::input::read(file, bytes, &mut report));
-    let mut sources: BTreeMap<String, String> = sources.into_iter().collect();
+    let mut input = own_configuration(file, bytes, &mut report).unwrap_or_else(|| user_data(file, bytes, &mut report));
+    let document = std::mem::replace(&mut input.document, crate::run::input::nothing(file));
+    let mut sources: BTreeMap<String, String> = std::mem::take(&mut input.sources).into_iter().collect();
     let mut secrets = check_own_configuration(&document, &mut report, &mut sources, host);
     warn_of_section(&document, &mut report);
     if let Some(config) = CloudConfig::read(&document, &mut report) {
-        report.extend(planned(&config, &scripts, Way::FirstBoot));
+        report.extend(planned(&config, &input.user_parts(), Way::FirstBoot));
         check_scripts(&config, host, &mut report);
         secrets.extend(config.secrets);
     }
+    report.problems.retain(|problem| !is_of_a_placeholder(problem, &sources));
     let redactor = Redactor::new(secrets.iter().map(|secret| secret.expose().clone()));
     report.mask(&|text| redactor.quoted(text));
     // In the order of the file, what is written into other files last.
@@ -97,13 +100,35 @@ fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
     Checked { file: file.to_owned(), size: bytes.len(), gzipped: gzipped(bytes), report, sources, redactor }
 }
 
+/// User-data. What it includes is not fetched, and its templates are rendered for an instance that is made up.
+fn user_data(file: &str, bytes: &[u8], report: &mut Report) -> Input {
+    let variables = || {
+        let v1 = json!({
+            "availability_zone": null, "cloud_id": "nocloud", "cloud_name": "unknown", "distro": "debian", "distro_release": "trixie",
+            "distro_version": "13", "instance_id": "validate", "kernel_release": "6.12.0", "local_hostname": "localhost",
+            "machine": "x86_64", "platform": "nocloud", "public_ssh_keys": [], "python_version": null, "region": null,
+            "subplatform": "seed-dir", "system_platform": "Linux", "variant": "debian",
+        });
+        Variables::of(&json!({ "v1": v1, "ds": {"meta_data": {"instance-id": "validate"}} }))
+    };
+    let mut reading =
+        Reading { includes: &mut NoIncludes, variables: &variables, knows_instance: false, launch_index: None, has_handlers: false };
+    crate::run::input::read(file, bytes, Giver::User, &mut reading, report)
+}
+
+/// Whether a problem is about a line in which a variable stands that only an instance has: its value may be a good one.
+fn is_of_a_placeholder(problem: &Problem, sources: &BTreeMap<String, String>) -> bool {
+    let line = problem.origin.as_ref().and_then(|origin| sources.get(&*origin.part)?.lines().nth(origin.line.checked_sub(1)? as usize));
+    line.is_some_and(|line| line.contains(crate::template::MISSING))
+}
+
 /// A file as it lies in `/etc/landfall`: a `landfall` section without a header. Anything else is user-data.
 fn own_configuration(file: &str, bytes: &[u8], report: &mut Report) -> Option<Input> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| !text.starts_with("#cloud-config"))?;
     let mut found = Report::new();
     let document = yaml::parse_with_report(file, text, &mut found).ok().filter(|node| node.get("landfall").is_some())?;
     report.extend(found);
-    Some(Input { document, scripts: Vec::new(), sources: vec![(file.to_owned(), text.to_owned())] })
+    Some(Input { document, scripts: Vec::new(), hooks: Vec::new(), sources: vec![(file.to_owned(), text.to_owned())] })
 }
 
 /// The pasted way puts landfall's section into a file of its own, by `write_files` or in a script: that file is checked too.
@@ -127,7 +152,7 @@ fn check_own_configuration(
         };
         sources.entry(part.to_string()).or_insert(text);
         if let Some(section) = section {
-            report.extend(planned(&section, &[], Way::Hosted));
+            report.extend(planned(&section, &UserParts::default(), Way::Hosted));
             check_scripts(&section, host, report);
             secrets.extend(section.secrets);
         }
@@ -155,10 +180,15 @@ fn check_scripts(config: &CloudConfig, host: &Host, report: &mut Report) {
 }
 
 /// What the modules find in a configuration.
-fn planned(config: &CloudConfig, scripts: &[UserScript], way: Way) -> Report {
+fn planned(config: &CloudConfig, user: &UserParts<'_>, way: Way) -> Report {
     let mut steps = Steps::default();
-    modules::plan_all(config, &assumed_facts(), scripts, way, &mut steps);
-    steps.finish().1
+    modules::plan_all(config, &assumed_facts(), user, way, &mut steps);
+    let mut report = steps.finish().1;
+    // Nobody says which system the file is for.
+    for problem in report.problems.iter_mut().filter(|problem| problem.code == modules::OTHER_SYSTEM) {
+        problem.severity = Severity::Note;
+    }
+    report
 }
 
 /// cloud-init 25.1 reports a top-level `landfall` key as a schema error and ends degraded.

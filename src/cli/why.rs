@@ -8,11 +8,11 @@ use serde::Serialize;
 use crate::clock;
 use crate::config::node::Origin;
 use crate::config::problem::Report;
-use crate::engine::summary::{State, StepResult, StepSummary, Told};
+use crate::engine::summary::{ErrorReport, PhaseSummary, State, StepResult, StepSummary, Summary, Told};
 use crate::error::exit;
 use crate::host::process::last_lines;
 use crate::host::Host;
-use crate::plan::Weight;
+use crate::plan::{PhaseOutcome, Weight};
 
 use super::recorded::{self, Recorded};
 use super::status::{current, result_word, weight_word};
@@ -39,6 +39,9 @@ struct Why {
     steps: Vec<Concern>,
     /// Steps beyond those.
     more_steps: usize,
+    /// Phases that were run because another failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    playbooks: Vec<PhaseSummary>,
     /// Problems of the user-data and notices of the run that count.
     told: Vec<Told>,
     /// What to do.
@@ -53,6 +56,9 @@ struct Concern {
     result: StepResult,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
+    /// All that is known of its failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,8 +104,16 @@ fn explain(recorded: &Recorded, host: &Host) -> Why {
         next: next(recorded, &concerns),
         more_steps: steps.len().saturating_sub(MOST_STEPS),
         steps: concerns,
+        playbooks: playbooks(summary),
         told,
     }
+}
+
+/// The phases that were run because another failed, which may have been mended since.
+fn playbooks(summary: &Summary) -> Vec<PhaseSummary> {
+    let failing = |book: &PhaseSummary| summary.phases.iter().find(|phase| Some(&phase.name) == book.after_failure_of.as_ref());
+    let is_for_a_failure = |book: &&PhaseSummary| failing(book).is_some_and(|failing| failing.outcome != Some(PhaseOutcome::Done));
+    summary.phases.iter().filter(is_for_a_failure).filter(|book| book.was_run()).cloned().collect()
 }
 
 fn because(recorded: &Recorded) -> String {
@@ -108,10 +122,13 @@ fn because(recorded: &Recorded) -> String {
     match summary.state {
         State::Failed => {
             let failed = summary.failures().count();
-            let not_run = summary.steps.iter().filter(|step| matches!(step.result, StepResult::NotRun | StepResult::Skipped)).count();
+            let left_over = |step: &&StepSummary| matches!(step.result, StepResult::NotRun | StepResult::Skipped) && step.unmet.is_none();
+            let not_run = summary.steps.iter().filter(left_over).count();
             match (failed, not_run) {
+                (0, _) if has_no_run(recorded) => "nothing could be run".into(),
                 (0, _) => "the user-data has errors".into(),
                 (1, 0) => "one step failed".into(),
+                (failed, 0) => format!("{failed} steps failed"),
                 (failed, not_run) => format!("{failed} failed, {not_run} not run because of that"),
             }
         }
@@ -133,9 +150,15 @@ fn because(recorded: &Recorded) -> String {
     }
 }
 
+/// The error is one of landfall's own state or of the datasource: no plan has come of it.
+fn has_no_run(recorded: &Recorded) -> bool {
+    recorded.directory.is_none() && recorded.summary.steps.is_empty()
+}
+
 fn next(recorded: &Recorded, concerns: &[Concern]) -> String {
     let of_first = || concerns.iter().find_map(|concern| concern.next.clone());
     match recorded.summary.state {
+        State::Failed if has_no_run(recorded) => "what the error says; then reboot, or `landfall resume`".into(),
         State::Failed => {
             of_first().unwrap_or_else(|| "correct the user-data (`landfall validate FILE`), then `landfall apply FILE`".into())
         }
@@ -161,6 +184,7 @@ fn concern(step: &StepSummary, recorded: &Recorded, host: &Host) -> Concern {
         description: step.description.clone(),
         result: step.result,
         kind: step.failure.as_ref().map(|failure| failure.kind.code()),
+        error: recorded.summary.errors.iter().find(|error| error.step == step.id).cloned(),
         message: step.failure.as_ref().map(|failure| failure.message.clone()).or(warnings).or_else(|| step.detail.clone()),
         origin: step.origin.clone(),
         excerpt: step.origin.as_deref().and_then(|origin| excerpt(origin, recorded, host)),
@@ -195,6 +219,9 @@ fn render(why: &Why) -> String {
         if let Some(message) = &step.message {
             let _ = writeln!(text, "  {}{message}", step.kind.map(|kind| format!("{kind}: ")).unwrap_or_default());
         }
+        if let Some(error) = &step.error {
+            let _ = writeln!(text, "  {}", error.facts());
+        }
         if let Some(origin) = &step.origin {
             let _ = writeln!(text, "  from {origin}");
         }
@@ -213,6 +240,11 @@ fn render(why: &Why) -> String {
     }
     if why.more_steps > 0 {
         let _ = writeln!(text, "\nand {} more: `landfall status --long`", why.more_steps);
+    }
+    for book in &why.playbooks {
+        let ended = book.outcome.map_or("not at its end", PhaseOutcome::name);
+        let failing = book.after_failure_of.as_deref().unwrap_or_default();
+        let _ = writeln!(text, "\nphase {} was run because {failing} failed: {ended}", book.name);
     }
     if !why.told.is_empty() {
         text.push('\n');
@@ -233,7 +265,6 @@ pub(super) fn held_since(since: f64, now: f64) -> String {
 mod tests {
     use super::super::recorded::example;
     use super::*;
-    use crate::engine::summary::Summary;
 
     fn recorded(summary: Summary) -> Recorded {
         Recorded { summary, off: None, lock: None, directory: None }
@@ -245,12 +276,30 @@ mod tests {
         for expected in [
             "failed: 1 failed, 1 not run because of that\n",
             "failed runcmd/1: runcmd item 1 of 2: make install\n",
-            "  E_EXEC: runcmd item 1 failed with exit 3\n  from user-data:4:5\n  it said:\n    make: *** No rule to make target\n",
+            "  E_EXEC: runcmd item 1 failed with exit 3\n  critical, execution; exit 3; 1 attempt; 0.3 s\n  from user-data:4:5\n  it said:\n    make: *** No rule to make target\n",
             "warning: unknown key `hostnam`\n",
             "what to do: see the command's output above; mend it, then `landfall rerun runcmd/1`\n",
         ] {
             assert!(text.contains(expected), "{expected}\n---\n{text}");
         }
+    }
+
+    #[test]
+    fn a_playbook_that_was_run_is_named_and_one_that_was_not_is_not() {
+        let mut summary = example(State::Failed);
+        let phase = |name: &str, outcome, after: Option<&str>| PhaseSummary {
+            name: name.into(),
+            outcome: Some(outcome),
+            why: None,
+            after_failure_of: after.map(str::to_owned),
+        };
+        summary.phases = vec![
+            phase("main", PhaseOutcome::Failed, None),
+            phase("mend", PhaseOutcome::Done, Some("main")),
+            phase("other", PhaseOutcome::Skipped, Some("mend")),
+        ];
+        let text = render(&explain(&recorded(summary), &Host::rooted("/nonexistent")));
+        assert!(text.contains("\nphase mend was run because main failed: done\n") && !text.contains("other"), "{text}");
     }
 
     #[test]

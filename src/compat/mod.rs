@@ -5,7 +5,7 @@
 //! where it differs. What changes at every boot (`status.json`, `result.json`, `boot-finished`) stands in `/run/cloud-init`,
 //! and the customary places below `/var/lib/cloud` are links to it, so that a boot with nothing to do writes nothing to the disk.
 //!
-//! Not covered: `obj.pkl`, `combined-cloud-config.json`, the processed MIME copies (`*.txt.i`), sockets, `ds-identify.log`.
+//! Not covered: `obj.pkl`, the processed MIME copies (`*.txt.i`), the vendor's configuration by itself, sockets, `ds-identify.log`.
 
 mod instance_data;
 mod status;
@@ -17,12 +17,15 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::config::node::Node;
+use instance_data::InstanceData;
+
 use crate::datasource::{self, Found};
 use crate::engine::summary::{State, StepResult, Summary};
 use crate::host::Host;
 use crate::modules::{CLOSING, MODULES};
 use crate::plan::{Frequency, Stage};
 use crate::{clock, identity};
+pub use instance_data::{pretty, REDACTED};
 
 const CLOUD: &str = "/var/lib/cloud";
 const RUN: &str = "/run/cloud-init";
@@ -48,6 +51,9 @@ pub struct Subject {
     pub public_keys: Vec<String>,
     /// The whole metadata.
     pub metadata: serde_json::Value,
+    /// The configuration in `/etc/cloud` and of the kernel command line, as it was when the instance was new.
+    #[serde(default)]
+    pub system: serde_json::Value,
 }
 
 impl Subject {
@@ -66,6 +72,29 @@ impl Subject {
             local_hostname: found.local_hostname.clone(),
             public_keys: found.public_keys.clone(),
             metadata: found.metadata.to_json(),
+            system: serde_json::Value::Null,
+        }
+    }
+
+    /// What is known where no datasource said anything: for templates in a file that is applied by hand.
+    pub fn without_datasource(id: &str) -> Self {
+        Self {
+            instance_id: id.to_owned(),
+            source: "none".to_owned(),
+            seed: String::new(),
+            dsmode: "local".to_owned(),
+            local_hostname: None,
+            public_keys: Vec::new(),
+            metadata: serde_json::json!({}),
+            system: serde_json::Value::Null,
+        }
+    }
+
+    /// Which of several instances that were started together this is.
+    pub fn launch_index(&self) -> Option<i64> {
+        match self.metadata.get("launch-index")? {
+            serde_json::Value::String(text) => text.trim().parse().ok(),
+            number => number.as_i64(),
         }
     }
 
@@ -89,6 +118,17 @@ impl Subject {
     }
 }
 
+/// The instance's data, as templates and `query` know it. `system` is the configuration in `/etc/cloud`.
+pub fn instance_data(host: &Host, subject: &Subject, system: &serde_json::Value) -> io::Result<serde_json::Value> {
+    InstanceData::new(subject, system, host).map(InstanceData::into_json)
+}
+
+/// What was stored of the instance whose directory in landfall's state is `state`.
+pub fn stored_subject(host: &Host, state: &str) -> Option<Subject> {
+    let stored = host.read(&format!("{state}/{SUBJECT_FILE}")).ok().flatten()?;
+    serde_json::from_slice(&stored).ok()
+}
+
 /// Whether the files are ours to write.
 fn applies(host: &Host) -> bool {
     datasource::hosted(host).is_none()
@@ -109,12 +149,12 @@ pub fn link_instance(host: &Host, directory: &str) -> io::Result<()> {
 }
 
 /// Writes what lasts as long as the instance. `state` is the instance's directory in landfall's state, `config` the merged
-/// configuration.
-pub fn new_instance(host: &Host, state: &str, found: &Found, config: &Node) -> io::Result<()> {
+/// configuration where the image takes user-data, `system` what of it is the peer's.
+pub fn new_instance(host: &Host, state: &str, found: &Found, config: Option<&Node>, system: &serde_json::Value) -> io::Result<()> {
     if !applies(host) {
         return Ok(());
     }
-    let subject = Subject::of(found);
+    let subject = Subject { system: system.clone(), ..Subject::of(found) };
     let directory = subject.directory();
     // Users' scripts are put there, which nothing writes again.
     let scripts = format!("{directory}/scripts");
@@ -123,19 +163,25 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, config: &Node) -> i
     }
     let data = |name: &str| format!("{CLOUD}/data/{name}");
     let text = |text: &str| format!("{text}\n").into_bytes();
-    let previous = host.read(&data("instance-id"))?.unwrap_or_else(|| text(&subject.instance_id));
+    let own = text(&subject.instance_id);
+    let before = host.read(&data("instance-id"))?;
+    // Of the instance that is only stored again the one before is known already.
+    let previous = if before.as_ref() == Some(&own) { host.read(&data("previous-instance-id"))? } else { before };
+    let previous = previous.unwrap_or_else(|| own.clone());
     let source = text(&format!("{}: {}", subject.class(), subject.display()));
-    let mut config_text = b"#cloud-config\n\n".to_vec();
-    config_text.extend(serde_yaml::to_string(&config.to_json()).map_err(io::Error::other)?.into_bytes());
+    if let Some(config) = config {
+        let text = serde_yaml::to_string(&config.to_json()).map_err(io::Error::other)?;
+        host.write_copy(&format!("{directory}/cloud-config.txt"), format!("#cloud-config\n\n{text}").as_bytes(), 0o600)?;
+    }
     let files: [(String, Vec<u8>, u32); 8] = [
         (format!("{state}/{SUBJECT_FILE}"), serde_json::to_vec(&subject)?, 0o600),
         (format!("{directory}/user-data.txt"), found.user_data.clone(), 0o600),
         (format!("{directory}/vendor-data.txt"), found.vendor_data.clone().unwrap_or_default(), 0o600),
-        (format!("{directory}/cloud-config.txt"), config_text, 0o600),
+        (format!("{directory}/vendor-data2.txt"), found.vendor_data2.clone().unwrap_or_default(), 0o600),
         (format!("{directory}/datasource"), source.clone(), 0o644),
         (data("previous-datasource"), source, 0o644),
         (data("previous-instance-id"), previous, 0o644),
-        (data("instance-id"), text(&subject.instance_id), 0o644),
+        (data("instance-id"), own, 0o644),
     ];
     for (path, bytes, mode) in files {
         host.write_copy(&path, &bytes, mode)?;
@@ -171,13 +217,20 @@ pub fn wipe(host: &Host, name: &str) -> io::Result<()> {
         return Ok(());
     }
     let directory = format!("{CLOUD}/instances/{name}");
-    let empty = [("user-data.txt", ""), ("vendor-data.txt", ""), ("cloud-config.txt", "#cloud-config\n\n{}\n"), (NETWORK_CONFIG, "{}\n")];
+    let empty = [
+        ("user-data.txt", ""),
+        ("vendor-data.txt", ""),
+        ("vendor-data2.txt", ""),
+        ("cloud-config.txt", "#cloud-config\n\n{}\n"),
+        (NETWORK_CONFIG, "{}\n"),
+    ];
     for (file, rest) in empty {
         let path = format!("{directory}/{file}");
         if host.exists(&path) {
             host.write_copy(&path, rest.as_bytes(), 0o600)?;
         }
     }
+    host.remove(&format!("{RUN}/combined-cloud-config.json"))?;
     let scripts = format!("{directory}/scripts");
     for script in host.list(&scripts)? {
         host.remove(&format!("{scripts}/{script}"))?;
@@ -190,8 +243,7 @@ fn subject(host: &Host, state: &str) -> io::Result<Option<Subject>> {
     if !applies(host) {
         return Ok(None);
     }
-    let stored = host.read(&format!("{state}/{SUBJECT_FILE}"))?;
-    Ok(stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    Ok(stored_subject(host, state))
 }
 
 /// A stage of this boot begins: who this is, and that it runs. Writes below `/run` only.
@@ -199,13 +251,16 @@ pub fn stage_begins(host: &Host, state: &str, stage: Stage) -> io::Result<()> {
     let Some(subject) = subject(host, state)? else { return Ok(()) };
     let told = host.read(&format!("{RUN}/.instance-id"))?;
     if told.is_none_or(|id| id != format!("{}\n", subject.instance_id).as_bytes()) {
-        introduce(host, &subject)?;
+        introduce(host, state, &subject)?;
+    } else if stage != Stage::Local {
+        // What an earlier stage could not include may have come since.
+        tell_configuration(host, state, &subject)?;
     }
     status::begin(host, &subject, stage)
 }
 
 /// Says in this boot who this is; the id comes last, as the mark that all of it is there.
-fn introduce(host: &Host, subject: &Subject) -> io::Result<()> {
+fn introduce(host: &Host, state: &str, subject: &Subject) -> io::Result<()> {
     host.write_runtime(&format!("{RUN}/enabled"), b"", 0o644)?;
     let cloud_id = format!("{RUN}/cloud-id-{}", subject.source);
     host.write_runtime(&cloud_id, format!("{}\n", subject.source).as_bytes(), 0o644)?;
@@ -214,10 +269,26 @@ fn introduce(host: &Host, subject: &Subject) -> io::Result<()> {
     if host.exists(&network_config) {
         host.link_copy(&format!("{RUN}/{NETWORK_CONFIG}"), &network_config)?;
     }
-    let data = instance_data::InstanceData::new(subject, host)?;
+    let data = InstanceData::new(subject, &subject.system, host)?;
     host.write_runtime(&format!("{RUN}/instance-data-sensitive.json"), &data.sensitive()?, 0o600)?;
     host.write_runtime(&format!("{RUN}/instance-data.json"), &data.public()?, 0o644)?;
+    write_combined(host, state, &data)?;
     host.write_runtime(&format!("{RUN}/.instance-id"), format!("{}\n", subject.instance_id).as_bytes(), 0o644)
+}
+
+fn tell_configuration(host: &Host, state: &str, subject: &Subject) -> io::Result<()> {
+    write_combined(host, state, &InstanceData::new(subject, &subject.system, host)?)
+}
+
+/// The whole configuration of the instance, for root; once it is wiped there is none.
+fn write_combined(host: &Host, state: &str, data: &InstanceData) -> io::Result<()> {
+    let Some(config) = host.read(&format!("{state}/config.json"))? else { return Ok(()) };
+    let combined = data.combined(&serde_json::from_slice(&config)?)?;
+    let path = format!("{RUN}/combined-cloud-config.json");
+    if host.read(&path)?.as_deref() != Some(combined.as_slice()) {
+        host.write_runtime(&path, &combined, 0o600)?;
+    }
+    Ok(())
 }
 
 /// A stage of this boot has ended: with what errors, and after the last one, that the boot has finished.
@@ -233,6 +304,14 @@ pub fn stage_ended(host: &Host, state: &str, stage: Stage, summary: &Summary) ->
         host.write_runtime(&format!("{RUN}/boot-finished"), line.as_bytes(), 0o644)?;
     }
     Ok(())
+}
+
+/// Nothing can be run in this boot, and why.
+pub fn not_begun(host: &Host, why: &str) -> io::Result<()> {
+    if !applies(host) {
+        return Ok(());
+    }
+    status::not_begun(host, why)
 }
 
 /// cloud-init's marks of the modules that have run: scripts of users look at them.

@@ -72,8 +72,16 @@ pub fn end(host: &Host, subject: &Subject, stage: Stage, summary: &Summary) -> i
 pub fn result(host: &Host, subject: &Subject, summary: &Summary) -> io::Result<()> {
     let errors: Vec<String> =
         [Stage::Local, Stage::Network, Stage::Final].iter().flat_map(|stage| told(summary, *stage, Weight::Failed)).collect();
-    let result = json!({"v1": {"datasource": subject.display(), "errors": errors}});
-    host.write_runtime(&format!("{RUN}/result.json"), &pretty(&result)?, 0o644)
+    write_result(host, &json!({"v1": {"datasource": subject.display(), "errors": errors}}))
+}
+
+/// No stage of this boot can do anything.
+pub fn not_begun(host: &Host, why: &str) -> io::Result<()> {
+    write_result(host, &json!({"v1": {"datasource": null, "errors": [why]}}))
+}
+
+fn write_result(host: &Host, result: &Json) -> io::Result<()> {
+    host.write_runtime(&format!("{RUN}/result.json"), &pretty(result)?, 0o644)
 }
 
 /// What counts as `weight` in a stage. What is told of the user-data as a whole belongs to the stage that reads it.

@@ -41,6 +41,7 @@ impl Root {
             public_keys: vec!["ssh-ed25519 A".into()],
             user_data: b"#cloud-config\npassword: hunter2\n".to_vec(),
             vendor_data: None,
+            vendor_data2: None,
             network_config: Some(b"version: 2\nethernets: {eth0: {dhcp4: yes}}\n".to_vec()),
             dsmode: None,
             metadata: Node::from_json(&config, &Origin::new("meta-data", 1, 1)),
@@ -49,7 +50,7 @@ impl Root {
 
     fn begin(&self, id: &str) {
         let config = Node::new(Value::Map(Vec::new()), Origin::new("user-data", 1, 1));
-        new_instance(&self.host, STATE, &Self::found(id), &config).expect("instance");
+        new_instance(&self.host, STATE, &Self::found(id), Some(&config), &serde_json::json!({})).expect("instance");
     }
 }
 

@@ -4,12 +4,13 @@
 //! A part says how it is merged onto what precedes it: `merge_how` or `merge_type` in the part, a string
 //! `dict(replace)+list(append)+str()` or a list of `{name, settings}` or `[name, option, …]`, or its MIME header `Merge-Type`.
 //! Without a word, a later part replaces whole top-level keys. What is replaced or left out is reported, because that is how
-//! users lose half of their packages.
+//! users lose half of their packages. A part may also be a JSON patch ([`super::patch`]) on what precedes it.
 
 use std::sync::Arc;
 
 use super::mergers::Mergers;
 use super::node::{Entry, Node, Origin, Value};
+use super::patch;
 use super::problem::Report;
 
 /// How parts are merged that do not say how.
@@ -30,17 +31,24 @@ pub struct ConfigPart {
     pub root: Node,
     /// The value of its MIME header `Merge-Type` or `X-Merge-Type`.
     pub merge_type: Option<String>,
+    /// The document is a JSON patch.
+    pub is_patch: bool,
 }
 
 /// Merges parts in order. A part that is no mapping, that is empty, or whose merge instructions make no sense, is left out
-/// with a warning. Reported as notes: top-level keys that a later part replaces, removes, or cannot change.
+/// with a warning; so is a patch whose test says no, and with an error one that does not fit. Reported as notes: keys that a
+/// later part replaces, removes, or cannot change.
 pub fn merge_parts(parts: Vec<ConfigPart>, report: &mut Report) -> Node {
     let place = parts.first().map_or_else(|| Origin::new("user-data", 1, 1), |part| part.root.origin.clone());
     let mut merged = Node::new(Value::Map(Vec::new()), place);
     for part in parts {
+        if part.is_patch {
+            apply_patch(&mut merged, &part, report);
+            continue;
+        }
         match merge_part(&merged, part.clone()) {
             Ok((next, part_root)) => {
-                report_changes(&merged, &part_root, &next, report);
+                report_changes(&merged, &part_root, &next, &Told { prefix: "", help: Some(JOINING) }, report);
                 merged = next;
             }
             Err(refusal) => {
@@ -52,12 +60,71 @@ pub fn merge_parts(parts: Vec<ConfigPart>, report: &mut Report) -> Node {
     merged
 }
 
-/// Lays the configuration of a higher layer over a lower one: mappings are joined, anything else of the higher one stays.
+fn apply_patch(merged: &mut Node, part: &ConfigPart, report: &mut Report) {
+    match patch::apply(merged, &part.root) {
+        Ok(next) => {
+            for old in merged.entries() {
+                let name = old.key.source_text();
+                match next.entries().iter().find(|entry| entry.key == old.key) {
+                    Some(now) if now.value == old.value => {}
+                    Some(_) => {
+                        report.note("key-patched", format!("the patch changes `{name}` of {}", old.key.origin)).at(&part.root.origin);
+                    }
+                    None => {
+                        report.note("key-removed", format!("the patch removes `{name}` of {}", old.key.origin)).at(&part.root.origin);
+                    }
+                }
+            }
+            *merged = next;
+        }
+        Err(conflict) => {
+            let message = format!("the patch `{}` is left out: {}", part.name, conflict.reason);
+            let problem = if conflict.is_test { report.warning("part-left-out", message) } else { report.error("patch", message) };
+            problem.at(&conflict.place);
+        }
+    }
+}
+
+/// Lays the configuration of a higher layer over a lower one: mappings are joined, anything else of the higher one stays. A
+/// `merge_how` in the lower one is how that is joined.
 pub fn overlay(high: Node, low: Node) -> Node {
     let kept = high.clone();
-    let merged = Mergers::parse(BETWEEN_LAYERS).and_then(|mergers| mergers.merge(high, low));
-    // The rule is well-formed and its mergers cannot fail.
-    merged.unwrap_or(kept)
+    overlaid(high, low).unwrap_or(kept)
+}
+
+/// As [`overlay`], and says which keys of the lower layer do not count.
+pub fn overlay_reported(high: Node, low: Node, report: &mut Report) -> Node {
+    let (kept, mut below) = (high.clone(), low.clone());
+    if let Value::Map(entries) = &mut below.value {
+        entries.retain(|entry| !entry.key.as_str().is_some_and(|key| MERGERS.contains(&key)));
+    }
+    match overlaid(high, low) {
+        Ok(merged) => {
+            report_changes(&below, &kept, &merged, &Told { prefix: "", help: None }, report);
+            merged
+        }
+        Err((reason, place)) => {
+            report.warning("part-left-out", format!("this configuration is left out: {reason}")).at(&place);
+            kept
+        }
+    }
+}
+
+/// The keys that say how a document is merged.
+const MERGERS: [&str; 2] = ["merge_how", "merge_type"];
+
+fn overlaid(high: Node, mut low: Node) -> Result<Node, (String, Origin)> {
+    let place = low.origin.clone();
+    let how = match &mut low.value {
+        Value::Map(entries) => take_how(entries),
+        _ => None,
+    };
+    let mergers = match &how {
+        Some(how) => Mergers::from_node(how).map_err(|reason| (reason, how.origin.clone()))?,
+        None => Mergers::default(),
+    };
+    let mergers = if mergers.is_empty() { Mergers::parse(BETWEEN_LAYERS).map_err(|reason| (reason, place.clone()))? } else { mergers };
+    mergers.merge(high, low).map_err(|reason| (reason, place))
 }
 
 /// Why a part is left out.
@@ -74,9 +141,7 @@ fn merge_part(merged: &Node, mut part: ConfigPart) -> Result<(Node, Node), Refus
         let reason = if part.root.is_null() { "it is empty".into() } else { format!("it is {kind}, not a mapping") };
         return Err(refusal(reason, &place));
     };
-    let how = take(entries, "merge_how").filter(|how| !how.is_null());
-    let merge_type = if how.is_none() { take(entries, "merge_type") } else { None };
-    let how = how.or(merge_type.filter(|how| !how.is_null()));
+    let how = take_how(entries);
     let how_place = how.as_ref().map_or(&place, |how| &how.origin).clone();
     let mut mergers = Mergers::default();
     if let Some(how) = &how {
@@ -92,17 +157,36 @@ fn merge_part(merged: &Node, mut part: ConfigPart) -> Result<(Node, Node), Refus
     Ok((next, part.root))
 }
 
+/// What a document says of how it is merged. It is no key of the result.
+fn take_how(entries: &mut Vec<Entry>) -> Option<Node> {
+    let how = take(entries, "merge_how").filter(|how| !how.is_null());
+    let merge_type = if how.is_none() { take(entries, "merge_type") } else { None };
+    how.or(merge_type.filter(|how| !how.is_null()))
+}
+
 fn take(entries: &mut Vec<Entry>, key: &str) -> Option<Node> {
     let at = entries.iter().position(|entry| entry.key.as_str() == Some(key))?;
     Some(entries.remove(at).value)
 }
 
-fn report_changes(before: &Node, part: &Node, after: &Node, report: &mut Report) {
+/// How changes are told.
+struct Told<'t> {
+    /// The keys above: `apt.`.
+    prefix: &'t str,
+    /// What to do where it is not wanted.
+    help: Option<&'static str>,
+}
+
+/// Says what became of the keys of `part` and of those that were there before.
+fn report_changes(before: &Node, part: &Node, after: &Node, told: &Told<'_>, report: &mut Report) {
     for new in part.entries() {
-        let name = new.key.source_text();
+        let name = format!("{}{}", told.prefix, new.key.source_text());
         let old = before.entries().iter().find(|entry| entry.key == new.key);
         let now = after.entries().iter().find(|entry| entry.key == new.key);
         let place = &new.key.origin;
+        let told_with = |problem: &mut super::problem::Problem| {
+            problem.help = told.help.map(str::to_owned);
+        };
         match (old, now) {
             (None, None) => {
                 report.note("key-left-out", format!("`{name}` is left out: the part's mergers do not handle mappings")).at(place);
@@ -111,17 +195,33 @@ fn report_changes(before: &Node, part: &Node, after: &Node, report: &mut Report)
                 let message = format!("`{name}` removes the one at {}", old.key.origin);
                 report.note("key-removed", message).at(place);
             }
-            (Some(old), Some(now)) if old.value != new.value && now.value == new.value => {
+            (Some(old), Some(_)) if old.value == new.value => {}
+            (Some(old), Some(now)) if now.value == new.value => {
                 let message = format!("`{name}` replaces the one at {}", old.key.origin);
-                report.note("key-replaced", message).at(place).help(JOINING);
+                told_with(report.note("key-replaced", message).at(place));
             }
-            (Some(old), Some(now)) if old.value != new.value && now.value == old.value => {
+            (Some(old), Some(now)) if now.value == old.value => {
                 let message = format!("`{name}` is left out: the one at {} stays", old.key.origin);
                 report.note("key-left-out", message).at(place);
+            }
+            (Some(old), Some(now)) if now.value.as_map().is_some() => {
+                let within = Told { prefix: &format!("{name}."), help: told.help };
+                report_changes(&old.value, &new.value, &now.value, &within, report);
+            }
+            (Some(old), Some(now)) if loses_items(&old.value, &now.value) => {
+                let message = format!("`{name}` replaces items of the list at {}", old.key.origin);
+                told_with(report.note("key-replaced", message).at(place));
             }
             _ => {}
         }
     }
+}
+
+/// Whether an item of the list is not in what came of it.
+fn loses_items(old: &Node, now: &Node) -> bool {
+    let (Some(old), Some(now)) = (old.as_seq(), now.as_seq()) else { return false };
+    let count = |items: &[Node], item: &Node| items.iter().filter(|other| *other == item).count();
+    old.iter().any(|item| count(now, item) < count(old, item))
 }
 
 #[cfg(test)]
@@ -134,7 +234,7 @@ mod tests {
         let parts = parts.iter().enumerate().map(|(at, text)| {
             let name = format!("part-{:03}", at + 1);
             let root = yaml::parse(&name, text).expect("YAML");
-            ConfigPart { name: name.into(), root, merge_type: None }
+            ConfigPart { name: name.into(), root, merge_type: None, is_patch: false }
         });
         (merge_parts(parts.collect(), &mut report), report)
     }

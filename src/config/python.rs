@@ -39,7 +39,7 @@ fn joined(items: &[Node]) -> String {
 }
 
 /// Python's `repr` of a float: the shortest digits that read back, positional from 1e-4 up to below 1e16.
-pub(super) fn python_float(value: f64) -> String {
+pub(crate) fn python_float(value: f64) -> String {
     if value.is_nan() {
         return "nan".into();
     }
@@ -56,7 +56,7 @@ pub(super) fn python_float(value: f64) -> String {
     format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.unsigned_abs())
 }
 
-fn python_quoted(text: &str) -> String {
+pub(crate) fn python_quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::from(quote);
     for c in text.chars() {

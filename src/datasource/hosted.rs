@@ -1,6 +1,7 @@
 //! cloud-init on this host: whether it runs in this boot, which instance it says this is, and the configuration it merged.
 
 use crate::host::Host;
+use crate::identity::{Fetched, Recorded};
 
 /// What cloud-init says of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,19 @@ pub struct Hosted {
     pub instance_id: Option<String>,
     /// The user-data as cloud-init merged it, of this instance.
     pub merged_config: Option<Vec<u8>>,
+}
+
+impl Hosted {
+    /// What cloud-init says of the instance. On a host that is known by another id, that no datasource told anything is no answer:
+    /// the datasource may be away for this boot.
+    pub fn fetched(&self, recorded: Option<&Recorded>) -> Fetched {
+        let known = recorded.and_then(|recorded| recorded.instance_id.as_deref());
+        match self.instance_id.as_deref() {
+            Some(OF_NO_DATASOURCE) if known.is_some_and(|id| id != OF_NO_DATASOURCE) => Fetched::NoAnswer,
+            Some(id) => Fetched::Id(id.to_owned()),
+            None => Fetched::NoAnswer,
+        }
+    }
 }
 
 /// Looks at cloud-init on this host; `None` where it is not installed.
@@ -39,6 +53,9 @@ fn enabled(host: &Host) -> (bool, String) {
     }
     (false, "its generator has not enabled it in this boot".into())
 }
+
+/// What cloud-init calls an instance of which no datasource told anything: its `DataSourceNone`.
+const OF_NO_DATASOURCE: &str = "iid-datasource-none";
 
 /// The id of this boot: `.instance-id` is written once the datasource is found. The one in `data` may still be that of
 /// another instance while cloud-init has not run to its end.
@@ -87,6 +104,18 @@ mod tests {
         assert_eq!(with(&[]).instance_id, None);
         assert_eq!(with(&[("run/cloud-init/.instance-id", "new\n")]).instance_id.as_deref(), Some("new"));
         assert_eq!(with(&[("run/cloud-init/result.json", "{}")]).instance_id.as_deref(), Some("old"));
+    }
+
+    #[test]
+    fn no_datasource_makes_no_new_instance_of_a_host_that_is_known() {
+        let fetched = |id: &str, known: Option<&str>| {
+            let hosted = Hosted { enabled: true, because: String::new(), instance_id: Some(id.into()), merged_config: None };
+            hosted.fetched(Some(&Recorded { instance_id: known.map(str::to_owned), ..Recorded::default() }))
+        };
+        assert_eq!(fetched(OF_NO_DATASOURCE, Some("i-1")), Fetched::NoAnswer);
+        assert_eq!(fetched(OF_NO_DATASOURCE, None), Fetched::Id(OF_NO_DATASOURCE.into()), "an image may live without one");
+        assert_eq!(fetched(OF_NO_DATASOURCE, Some(OF_NO_DATASOURCE)), Fetched::Id(OF_NO_DATASOURCE.into()));
+        assert_eq!(fetched("i-2", Some("i-1")), Fetched::Id("i-2".into()));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Found {
     pub user_data: Vec<u8>,
     /// Vendor-data as received.
     pub vendor_data: Option<Vec<u8>>,
+    /// The vendor's second data, which holds over the first, as received.
+    pub vendor_data2: Option<Vec<u8>>,
     /// Network configuration as received.
     pub network_config: Option<Vec<u8>>,
     /// `dsmode` of the metadata: `local`, `net`, `disabled`, `pass`.

@@ -167,6 +167,7 @@ impl Gathered {
             places: self.places,
             user_data: self.seed.user_data,
             vendor_data: self.seed.vendor_data,
+            vendor_data2: None,
             network_config: self.seed.network_config,
             dsmode,
             metadata: self.metadata,
@@ -362,7 +363,7 @@ mod tests {
             assert_eq!(find(&Host::rooted(dir.path()), wait).fetched(), Fetched::NoSource);
             start.elapsed()
         };
-        assert!(looked(Duration::ZERO) < Duration::from_millis(200), "who knows the instance does not wait");
+        assert!(looked(Duration::ZERO) < UDEV_WAIT / 2, "who knows the instance does not wait");
         let busy = Duration::from_millis(300);
         let waited = std::thread::scope(|scope| {
             scope.spawn(|| {

@@ -1,10 +1,11 @@
 //! One operation: check -> intent -> apply -> verify -> outcome, as often as its policy says.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::apply::{self, Checked, Effect, Prior};
+use super::breaker::Target;
 use super::execute::{Engine, Next, Settlement};
 use super::journal::{Event, Verdict};
 use super::ledger::Interrupted;
@@ -21,12 +22,13 @@ impl Engine<'_> {
         let mut attempts = 0;
         let mut prior = None;
         let result = self.attempts(step, intents, &file, &mut attempts, &mut prior)?;
+        let result = self.fall_back(step, result, intents, &file, &mut prior)?;
         let elapsed = start.elapsed();
-        let output = self.output_end(file, from);
+        let output = self.output_end(file.clone(), from);
         let settlement = match result {
             Attempted::Unchanged => Settlement { unchanged: true, attempts: 0, elapsed, ..Settlement::of(Verdict::Done) },
             Attempted::Done(effect) => Settlement { effect, attempts, elapsed, output, ..Settlement::of(Verdict::Done) },
-            Attempted::Failed(failure) => {
+            Attempted::Failed(failure) | Attempted::Refused(failure) => {
                 if failure.kind == Kind::Interrupted {
                     self.record_stop(step, signals::stop_requested().map_or("stop", Signal::as_str).to_owned())?;
                     return Ok(Next::Stop(signals::stop_requested()));
@@ -34,7 +36,7 @@ impl Engine<'_> {
                 Settlement { attempts, elapsed, output, ..Settlement::failed(self.weight(step), failure) }
             }
         };
-        let left = prior.map(|prior| apply::left_by(&prior, &self.context(step, &self.output_start(step).0, &|_| ())));
+        let left = prior.map(|prior| apply::left_by(&prior, &self.context(step, &file, &|_| ())));
         let settlement = match left {
             Some(Ok(left)) => Settlement { left, ..settlement },
             // Undoing it asks what is there then.
@@ -57,8 +59,13 @@ impl Engine<'_> {
         let start = Instant::now();
         loop {
             *attempts += 1;
-            self.attempt.set(*attempts);
+            self.begin_attempt(step, *attempts);
             let tried = self.attempt(step, intents, file, before)?;
+            if let Attempted::Refused(failure) = tried {
+                *attempts -= 1;
+                return Ok(Attempted::Failed(failure));
+            }
+            let left_alone = self.note_target(step, &tried);
             let Attempted::Failed(failure) = &tried else { return Ok(tried) };
             if signals::stop_requested().is_some() {
                 if before.is_none() || failure.kind == Kind::Interrupted {
@@ -66,18 +73,71 @@ impl Engine<'_> {
                 }
                 return Ok(tried);
             }
-            let noise = self.host.noise();
-            let Some(pause) = policy.pause(*attempts + 1, start.elapsed(), failure, &step.limits, noise) else { return Ok(tried) };
-            self.progress.say(&format!(
-                "{} failed ({}); attempt {} of {} in {} s",
-                self.name(step),
-                self.redactor.apply(&failure.message),
-                *attempts + 1,
-                policy.attempts,
-                pause.as_secs().max(1)
-            ));
+            let asked = Failure { retry_after: failure.retry_after.max(left_alone), ..failure.clone() };
+            let Some(pause) = self.pause_before(step, &policy, *attempts + 1, start.elapsed(), &asked) else { return Ok(tried) };
             signals::sleep(pause);
         }
+    }
+
+    /// How long is waited before attempt `next`, which is said; `None` if there is to be none.
+    pub(super) fn pause_before(&self, step: &Step, policy: &Policy, next: u32, elapsed: Duration, failure: &Failure) -> Option<Duration> {
+        let pause = policy.pause(next, elapsed, failure, self.host.noise())?;
+        self.progress.say(&format!(
+            "{} failed ({}); attempt {next} of {} in {} s",
+            self.name(step),
+            self.redactor.apply(&failure.message),
+            policy.attempts,
+            pause.as_secs().max(1)
+        ));
+        Some(pause)
+    }
+
+    /// What is done where all attempts were in vain, if the plan has something for that.
+    fn fall_back(
+        &mut self,
+        step: &Step,
+        tried: Attempted,
+        intents: &[Interrupted],
+        file: &str,
+        before: &mut Option<Prior>,
+    ) -> Result<Attempted, Failure> {
+        let (Attempted::Failed(failure) | Attempted::Refused(failure)) = &tried else { return Ok(tried) };
+        if failure.kind == Kind::Interrupted || !apply::has_fallback(&step.operation) {
+            return Ok(tried);
+        }
+        if before.is_none() {
+            let first = intents.first().map(|first| first.prior.clone());
+            let prior = first.map_or_else(|| apply::prior(&step.operation, &self.context(step, file, &|_| ())), Ok);
+            let Ok(prior) = prior else { return Ok(tried) };
+            self.intend(step, prior.clone())?;
+            *before = Some(prior);
+        }
+        let interrupted = intents.first().map(|first| &first.prior);
+        let fallen = apply::fall_back(&step.operation, failure, interrupted, &self.context(step, file, &|_| ()));
+        Ok(fallen.map_or_else(Attempted::Failed, Attempted::Done))
+    }
+
+    /// A target that was found to be away by others is not waited for. One that this step itself has found to be, is.
+    fn refusal(&self, step: &Step) -> Option<Failure> {
+        let target = Target::of(&step.operation).filter(|_| self.attempt.get() == 1)?;
+        let origins = || self.host.package_origins();
+        self.breakers.refusal(&target, &origins, self.host.uptime_seconds(), self.host.now())
+    }
+
+    /// Remembers what an attempt says of its target. Gives back for how many seconds that is left alone.
+    fn note_target(&mut self, step: &Step, tried: &Attempted) -> Option<u64> {
+        let target = Target::of(&step.operation)?;
+        let now = self.host.uptime_seconds();
+        match tried {
+            // A download may have had its content from elsewhere, with a warning.
+            Attempted::Done(effect) if effect.warnings.is_empty() => self.breakers.succeeded(&target),
+            Attempted::Failed(failure) => {
+                self.breakers.failed(&target, failure, 1, now);
+                return self.breakers.pause(&target, failure, now);
+            }
+            _ => {}
+        }
+        None
     }
 
     /// One attempt. `Err` is a failure of the journal: nothing more may be changed.
@@ -94,7 +154,14 @@ impl Engine<'_> {
             };
             match checked {
                 Ok(Checked::Satisfied) => return Ok(if intended { Attempted::Done(Effect::default()) } else { Attempted::Unchanged }),
-                Ok(Checked::Needed) => {}
+                Ok(Checked::Needed) => {
+                    if let Some(failure) = self.refusal(step) {
+                        return Ok(Attempted::Refused(failure));
+                    }
+                    if let Err(failure) = apply::check_low_disk(&step.operation, &context) {
+                        return Ok(Attempted::Refused(failure));
+                    }
+                }
                 Err(failure) => return Ok(Attempted::Failed(failure)),
             }
             if intended {
@@ -131,4 +198,6 @@ enum Attempted {
     Unchanged,
     Done(Effect),
     Failed(Failure),
+    /// Not tried: its target is left alone.
+    Refused(Failure),
 }

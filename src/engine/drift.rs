@@ -10,6 +10,7 @@ use super::ledger::{Ledger, StepState};
 use super::Places;
 use crate::error::Failure;
 use crate::host::Host;
+use crate::plan::operation::UnitAction;
 use crate::plan::{Operation, Plan, Step};
 
 /// A step whose work has been changed since.
@@ -44,9 +45,12 @@ pub fn drift(host: &Host, plan: &Plan, ledger: &Ledger, places: &Places) -> Resu
         output: host.real_path("/dev/null"),
         env: BTreeMap::new(),
         deadline: None,
+        silence: None,
         backups: places.backups(),
+        downloads: places.downloads(),
         instance: plan.instance.clone(),
         datasource: plan.datasource.clone(),
+        resources: plan.resources,
         say: &|_| (),
     };
     let mut drift = Drift::default();
@@ -101,15 +105,22 @@ fn of_step(step: &Step, left: &apply::Left, context: &Context<'_>) -> Result<Com
         }
         Operation::Debconf { .. } | Operation::AptUpgrade => Ok(Compared::Unknown),
         Operation::Message { .. }
-        | Operation::ShowHostKeys
+        | Operation::ShowHostKeys { .. }
+        | Operation::ShowAuthorizedKeys { .. }
         | Operation::AptUpdate
         | Operation::RebootIfRequired
         | Operation::PowerState { .. }
-        | Operation::Unit { action: crate::plan::operation::UnitAction::Restart, .. } => Ok(Compared::NothingLeft),
+        | Operation::Unit { action: UnitAction::Restart | UnitAction::Reload, .. } => Ok(Compared::NothingLeft),
+        Operation::Service(service) => Ok(match apply::is_ready(service, context)? {
+            true => Compared::Same,
+            false => Compared::Differs(format!("{} is not ready", service.unit)),
+        }),
         // What they changed is compared above.
-        Operation::EditFile { .. } | Operation::AppendFile(_) | Operation::Download { .. } | Operation::ConfigureNetwork(_) => {
-            Ok(if left.files.is_empty() { Compared::Unknown } else { Compared::Same })
-        }
+        Operation::EditFile { .. }
+        | Operation::CopyFile { .. }
+        | Operation::AppendFile(_)
+        | Operation::Download { .. }
+        | Operation::ConfigureNetwork(_) => Ok(if left.files.is_empty() { Compared::Unknown } else { Compared::Same }),
         Operation::WriteFile(file) if left.files.is_empty() && !context.host.exists(&file.path) => {
             Ok(Compared::Differs(format!("{} is gone", file.path)))
         }

@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::apply::{Context, Effect, Left, Prior};
+use super::apply::{self, Context, Effect, Left, Prior};
+use super::breaker::Breakers;
 use super::journal::{Event, Outcome, OutputRange, Stamp, Verdict};
+use super::lanes::Turns;
 use super::ledger::{Ledger, StepState};
-use super::retry::again_at_next_boot;
+use super::phases::Unmet;
 use super::script::OpenScript;
 use crate::error::Failure;
 use crate::host::files::Attributes;
 use crate::host::holdback::HoldBack;
-use crate::host::{fault, signals, Host};
+use crate::host::usage::{Meter, Usage};
+use crate::host::{fault, process, signals, Host};
 use crate::plan::{Frequency, OnError, Operation, Plan, Stage, Step, Weight};
 use crate::redact::Redactor;
 
@@ -40,6 +43,11 @@ impl Places {
     /// Copies of what files held before they were changed.
     pub fn backups(&self) -> String {
         format!("{}/backups", self.instance)
+    }
+
+    /// Downloads that are not whole yet.
+    pub fn downloads(&self) -> String {
+        format!("{}/downloads", self.instance)
     }
 
     /// The record of what was stopped for the time of the run.
@@ -102,10 +110,17 @@ pub struct Engine<'e> {
     pub(super) redactor: Redactor,
     pub(super) script: Option<OpenScript>,
     pub(super) attempt: Cell<u32>,
+    pub(super) breakers: Breakers,
+    /// What the step that is being done has taken so far.
+    meter: Option<Meter>,
     /// What was stopped for the time of the run.
     held: Option<HoldBack>,
+    /// Why this run is not begun, and the step that it would have failed at.
+    pub(super) not_begun: Option<(Failure, String)>,
     /// Number of the current step and of all, until it was announced.
     position: Option<(usize, usize)>,
+    /// Taken in turns, where other engines run phases beside this one.
+    pub(super) turns: Option<&'e Turns>,
 }
 
 /// What comes after a step.
@@ -127,9 +142,11 @@ pub(super) struct Settlement {
     pub unchanged: bool,
     pub attempts: u32,
     pub elapsed: Duration,
+    pub usage: Option<Usage>,
     pub output: Option<OutputRange>,
     pub ended_script: Option<i32>,
     pub shell_state: Option<String>,
+    pub unmet: Option<Unmet>,
 }
 
 impl Settlement {
@@ -143,14 +160,22 @@ impl Settlement {
             unchanged: false,
             attempts: 1,
             elapsed: Duration::ZERO,
+            usage: None,
             output: None,
             ended_script: None,
             shell_state: None,
+            unmet: None,
         }
     }
 
     pub fn failed(weight: Weight, failure: Failure) -> Self {
         Self { weight: Some(weight), failure: Some(failure), ..Self::of(Verdict::Failed) }
+    }
+
+    /// The end of a command whose exit code counts as success.
+    pub fn accepted(code: i32) -> Self {
+        let detail = (code != 0).then(|| format!("exit {code}, which is accepted"));
+        Self { effect: Effect { detail, warnings: Vec::new() }, ..Self::of(Verdict::Done) }
     }
 
     pub fn skipped(weight: Option<Weight>, why: String) -> Self {
@@ -174,7 +199,24 @@ impl<'e> Engine<'e> {
     /// An engine for `plan`.
     pub fn new(host: &'e Host, plan: &'e Plan, ledger: Ledger, places: Places, ids: RunIds, progress: &'e dyn Progress) -> Self {
         let redactor = Redactor::new(plan.secrets.iter().map(|secret| secret.expose().clone()));
-        Self { host, plan, ledger, places, ids, progress, redactor, script: None, attempt: Cell::new(1), held: None, position: None }
+        let breakers = Breakers::of(plan, &ledger, &ids.boot);
+        Self {
+            breakers,
+            host,
+            plan,
+            ledger,
+            places,
+            ids,
+            progress,
+            redactor,
+            script: None,
+            attempt: Cell::new(1),
+            meter: None,
+            held: None,
+            not_begun: None,
+            position: None,
+            turns: None,
+        }
     }
 
     /// What the journals know now.
@@ -192,6 +234,14 @@ impl<'e> Engine<'e> {
             return Ok(());
         }
         self.record(scope, Event::Notice { weight, message: message.to_owned() }, false)
+    }
+
+    /// Records a note about the run after its end, however often.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn note(&mut self, message: &str) -> Result<(), Failure> {
+        self.record(Frequency::Instance, Event::Notice { weight: None, message: message.to_owned() }, true)
     }
 
     /// Forgets the outcome of these steps, so that they are run again.
@@ -247,50 +297,100 @@ impl<'e> Engine<'e> {
         if let Err(failure) = HoldBack::recover(self.host, &self.places.held_back()) {
             self.progress.say(&format!("apt's own timers could not be started again: {failure}"));
         }
+        if let Err(error) = self.sweep() {
+            self.progress.say(&format!("what a cut left could not be removed: {error}"));
+        }
+        Ok(())
+    }
+
+    /// Removes what cuts have left: downloads of no step, and temporary files beside those that were being written.
+    fn sweep(&self) -> std::io::Result<()> {
+        let open = |step: &&Step| !matches!(self.ledger.state(step), StepState::Ended(outcome, _) if outcome.verdict == Verdict::Done);
+        let downloads: Vec<String> = self.plan.steps.iter().filter(open).filter_map(|step| apply::partial_name(&step.operation)).collect();
+        self.host.sweep_downloads(&self.places.downloads(), &downloads)?;
+        for path in self.ledger.unfinished_files() {
+            self.host.sweep_temporary(&path)?;
+        }
         Ok(())
     }
 
     fn run_steps(&mut self, until: Stage) -> Result<RunEnd, Failure> {
         let plan = self.plan;
-        let total = plan.steps.len();
         self.begin()?;
         if until == Stage::Final && self.ledger.rollback().is_some() {
             self.go_on_undoing()?;
         }
-        for (at, step) in plan.steps.iter().enumerate() {
-            if step.stage > until {
-                break;
-            }
+        if until == Stage::Final {
+            self.look_ahead()?;
+        }
+        let mut at = 0;
+        while let Some(step) = plan.steps.get(at).filter(|step| step.stage <= until) {
             if let Some(signal) = signals::stop_requested() {
                 return self.stop(None, Some(signal));
             }
-            let next = match self.settled_before(step) {
-                Some(next) => next,
-                None => {
-                    self.leave_script(Some(step))?;
-                    self.position = Some((at + 1, total));
-                    self.settle_step(step)?
-                }
+            let lanes = plan.side_by_side(at);
+            let ends = if lanes.len() > 1 {
+                at += lanes.iter().map(Vec::len).sum::<usize>();
+                self.run_side_by_side(&lanes)?
+            } else {
+                at += 1;
+                vec![(step, self.advance(at - 1, step)?)]
             };
-            match next {
-                Next::Step => {}
-                Next::Halt => {
-                    self.undo_phase_of(step)?;
-                    return self.end(RunEnd::Halted);
-                }
-                Next::Stop(signal) => return self.stop(Some(step), signal),
-                Next::Reboot => return self.end(RunEnd::Rebooting),
+            if let Some(end) = self.conclude(&ends)? {
+                return Ok(end);
             }
         }
         self.end(RunEnd::Settled)
     }
 
+    /// How the run ends after these steps, if it does.
+    fn conclude(&mut self, ends: &[(&Step, Next)]) -> Result<Option<RunEnd>, Failure> {
+        if let Some((step, Next::Stop(signal))) = ends.iter().find(|(_, next)| matches!(next, Next::Stop(_))) {
+            return self.stop(Some(step), *signal).map(Some);
+        }
+        if ends.iter().any(|(_, next)| *next == Next::Reboot) {
+            return self.end(RunEnd::Rebooting).map(Some);
+        }
+        let mut halted = false;
+        for (step, _) in ends.iter().filter(|(_, next)| *next == Next::Halt) {
+            match self.run_playbook(step)? {
+                Next::Step => {}
+                Next::Halt => {
+                    self.undo_phase_of(step)?;
+                    halted = true;
+                }
+                Next::Stop(signal) => return self.stop(Some(step), signal).map(Some),
+                Next::Reboot => return self.end(RunEnd::Rebooting).map(Some),
+            }
+        }
+        if halted {
+            return self.end(RunEnd::Halted).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Settles the step that stands `at` in the plan, unless it is settled.
+    pub(super) fn advance(&mut self, at: usize, step: &Step) -> Result<Next, Failure> {
+        if let Some(next) = self.settled_before(step) {
+            return Ok(next);
+        }
+        self.leave_script(Some(step))?;
+        self.position = Some((at + 1, self.plan.steps.len()));
+        if let Some(next) = self.leave_out(step)? {
+            return Ok(next);
+        }
+        self.settle_step(step)
+    }
+
     /// What follows from an outcome that stands in the journal, or `None` if the step is still to be settled.
-    fn settled_before(&self, step: &Step) -> Option<Next> {
+    pub(super) fn settled_before(&self, step: &Step) -> Option<Next> {
         if self.ledger.rollback().is_some_and(|rollback| rollback.steps.contains(&step.id)) {
             return Some(Next::Step);
         }
         let StepState::Ended(outcome, boot) = self.ledger.state(step) else { return None };
+        if outcome.unmet.is_some() {
+            return self.unmet(step).map(|_| Next::Step);
+        }
         if boot != self.ids.boot && self.may_succeed_now(step, &outcome) {
             return None;
         }
@@ -301,11 +401,13 @@ impl<'e> Engine<'e> {
     fn may_succeed_now(&self, step: &Step, outcome: &Outcome) -> bool {
         match outcome.verdict {
             Verdict::Failed if step.waits_for_a_person(outcome.failure.as_ref()) => false,
-            Verdict::Failed => outcome.failure.as_ref().is_some_and(again_at_next_boot),
+            Verdict::Failed => outcome.failure.as_ref().is_some_and(Failure::may_go_by_itself),
             Verdict::Skipped => self.missing_need(step).is_none(),
             // Undone because another one failed: done again with that one.
-            Verdict::Undone => outcome.failure.as_ref().is_some_and(again_at_next_boot),
-            Verdict::Done | Verdict::NotRun => false,
+            Verdict::Undone => outcome.failure.as_ref().is_some_and(Failure::may_go_by_itself),
+            // The item that ended the script has been run again, and did not.
+            Verdict::NotRun => matches!(&step.operation, Operation::ScriptItem(item) if self.early_end(item).is_none()),
+            Verdict::Done => false,
         }
     }
 
@@ -365,6 +467,10 @@ impl<'e> Engine<'e> {
             // Anything else is over before anybody could look.
             self.progress.changed(&self.ledger);
         }
+        if self.turns.is_none() {
+            // What others take beside it cannot be told from what this one takes.
+            self.meter = Some(Meter::start(self.shell_pid()));
+        }
         fault::point("step.after-intent");
         Ok(())
     }
@@ -373,6 +479,9 @@ impl<'e> Engine<'e> {
     /// this returns.
     pub(super) fn settle(&mut self, step: &Step, settlement: Settlement, sync: bool) -> Result<Next, Failure> {
         fault::point("step.after-effect");
+        process::mark_children(BTreeMap::new());
+        let usage = self.meter.take().map(|meter| meter.end(self.shell_pid()));
+        let settlement = Settlement { usage, ..settlement };
         if sync && step.frequency != Frequency::Boot && step.operation.uses_child() {
             self.host.sync_filesystems()?;
             fault::point("step.after-syncfs");
@@ -386,14 +495,15 @@ impl<'e> Engine<'e> {
         Ok(self.after(step, &outcome))
     }
 
+    /// The shell of the script that is open: what its items take is not seen in its parent.
+    fn shell_pid(&self) -> Option<u32> {
+        self.script.as_ref().map(|open| open.shell.pid())
+    }
+
     /// An outcome with everything shown in it redacted.
     pub(super) fn outcome(&self, id: &str, digest: String, settlement: Settlement) -> Outcome {
         let redact = |text: &str| self.redactor.apply(text);
-        let failure = settlement.failure.map(|failure| Failure {
-            message: redact(&failure.message),
-            output: failure.output.iter().map(|line| redact(line)).collect(),
-            ..failure
-        });
+        let failure = settlement.failure.map(|failure| self.redacted(failure));
         let effect = Effect {
             detail: settlement.effect.detail.as_deref().map(redact),
             warnings: settlement.effect.warnings.iter().map(|warning| redact(warning)).collect(),
@@ -409,14 +519,27 @@ impl<'e> Engine<'e> {
             unchanged: settlement.unchanged,
             attempts: settlement.attempts,
             elapsed_ms: u64::try_from(settlement.elapsed.as_millis()).unwrap_or(u64::MAX),
+            usage: settlement.usage,
             output: settlement.output,
             ended_script: settlement.ended_script,
             shell_state: settlement.shell_state,
+            unmet: settlement.unmet,
         }
+    }
+
+    /// A failure with everything shown in it redacted.
+    pub(super) fn redacted(&self, failure: Failure) -> Failure {
+        let redact = |text: &str| self.redactor.apply(text);
+        Failure { message: redact(&failure.message), output: failure.output.iter().map(|line| redact(line)).collect(), ..failure }
     }
 
     pub(super) fn settle_step(&mut self, step: &Step) -> Result<Next, Failure> {
         fault::step(&step.id);
+        let _turn = self.turns.and_then(|turns| turns.take(&step.operation));
+        self.begin_attempt(step, 1);
+        if let Some(next) = self.settle_unmet(step)? {
+            return Ok(next);
+        }
         if let Some(why) = self.missing_need(step) {
             return self.settle(step, Settlement::skipped(Some(self.weight(step)), why), false);
         }
@@ -435,7 +558,7 @@ impl<'e> Engine<'e> {
         }
         match &step.operation {
             Operation::ScriptItem(item) => self.run_script_item(step, item, &intents),
-            Operation::RunFile { path, env } => self.run_file(step, path, env, &intents),
+            Operation::RunFile { path, env, prefix } => self.run_file(step, (path, prefix), env, &intents),
             Operation::RunDirectory { path } => self.run_directory(step, path),
             Operation::RebootIfRequired => self.reboot_if_required(step),
             Operation::PowerState { .. } => self.power_state(step),
@@ -448,6 +571,7 @@ impl<'e> Engine<'e> {
             let needed = self.plan.steps.iter().find(|other| other.id == *need)?;
             match self.ledger.state(needed) {
                 StepState::Ended(outcome, _) if outcome.verdict == Verdict::Done => None,
+                StepState::Ended(outcome, _) if matches!(outcome.unmet, Some(Unmet::Exists { .. })) => None,
                 StepState::Ended(outcome, _) => {
                     let why = if outcome.verdict == Verdict::Failed { "failed" } else { "was not done" };
                     Some(format!("it needs \"{}\", which {why}", needed.operation.describe()))
@@ -475,12 +599,21 @@ impl<'e> Engine<'e> {
             host: self.host,
             output: self.host.real_path(file),
             env: self.environment(step),
-            deadline: step.limits.timeout_seconds.map(Duration::from_secs),
+            deadline: step.limits.timeout(),
+            silence: step.limits.silence(),
             backups: self.places.backups(),
+            downloads: self.places.downloads(),
             instance: self.plan.instance.clone(),
             datasource: self.plan.datasource.clone(),
+            resources: self.plan.resources,
             say,
         }
+    }
+
+    /// From here on children belong to this attempt at the step, and say so.
+    pub(super) fn begin_attempt(&self, step: &Step, number: u32) {
+        self.attempt.set(number);
+        process::mark_children(self.environment(step));
     }
 
     /// What every child of a step finds in its environment.
@@ -494,27 +627,32 @@ impl<'e> Engine<'e> {
         ])
     }
 
-    /// The output file of a step (that of its phase or script), and its length now.
-    pub(super) fn output_start(&self, step: &Step) -> (String, u64) {
+    /// The output file of a step (that of its phase or script), and its length now. What starts no child writes nothing there.
+    pub(super) fn output_start(&self, step: &Step) -> (String, Option<u64>) {
+        let file = self.output_file(step);
+        let length = step.operation.uses_child().then(|| self.output_length(&file));
+        (file, length)
+    }
+
+    pub(super) fn output_file(&self, step: &Step) -> String {
         let prefix = step.id.split('/').next().unwrap_or("step");
         let name: String = prefix.chars().map(|c| if c == '.' || c.is_alphanumeric() { c } else { '_' }).collect();
-        let file = self.places.output(step.frequency, &format!("{name}.log"));
-        let length = self.output_length(&file);
-        (file, length)
+        self.places.output(step.frequency, &format!("{name}.log"))
     }
 
     pub(super) fn output_length(&self, file: &str) -> u64 {
         self.host.status(file).ok().flatten().map_or(0, |status| status.size)
     }
 
-    pub(super) fn output_end(&self, file: String, from: u64) -> Option<OutputRange> {
+    pub(super) fn output_end(&self, file: String, from: Option<u64>) -> Option<OutputRange> {
+        let from = from?;
         let to = self.output_length(&file);
         (to > from).then_some(OutputRange { file, from, to })
     }
 
     /// Keeps other users of apt from starting until the run ends. Their being in the way is no failure: locks are waited for.
     pub(super) fn hold_back(&mut self) {
-        if self.held.is_some() {
+        if self.held.is_some() || self.turns.is_some() {
             return;
         }
         match HoldBack::take(self.host, &self.places.held_back()) {

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::apply::{Effect, Left, Prior, PriorFile};
 use crate::error::{Failure, Kind};
 use crate::host::append_log::AppendLog;
+use crate::host::usage::Usage;
 use crate::plan::digest::hex;
 use crate::plan::Weight;
 use crate::secret::reveal;
@@ -72,6 +73,9 @@ pub struct Outcome {
     pub attempts: u32,
     /// Wall time.
     pub elapsed_ms: u64,
+    /// What it took; absent where nothing had to be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// Where its output stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputRange>,
@@ -81,6 +85,9 @@ pub struct Outcome {
     /// Shell state after it, a file below the instance's `shell/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell_state: Option<String>,
+    /// Its phase was rightly not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet: Option<super::phases::Unmet>,
 }
 
 impl Outcome {
@@ -94,6 +101,8 @@ impl Outcome {
             failure: None,
             effect: Effect::default(),
             left: Left::default(),
+            unmet: None,
+            usage: None,
             unchanged: false,
             attempts: 1,
             elapsed_ms: 0,
@@ -180,6 +189,18 @@ pub enum Event {
     End,
 }
 
+impl Event {
+    /// Whether it tells of this step.
+    pub fn is_about(&self, id: &str) -> bool {
+        match self {
+            Self::Intent { step, .. } | Self::Undone { step, .. } => step == id,
+            Self::Outcome(outcome) => outcome.step == id,
+            Self::Again { steps } | Self::Rollback { steps, .. } => steps.iter().any(|step| step == id),
+            _ => false,
+        }
+    }
+}
+
 /// What came of undoing a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "undone")]
@@ -227,7 +248,8 @@ pub trait Stamp {
 /// An open journal.
 #[derive(Debug)]
 pub struct Journal {
-    log: AppendLog,
+    /// Absent in a copy: another one writes.
+    log: Option<AppendLog>,
     records: Vec<Record>,
     damaged: usize,
     broken: bool,
@@ -244,14 +266,24 @@ impl Journal {
         if scan.whole < bytes.len() {
             log.truncate(scan.whole as u64).map_err(|error| Failure::io("journal", &error))?;
         }
-        Ok(Self { log, records: scan.records, damaged: scan.damaged, broken: false })
+        Ok(Self { log: Some(log), records: scan.records, damaged: scan.damaged, broken: false })
     }
 
     /// Reads without mending anything.
     pub fn view(log: AppendLog) -> Result<Self, Failure> {
         let bytes = log.read().map_err(|error| Failure::io("journal", &error))?;
         let scan = scan(&bytes);
-        Ok(Self { log, records: scan.records, damaged: scan.damaged, broken: true })
+        Ok(Self { log: None, records: scan.records, damaged: scan.damaged, broken: true })
+    }
+
+    /// What it holds now, for somebody who does not write it.
+    pub(super) fn copy(&self) -> Self {
+        Self { log: None, records: self.records.clone(), damaged: self.damaged, broken: true }
+    }
+
+    /// Knows a record that another one has written.
+    pub(super) fn learn(&mut self, record: Record) {
+        self.records.push(record);
     }
 
     /// All records, oldest first.
@@ -266,13 +298,13 @@ impl Journal {
 
     /// Appends a record; with `sync`, it is durable when this returns.
     pub fn append(&mut self, stamp: &dyn Stamp, event: Event, sync: bool) -> Result<(), Failure> {
-        if self.broken {
+        let Some(log) = self.log.as_mut().filter(|_| !self.broken) else {
             return Err(Failure::new(Kind::Disk, "the journal could not be written before; nothing more is changed"));
-        }
+        };
         let (time, uptime, run, boot) = stamp.stamp();
         let record = Record { time, uptime, run, boot, event };
         let line = encode(&record)?;
-        if let Err(error) = self.log.append(&line, sync) {
+        if let Err(error) = log.append(&line, sync) {
             self.broken = true;
             return Err(Failure::io("journal", &error));
         }

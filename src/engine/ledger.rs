@@ -3,7 +3,9 @@
 //! Scope `instance` is kept in the instance's journal, `once` in the machine's, `boot` in the runtime directory, which a boot
 //! empties and which is never synced.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
 
 use super::apply::{Left, Prior};
 use super::journal::{Event, Journal, Outcome, Record, Stamp, Undone, Verdict};
@@ -52,14 +54,29 @@ pub struct Rollback {
     pub cause: Option<Box<Failure>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Known {
     digest: String,
     intents: Vec<Interrupted>,
     outcome: Option<(Box<Outcome>, String)>,
     /// What came of undoing it, if that was not all.
     not_undone: Option<Undone>,
+    ended: Option<Ended>,
 }
+
+/// When a step ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Seconds since 1970.
+    pub time: f64,
+    /// Seconds since the boot it ended in.
+    pub uptime: f64,
+    /// That boot.
+    pub boot: String,
+}
+
+/// Writes a record on behalf of another thread, and gives it back as it was written.
+pub(super) type Writer = Box<dyn Fn(Frequency, Event, bool) -> Result<Record, Failure> + Send>;
 
 /// The journals of one plan.
 pub struct Ledger {
@@ -69,6 +86,8 @@ pub struct Ledger {
     rollback: Option<Rollback>,
     stage: Stage,
     version: &'static str,
+    /// Who writes, where that is another ledger.
+    writer: Option<Writer>,
 }
 
 impl Ledger {
@@ -81,6 +100,7 @@ impl Ledger {
             rollback: None,
             stage,
             version: env!("CARGO_PKG_VERSION"),
+            writer: None,
         };
         for frequency in [Frequency::Instance, Frequency::Once, Frequency::Boot] {
             let records: Vec<Record> = ledger.records(frequency).to_vec();
@@ -89,6 +109,19 @@ impl Ledger {
             }
         }
         ledger
+    }
+
+    /// The same knowledge for a thread of its own, whose records this one writes. What others record meanwhile it does not hear of.
+    pub(super) fn copy(&self, writer: Writer) -> Self {
+        Self {
+            journals: self.journals.iter().map(|(frequency, journal)| (*frequency, journal.copy())).collect(),
+            known: self.known.clone(),
+            begun: HashMap::new(),
+            rollback: self.rollback.clone(),
+            stage: self.stage,
+            version: self.version,
+            writer: Some(writer),
+        }
     }
 
     /// Records of one scope.
@@ -116,6 +149,7 @@ impl Ledger {
                 let known = self.known.entry((scope, outcome.step.clone())).or_default();
                 known.digest.clone_from(&outcome.digest);
                 known.outcome = Some((outcome.clone(), record.boot.clone()));
+                known.ended = Some(Ended { time: record.time, uptime: record.uptime, boot: record.boot.clone() });
                 known.intents.clear();
             }
             Event::StopRequest { step: Some(step), .. } => {
@@ -184,6 +218,23 @@ impl Ledger {
         self.known.get(&(step.frequency, step.id.clone())).filter(|known| known.digest == step.digest())?.not_undone.as_ref()
     }
 
+    /// Files that steps were writing when they were cut off, also steps of an earlier plan.
+    pub fn unfinished_files(&self) -> BTreeSet<String> {
+        let mut open: HashMap<&str, &Prior> = HashMap::new();
+        for record in [Frequency::Once, Frequency::Instance].into_iter().flat_map(|scope| self.records(scope)) {
+            match &record.event {
+                Event::Intent { step, prior, .. } => drop(open.insert(step, prior)),
+                Event::Outcome(outcome) => drop(open.remove(outcome.step.as_str())),
+                _ => {}
+            }
+        }
+        let paths = |prior: &Prior| match prior {
+            Prior::Files { files, .. } => files.iter().map(|(path, _)| path.clone()).collect(),
+            _ => Vec::new(),
+        };
+        open.into_values().flat_map(paths).collect()
+    }
+
     /// Whether a step has ever changed something.
     pub fn has_changed(&self, step: &Step) -> bool {
         self.records(step.frequency).iter().any(|record| matches!(&record.event, Event::Intent { step: id, .. } if *id == step.id))
@@ -224,6 +275,12 @@ impl Ledger {
         self.state_of(step.frequency, &step.id, step.digest())
     }
 
+    /// When a step ended, if it has.
+    pub fn ended(&self, step: &Step) -> Option<Ended> {
+        let known = self.known.get(&(step.frequency, step.id.clone()))?;
+        known.ended.clone().filter(|_| known.digest == step.digest() && known.outcome.is_some())
+    }
+
     /// As [`Self::state`], for a part of a step that keeps its own record.
     pub fn state_of(&self, scope: Frequency, id: &str, digest: &str) -> StepState {
         match self.known.get(&(scope, id.to_owned())) {
@@ -242,6 +299,12 @@ impl Ledger {
 
     /// Records an event of a scope; the first one of a process is preceded by `Begin`.
     pub fn record(&mut self, stamp: &dyn Stamp, scope: Frequency, event: Event, sync: bool) -> Result<(), Failure> {
+        if let Some(writer) = &self.writer {
+            let record = writer(scope, event, sync)?;
+            self.learn(scope, &record);
+            self.journals.get_mut(&scope).into_iter().for_each(|journal| journal.learn(record.clone()));
+            return Ok(());
+        }
         if !self.begun.get(&scope).copied().unwrap_or(false) {
             let begin = Event::Begin { format: super::journal::FORMAT, version: self.version.to_owned(), stage: self.stage };
             self.append(stamp, scope, begin, false)?;

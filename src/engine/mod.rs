@@ -1,15 +1,22 @@
-//! Runs a plan: check -> intent -> apply -> verify -> outcome. It alone owns the journal, retry, deadlines, signals,
-//! and progress.
+//! Runs a plan: check -> intent -> apply -> verify -> outcome. It alone owns the journal, retry, breakers, deadlines,
+//! signals, and progress.
 
 pub mod apply;
 mod attempts;
+pub mod breaker;
 pub mod drift;
 pub mod execute;
 pub mod extent;
 mod interruption;
 pub mod journal;
+mod lanes;
 pub mod ledger;
+mod look_ahead;
+pub mod needs;
+pub mod phases;
 mod power;
+pub mod preflight;
+pub mod report;
 pub mod retry;
 pub mod rollback;
 mod run_files;

@@ -87,7 +87,7 @@ impl Engine<'_> {
             Condition::Shell(text) => shell_condition(text),
             Condition::Argv(argv) => Spec::new(argv.clone()),
         };
-        let (file, _) = self.output_start(step);
+        let file = self.output_file(step);
         let mut spec = asked.output(self.host.real_path(&file));
         spec.env = self.environment(step);
         match self.host.run(&spec) {

@@ -63,7 +63,8 @@ impl Engine<'_> {
             let Some(id) = next else {
                 return self.record(Frequency::Instance, Event::RollbackEnd, true);
             };
-            let (frequency, digest, result) = match plan.steps.iter().find(|step| step.id == id) {
+            let step = plan.steps.iter().find(|step| step.id == id);
+            let (frequency, digest, result) = match step {
                 Some(step) => {
                     if step.operation.uses_apt() {
                         self.hold_back();
@@ -77,7 +78,7 @@ impl Engine<'_> {
                     return Ok(());
                 }
             }
-            if plan.steps.iter().any(|step| step.id == id && step.operation.uses_child()) {
+            if step.is_some_and(|step| step.operation.uses_child()) {
                 self.host.sync_filesystems()?;
             }
             fault::point("rollback.after-undo");
@@ -112,7 +113,7 @@ impl Engine<'_> {
         if let Undo::None(why) = step.operation.undo() {
             return Ok(Undone::Left { why: why.to_owned() });
         }
-        let (file, _) = self.output_start(step);
+        let file = self.output_file(step);
         let say = |text: &str| self.progress.say(text);
         let context = self.context(step, &file, &say);
         let mut warnings = Vec::new();
@@ -126,11 +127,6 @@ impl Engine<'_> {
             apply::verify_undone(&change.prior, change.left.as_ref(), &context)?;
         }
         Ok(Undone::Whole { warnings })
-    }
-
-    fn redacted(&self, failure: Failure) -> Failure {
-        let redact = |text: &str| self.redactor.apply(text);
-        Failure { message: redact(&failure.message), output: failure.output.iter().map(|line| redact(line)).collect(), ..failure }
     }
 }
 

@@ -19,7 +19,7 @@ impl Engine<'_> {
     pub(super) fn run_file(
         &mut self,
         step: &Step,
-        path: &str,
+        (path, prefix): (&str, &[String]),
         env: &BTreeMap<String, String>,
         intents: &[Interrupted],
     ) -> Result<Next, Failure> {
@@ -28,13 +28,15 @@ impl Engine<'_> {
         let prior = self.prior_of_script(step, &text, &file, intents);
         self.intend(step, prior)?;
         let start = Instant::now();
-        let ended = self.run_executable(step, path, env, &file);
+        let ended = self.run_executable(step, (path, prefix), env, &file);
         if matches!(&ended, Ok(ended) if ended.cut == Some(Cut::Stop)) {
             self.record_stop(step, "signal".into())?;
             return Ok(Next::Stop(crate::host::signals::stop_requested()));
         }
         let mut settlement = match ended {
-            Ok(ended) if ended.success() => Settlement::of(Verdict::Done),
+            Ok(ended) if ended.cut.is_none() && ended.signal.is_none() && step.limits.accepts(ended.code) => {
+                Settlement::accepted(ended.code)
+            }
             Ok(ended) => Settlement::failed(self.weight(step), ended.failure(path)),
             Err(failure) => Settlement::failed(self.weight(step), failure),
         };
@@ -45,12 +47,22 @@ impl Engine<'_> {
         Ok(if stopping { Next::Stop(None) } else { next })
     }
 
-    fn run_executable(&self, step: &Step, path: &str, env: &BTreeMap<String, String>, file: &str) -> Result<Ended, Failure> {
-        let mut spec = Spec::new([path]).output(self.host.real_path(file));
+    fn run_executable(
+        &self,
+        step: &Step,
+        (path, prefix): (&str, &[String]),
+        env: &BTreeMap<String, String>,
+        file: &str,
+    ) -> Result<Ended, Failure> {
+        let mut spec = Spec::new(prefix.iter().map(String::as_str).chain([path])).output(self.host.real_path(file));
         spec.env = self.environment(step);
         spec.env.extend(env.clone());
-        spec.deadline = step.limits.timeout_seconds.map(std::time::Duration::from_secs);
-        self.host.run(&spec)
+        spec.deadline = step.limits.timeout();
+        spec.silence = step.limits.silence();
+        let mut tell = |silent: std::time::Duration| {
+            self.progress.say(&format!("{path} has said nothing for {} min; it goes on", silent.as_secs() / 60));
+        };
+        self.host.run_watched(&spec, &mut tell)
     }
 
     /// Every executable of a directory in byte order. All are tried; the step fails if one did.
@@ -110,9 +122,10 @@ impl Engine<'_> {
 
     /// One script of a directory: a step of its own, so that a cut does not repeat the others.
     fn run_part(&mut self, step: &Step, name: &str, script: &str) -> Result<Part, Failure> {
-        let operation = Operation::RunFile { path: script.to_owned(), env: BTreeMap::new() };
+        let operation = Operation::RunFile { path: script.to_owned(), env: BTreeMap::new(), prefix: Vec::new() };
         let part = Step { id: format!("{}/{name}", step.id), operation, needs: Vec::new(), ..step.clone() };
-        if !matches!(self.ledger.state(&part), StepState::Ended(..)) {
+        // One that failed in an earlier boot for a passing reason is run again.
+        if self.settled_before(&part).is_none() {
             let next = self.settle_step(&part)?;
             fault::step(&step.id);
             if let Next::Stop(signal) = next {
@@ -129,15 +142,17 @@ impl Engine<'_> {
     /// before, they are mended now: it would fail on a dpkg that was interrupted.
     pub(super) fn prior_of_script(&self, step: &Step, text: &str, file: &str, intents: &[Interrupted]) -> Prior {
         let works_on_packages = ["apt", "dpkg"].iter().any(|word| text.contains(word));
-        if !works_on_packages || step.frequency == Frequency::Boot && intents.is_empty() {
-            return Prior::None;
-        }
+        let at_every_boot = step.frequency == Frequency::Boot;
         let progress = self.progress;
         let say = |text: &str| progress.say(text);
         let context = self.context(step, file, &say);
         let result = match intents.first() {
+            // Whatever it calls may have worked on packages.
             Some(first) => apply::mend_packages(&first.prior, &context).map(|()| first.prior.clone()),
-            None => apply::prior_of_packages(&context),
+            // Of a cut in an earlier boot such a script has no record.
+            None if at_every_boot && works_on_packages => apply::mend_packages(&Prior::None, &context).map(|()| Prior::None),
+            None if works_on_packages => apply::prior_of_packages(&context),
+            None => return Prior::None,
         };
         result.unwrap_or_else(|failure| {
             progress.say(&format!("the package database cannot be looked after: {failure}"));

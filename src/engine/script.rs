@@ -2,14 +2,19 @@
 
 use std::time::Instant;
 
+use nix::sys::signal::Signal;
+
+use super::apply::Effect;
 use super::execute::{Engine, Next, Settlement};
 use super::journal::Verdict;
 use super::ledger::{Interrupted, StepState};
+use super::retry::Policy;
 use super::shell_state::ShellState;
 use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
 use crate::host::process::{last_lines, read_tail};
-use crate::host::shell::{ItemEnd, Shell, Sign, Start};
+use crate::host::shell::{ItemEnd, Patience, Shell, Sign, Start};
+use crate::host::signals;
 use crate::plan::operation::{Operation, ScriptItem};
 use crate::plan::{OnError, Step, Weight};
 
@@ -19,17 +24,27 @@ pub(super) struct OpenScript {
     digest: String,
     /// The item it stands behind.
     last: u32,
-    shell: Shell,
+    /// Of the step that was run in it last.
+    patience: Patience,
+    pub(super) shell: Shell,
 }
 
 /// How a script ended before its last item.
-struct EarlyEnd {
+pub(super) struct EarlyEnd {
     item: String,
     code: i32,
 }
 
 /// Where the peer puts the script: what `$0` says in it.
 const SCRIPTS: &str = "/var/lib/cloud/instance/scripts";
+
+/// What becomes of the items after one whose shell had to be ended.
+const GOES_ON: &str = "later items go on as it was before this one";
+
+/// What the shell of a script is called.
+pub(super) fn name_of_script(item: &ScriptItem) -> String {
+    format!("{SCRIPTS}/{}", item.script)
+}
 
 const PRIVATE: Attributes = Attributes { mode: 0o700, uid: 0, gid: 0 };
 
@@ -43,8 +58,16 @@ impl Engine<'_> {
         if same {
             return Ok(());
         }
-        if let Some(open) = self.script.take() {
-            open.shell.close()?;
+        match self.script.take() {
+            Some(open) => self.close_script(open),
+            None => Ok(()),
+        }
+    }
+
+    /// Its EXIT trap runs, and has the limits of its items.
+    fn close_script(&self, open: OpenScript) -> Result<(), Failure> {
+        if let ItemEnd::Deadline(limit) | ItemEnd::Silence(limit) = open.shell.close(open.patience)? {
+            self.progress.say(&format!("what {} does when it exits was stopped after {} s", open.script, limit.as_secs()));
         }
         Ok(())
     }
@@ -56,21 +79,48 @@ impl Engine<'_> {
             settlement.verdict = Verdict::NotRun;
             return self.settle(step, settlement, false);
         }
+        if let Some(shell_state) = self.ended_unrecorded(step, item)? {
+            let message = "the journal has lost its last records; items that ended by what their shell left are not run again";
+            self.notice(step.frequency, Some(Weight::Degraded), message)?;
+            let detail = Some("it had ended, and it is not run again; its exit code is not known".to_owned());
+            let effect = Effect { detail, warnings: Vec::new() };
+            return self.settle(step, Settlement { shell_state, unchanged: true, effect, ..Settlement::accepted(0) }, true);
+        }
         let (file, from) = self.output_start(step);
         let prior = self.prior_of_script(step, item.text.expose(), &file, intents);
         self.intend(step, prior)?;
+        let policy = Policy::of(&step.operation, &step.limits);
         let start = Instant::now();
-        let ran = match self.open_script(step, item, &file) {
-            Ok(()) => self.run_in_shell(step, item)?,
-            Err(failure) => Err(failure),
-        };
-        let mut settlement = match ran {
-            Ok(ItemEnd::Stopped(signal)) => {
+        let mut settlement = loop {
+            let said_from = self.output_length(&file);
+            let ran = match self.open_script(step, item, &file) {
+                Ok(()) => self.run_in_shell(step, item)?,
+                Err(failure) => Err(failure),
+            };
+            let settlement = match ran {
+                Ok(ItemEnd::Stopped(signal)) => {
+                    self.script = None;
+                    return Ok(Next::Stop(Some(signal)));
+                }
+                Ok(end) => self.judge_item(step, item, end, &file, said_from)?,
+                Err(failure) => Settlement::failed(self.weight(step), failure),
+            };
+            let attempts = self.attempt.get();
+            let Some(failure) = settlement.failure.as_ref().filter(|_| !self.machine_is_stopping()) else {
+                break Settlement { attempts, ..settlement };
+            };
+            let Some(pause) = self.pause_before(step, &policy, attempts + 1, start.elapsed(), failure) else {
+                break Settlement { attempts, ..settlement };
+            };
+            if !signals::sleep(pause) {
+                self.record_stop(step, signals::stop_requested().map_or("stop", Signal::as_str).to_owned())?;
                 self.script = None;
-                return Ok(Next::Stop(Some(signal)));
+                return Ok(Next::Stop(signals::stop_requested()));
             }
-            Ok(end) => self.judge_item(step, item, end, &file, from)?,
-            Err(failure) => Settlement::failed(self.weight(step), failure),
+            self.begin_attempt(step, attempts + 1);
+            if let Some(open) = &mut self.script {
+                open.last = item.first - 1;
+            }
         };
         settlement.elapsed = start.elapsed();
         settlement.output = self.output_end(file, from);
@@ -87,10 +137,11 @@ impl Engine<'_> {
         let Some(mut open) = self.script.take() else {
             return Ok(Err(Failure::new(Kind::Unknown, "the script's shell is not open")));
         };
-        let deadline = step.limits.timeout_seconds.map(std::time::Duration::from_secs);
+        let patience = Patience { deadline: step.limits.timeout(), silence: step.limits.silence() };
+        open.patience = patience;
         let progress = self.progress;
         let mut recorded = Ok(());
-        let ended = open.shell.run(item.text.expose(), &step.id, deadline, &mut |sign| match sign {
+        let ended = open.shell.run(item.text.expose(), (&step.id, self.attempt.get()), patience, &mut |sign| match sign {
             Sign::Stop(signal) => recorded = self.record_stop(step, signal.as_str().to_owned()),
             Sign::Silent(time) => {
                 progress.say(&format!(
@@ -116,23 +167,28 @@ impl Engine<'_> {
             let mut failure = Failure::new(kind, message);
             failure.exit = Some(code);
             failure.output.clone_from(&tail);
+            // What dash and bash say where they can start no program.
+            if tail.last().is_some_and(|line| line.ends_with(": Cannot fork") || line.contains(": fork: ")) {
+                failure = failure.starved();
+            }
             Settlement::failed(weight, failure)
         };
         Ok(match end {
             ItemEnd::Status(code) => {
                 let shell_state = Some(self.keep_shell_state(step, item)?);
                 let kind = if code == 127 { Kind::NotFound } else { Kind::Exec };
-                let settlement = if code == 0 {
-                    Settlement::of(Verdict::Done)
+                let settlement = if step.limits.accepts(code) {
+                    Settlement::accepted(code)
                 } else {
                     failed(self.weight(step), kind, format!("{what} failed with exit {code}"), code)
                 };
                 Settlement { shell_state, ..settlement }
             }
-            ItemEnd::Exited(0) => {
-                let mut settlement = Settlement { ended_script: Some(0), ..Settlement::of(Verdict::Done) };
+            ItemEnd::Exited(code) if step.limits.accepts(code) => {
+                let mut settlement = Settlement { ended_script: Some(code), ..Settlement::accepted(code) };
                 if item.last < item.total {
-                    settlement.effect.detail = Some("it ended the script; later items are not run".into());
+                    let with = if code == 0 { String::new() } else { format!(" with exit {code}, which is accepted") };
+                    settlement.effect.detail = Some(format!("it ended the script{with}; later items are not run"));
                 }
                 settlement
             }
@@ -143,15 +199,41 @@ impl Engine<'_> {
                 Settlement { ended_script: Some(code), ..failed(weight, Kind::Exec, message, code) }
             }
             ItemEnd::Deadline(limit) => {
-                let message = format!("{what} did not end within {} s and was stopped, and the script with it", limit.as_secs());
-                failed(self.weight(step), Kind::Timeout, message, 124)
+                let message = format!("{what} did not end within {} s and was stopped; {GOES_ON}", limit.as_secs());
+                self.with_what_is_left(step, failed(self.weight(step), Kind::Timeout, message, 124))
+            }
+            ItemEnd::Silence(limit) => {
+                let message = format!("{what}: no output for {} s; it was stopped; {GOES_ON}", limit.as_secs());
+                self.with_what_is_left(step, failed(self.weight(step), Kind::Timeout, message, 124))
             }
             ItemEnd::Stopped(_) => failed(self.weight(step), Kind::Interrupted, format!("{what} was stopped"), 143),
         })
     }
 
+    /// A limit ended an item: what it started and what goes on nevertheless is told.
+    fn with_what_is_left(&self, step: &Step, mut settlement: Settlement) -> Settlement {
+        let left = self.host.left_behind(&self.environment(step));
+        if let Some(failure) = &mut settlement.failure {
+            failure.output.extend(left.iter().map(|process| format!("still running: {process}")));
+        }
+        settlement
+    }
+
+    /// Whether an item of which the journal has never heard left the state of its shell, or a later one did: then the journal was
+    /// cut shorter than what it told of. Its state, where that is kept.
+    fn ended_unrecorded(&self, step: &Step, item: &ScriptItem) -> Result<Option<Option<String>>, Failure> {
+        if self.script.is_some() || self.ledger.records(step.frequency).iter().any(|record| record.event.is_about(&step.id)) {
+            return Ok(None);
+        }
+        let directory = self.places.shell_states(step.frequency);
+        let names = self.host.list(&directory).map_err(|error| Failure::io(&directory, &error))?;
+        let prefix = state_prefix(item);
+        let ended = |name: &String| name.strip_prefix(&prefix).and_then(|last| last.parse::<u32>().ok()).filter(|last| *last >= item.last);
+        Ok(names.iter().filter_map(ended).min().map(|last| (last == item.last).then(|| format!("{prefix}{last}"))))
+    }
+
     /// An earlier item ended the script by itself: the rest is not run, as in any script.
-    fn early_end(&self, item: &ScriptItem) -> Option<EarlyEnd> {
+    pub(super) fn early_end(&self, item: &ScriptItem) -> Option<EarlyEnd> {
         self.items_before(item).find_map(|(earlier, state)| match state {
             StepState::Ended(outcome, _) => outcome.ended_script.map(|code| EarlyEnd { item: format!("item {}", earlier.range()), code }),
             _ => None,
@@ -175,32 +257,39 @@ impl Engine<'_> {
                 return Ok(());
             }
             // Items between are done: what they left counts.
-            Some(open) => drop(open.shell.close()?),
+            Some(open) => self.close_script(open)?,
             None => {}
         }
-        let private = format!("{}/sh", self.places.boot);
+        let private = format!("{}/sh/{}", self.places.boot, item.script);
         for directory in [&private, &self.places.shell_states(step.frequency)] {
             self.host.make_directories(directory, PRIVATE).map_err(|error| Failure::io(directory, &error))?;
         }
         let (state, definitions) = self.left_by_earlier_items(step, item)?;
-        let definitions: Vec<&str> = definitions.iter().map(String::as_str).collect();
         let mut env = self.environment(step);
         env.extend(item.env.clone());
         let start = Start {
-            name: format!("{SCRIPTS}/{}", item.script),
+            name: name_of_script(item),
             env,
             log: file.to_owned(),
             directory: private,
-            restore: state.as_ref().map_or_else(|| definitions.join("\n"), |state| state.restore(&definitions)),
+            restore: state.as_ref().map(ShellState::restore).unwrap_or_default(),
+            definitions: definitions.join("\n"),
+            flags: state.as_ref().map(ShellState::flags).unwrap_or_default(),
         };
         let mut shell = Shell::start(self.host, &start)?;
         if let Some(directory) = state.as_ref().and_then(ShellState::enter_directory) {
-            if shell.run(&directory, &step.id, None, &mut |_| {})? != ItemEnd::Status(0) {
+            if shell.run(&directory, (&step.id, 1), Patience::default(), &mut |_| {})? != ItemEnd::Status(0) {
                 return Err(Failure::new(Kind::NotFound, "the directory in which the script stood when it was cut off is gone")
                     .hint("make the directory again, then `landfall resume`"));
             }
         }
-        self.script = Some(OpenScript { script: item.script.clone(), digest: item.script_digest.clone(), last: item.first - 1, shell });
+        self.script = Some(OpenScript {
+            script: item.script.clone(),
+            digest: item.script_digest.clone(),
+            last: item.first - 1,
+            patience: Patience::default(),
+            shell,
+        });
         Ok(())
     }
 
@@ -230,7 +319,7 @@ impl Engine<'_> {
     fn keep_shell_state(&mut self, step: &Step, item: &ScriptItem) -> Result<String, Failure> {
         let Some(open) = &self.script else { return Ok(String::new()) };
         let bytes = open.shell.state()?;
-        let prefix = format!("{}.{}.", item.script, &item.script_digest[..item.script_digest.len().min(8)]);
+        let prefix = state_prefix(item);
         let name = format!("{prefix}{}", item.last);
         let directory = self.places.shell_states(step.frequency);
         let failed = |error: std::io::Error| Failure::io("the shell's state", &error);
@@ -244,6 +333,11 @@ impl Engine<'_> {
         }
         Ok(name)
     }
+}
+
+/// What the names of the states of a script's shell begin with; the number of the item follows.
+fn state_prefix(item: &ScriptItem) -> String {
+    format!("{}.{}.", item.script, &item.script_digest[..item.script_digest.len().min(8)])
 }
 
 fn failed_in(state: &StepState) -> bool {

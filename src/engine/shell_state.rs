@@ -69,8 +69,8 @@ impl ShellState {
         self.directory.as_ref().map(|directory| format!("cd -- {directory}"))
     }
 
-    /// Shell text that brings the rest back; `definitions` are finished items that only define things, in order.
-    pub fn restore(&self, definitions: &[&str]) -> String {
+    /// Shell text that brings the rest back, but for what [`Self::flags`] names.
+    pub fn restore(&self) -> String {
         let mut out = String::new();
         for (_, assignment) in &self.assignments {
             out.push_str(assignment);
@@ -79,18 +79,16 @@ impl ShellState {
         for name in &self.exported {
             out.push_str(&format!("export {name}\n"));
         }
-        for definition in definitions {
-            out.push_str(definition);
-            out.push('\n');
-        }
         out.push_str(&format!("umask {}\n", self.umask));
-        // The driver sets these around each item, from the flags it noted.
-        let flags: String = self.flags.chars().filter(|flag| "euxvC".contains(*flag)).collect();
         for flag in self.flags.chars().filter(|flag| "afb".contains(*flag)) {
             out.push_str(&format!("set -{flag}\n"));
         }
-        out.push_str(&format!("set +euxvC\n_landfall_flags={flags}\n"));
         out
+    }
+
+    /// Options that are set around each item only.
+    pub fn flags(&self) -> String {
+        self.flags.chars().filter(|flag| "euxvC".contains(*flag)).collect()
     }
 }
 
@@ -140,7 +138,7 @@ mod tests {
     fn a_state_is_read_and_brought_back() {
         let text = "eu\n0027\nexport A='1'\nexport PATH='/bin'\n\nA='1'\nB='it'\"'\"'s\nB2=x'\nPATH='/bin'\nPPID='7'\nPWD='/a b'\n_landfall_item='x'\n";
         let state = ShellState::parse(text).expect("whole");
-        let restore = state.restore(&["f() { echo f; }"]);
+        let restore = state.restore();
         assert!(restore.contains("B='it'\"'\"'s\nB2=x'\n"), "{restore}");
         assert!(
             restore.contains("export A\n")
@@ -148,7 +146,7 @@ mod tests {
                 && restore.contains("umask 0027\n")
         );
         assert!(!restore.contains("PPID") && !restore.contains("_landfall_item"));
-        assert!(restore.ends_with("_landfall_flags=eu\n"));
+        assert_eq!(state.flags(), "eu");
         assert_eq!(ShellState::parse("e\n0022\nexport A='1'"), None);
     }
 }

@@ -2,10 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::{Event, Outcome, OutputRange, Undone, Verdict};
-use super::ledger::{Ledger, StepState};
+use super::breaker::{BreakerSummary, Breakers};
+use super::journal::{Event, Outcome, OutputRange, Record, Undone, Verdict};
+use super::ledger::{Ended, Ledger, StepState};
+use super::phases::Unmet;
+pub use super::report::{ErrorReport, PhaseSummary};
 use crate::error::Failure;
+use crate::host::usage::Usage;
 use crate::plan::{Frequency, Plan, Stage, Weight};
+use crate::redact::Redactor;
 
 /// The whole in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +67,7 @@ pub enum StepResult {
     Failed,
     /// Not tried: something it needs failed.
     Skipped,
-    /// The script ended before it.
+    /// The script ended before it, or its phase was rightly not run.
     NotRun,
     /// Cut off.
     Interrupted,
@@ -103,6 +108,15 @@ pub struct StepSummary {
     pub attempts: u32,
     /// Wall time.
     pub elapsed_ms: u64,
+    /// Its phase was rightly not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet: Option<Unmet>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+    /// What it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// Where its output stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputRange>,
@@ -147,6 +161,10 @@ pub struct Summary {
     /// Seconds since 1970 of the last record, when nothing runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished: Option<f64>,
+    /// Seconds from the first record to the last of each boot, by the clock that runs since it booted: the other may have been set
+    /// meanwhile.
+    #[serde(default)]
+    pub elapsed: f64,
     /// Boots it took so far.
     pub boots: usize,
     /// Step that runs now.
@@ -154,6 +172,15 @@ pub struct Summary {
     pub current: Option<String>,
     /// Steps in order.
     pub steps: Vec<StepSummary>,
+    /// The user's phases in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseSummary>,
+    /// Hosts and services that failed last in this boot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breakers: Vec<BreakerSummary>,
+    /// A report of each failure, in the order of the steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ErrorReport>,
     /// Problems of the user-data, notices of the run.
     pub told: Vec<Told>,
 }
@@ -174,6 +201,27 @@ pub struct Circumstances<'c> {
     pub stage: Option<Stage>,
     /// Stages still to come in this boot: what they hold is not late.
     pub expected: Stage,
+    /// Seconds since 1970.
+    pub now: f64,
+    /// Seconds since boot.
+    pub uptime: f64,
+}
+
+/// The first and the last record of one boot.
+struct Span<'l> {
+    first: &'l Record,
+    last: &'l Record,
+}
+
+impl<'l> Span<'l> {
+    fn extend(&mut self, record: &'l Record) {
+        if record.uptime < self.first.uptime {
+            self.first = record;
+        }
+        if record.uptime > self.last.uptime {
+            self.last = record;
+        }
+    }
 }
 
 impl Summary {
@@ -190,27 +238,43 @@ impl Summary {
             stage: at.stage,
             started: None,
             finished: None,
+            elapsed: 0.0,
             boots: 0,
             current: None,
             steps: plan.steps.iter().map(|step| summarise(step, ledger, at)).collect(),
+            phases: plan.phases.iter().map(|phase| PhaseSummary::of(phase, plan, ledger)).collect(),
+            breakers: Breakers::of(plan, ledger, at.boot).summaries(at.uptime, at.now),
+            errors: Vec::new(),
             told: plan.problems.iter().map(|problem| Told { weight: problem.weight, message: problem.message.clone() }).collect(),
         };
+        summary.errors = summary.reports(plan);
         summary.read_records(ledger, at);
         summary.current = summary.steps.iter().find(|step| step.result == StepResult::Running).map(|step| step.id.clone());
         summary.state = summary.decide(plan, ledger, at);
         summary
     }
 
+    fn reports(&self, plan: &Plan) -> Vec<ErrorReport> {
+        if self.steps.iter().all(|step| step.failure.is_none()) {
+            return Vec::new();
+        }
+        let redactor = Redactor::new(plan.secrets.iter().map(|secret| secret.expose().clone()));
+        plan.steps.iter().zip(&self.steps).filter_map(|(step, shown)| ErrorReport::of(step, shown, &redactor)).collect()
+    }
+
     fn read_records(&mut self, ledger: &Ledger, at: &Circumstances<'_>) {
-        let mut boots: Vec<&str> = Vec::new();
+        let mut spans: Vec<Span<'_>> = Vec::new();
         for frequency in [Frequency::Once, Frequency::Instance, Frequency::Boot] {
+            // What runs at every boot makes a run that has ended no longer.
+            let is_open = frequency == Frequency::Instance || (frequency == Frequency::Boot && spans.is_empty());
             for record in ledger.records(frequency) {
-                if frequency == Frequency::Instance && !boots.contains(&record.boot.as_str()) {
-                    boots.push(&record.boot);
+                match spans.iter_mut().find(|span| span.first.boot == record.boot) {
+                    Some(span) if frequency != Frequency::Once => span.extend(record),
+                    None if is_open => spans.push(Span { first: record, last: record }),
+                    _ => {}
                 }
-                if frequency != Frequency::Once {
-                    self.started = Some(self.started.map_or(record.time, |started| started.min(record.time)));
-                    self.finished = Some(self.finished.map_or(record.time, |finished| finished.max(record.time)));
+                if frequency == Frequency::Instance {
+                    self.boots = spans.len();
                 }
                 if let Event::Notice { weight, message } = &record.event {
                     let told = Told { weight: *weight, message: message.clone() };
@@ -220,7 +284,9 @@ impl Summary {
                 }
             }
         }
-        self.boots = boots.len();
+        self.started = spans.first().map(|span| span.first.time);
+        self.finished = spans.last().map(|span| span.last.time);
+        self.elapsed = spans.iter().map(|span| span.last.uptime - span.first.uptime).sum();
         if ledger.damaged() > 0 {
             let message = format!("{} damaged journal records were passed over", ledger.damaged());
             self.told.push(Told { weight: Some(Weight::Degraded), message });
@@ -251,10 +317,10 @@ impl Summary {
             let cut = self.steps.iter().any(|step| step.result == StepResult::Interrupted);
             return if later && !cut && at.expected > at.stage.unwrap_or(Stage::Final) { State::Running } else { State::Interrupted };
         }
-        let is_undone = |step: &StepSummary| step.result == StepResult::Undone && step.failure.is_none();
+        let has = |result| self.steps.iter().any(|step| step.result == result);
         match self.worst() {
             Some(Weight::Failed) => State::Failed,
-            _ if self.steps.iter().any(is_undone) => State::RolledBack,
+            _ if has(StepResult::Undone) && !has(StepResult::Failed) => State::RolledBack,
             Some(Weight::Degraded) => State::Degraded,
             None if halted => State::Failed,
             None => State::Done,
@@ -307,6 +373,9 @@ fn summarise(step: &crate::plan::Step, ledger: &Ledger, at: &Circumstances<'_>) 
         unchanged: false,
         attempts: 0,
         elapsed_ms: 0,
+        unmet: None,
+        ended: ledger.ended(step),
+        usage: None,
         output: None,
         origin: step.origin.clone(),
     };
@@ -336,10 +405,16 @@ fn fill(summary: &mut StepSummary, outcome: Outcome) {
     };
     summary.weight = outcome.weight;
     summary.failure = outcome.failure;
-    summary.detail = outcome.effect.detail;
+    if outcome.verdict == Verdict::Undone {
+        // The failure that asked for it is another step's.
+        summary.detail = summary.failure.take().map(|_| "undone because its phase failed".to_owned());
+    }
+    summary.detail = outcome.effect.detail.or(summary.detail.take());
     summary.warnings = outcome.effect.warnings;
     summary.unchanged = outcome.unchanged;
     summary.attempts = outcome.attempts;
     summary.elapsed_ms = outcome.elapsed_ms;
+    summary.unmet = outcome.unmet;
+    summary.usage = outcome.usage;
     summary.output = outcome.output;
 }

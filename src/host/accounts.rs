@@ -105,6 +105,13 @@ impl Host {
         Ok(found.or_else(|| self.getent("passwd", name).as_deref().and_then(user_of)))
     }
 
+    /// The home that `useradd` gives an account of which nothing else is said.
+    pub fn home_of_new_user(&self, name: &str) -> io::Result<String> {
+        let defaults = self.read_text("/etc/default/useradd")?.unwrap_or_default();
+        let base = super::facts::assignments(&defaults).remove("HOME").filter(|base| base.starts_with('/'));
+        Ok(format!("{}/{name}", base.as_deref().unwrap_or("/home").trim_end_matches('/')))
+    }
+
     /// A group by name.
     pub fn group(&self, name: &str) -> io::Result<Option<Group>> {
         let found = named(&self.read_text("/etc/group")?.unwrap_or_default(), name).find_map(group_of);

@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
+use super::apt_lists::LISTS;
+use super::apt_sizes::{Caches, Simulated};
 use super::process::{read_tail, Ended, Spec};
 use super::Host;
 use crate::error::{Failure, Kind};
@@ -11,7 +15,9 @@ use crate::error::{Failure, Kind};
 /// No new output for this long: something waits for an answer that never comes.
 const SILENCE: Duration = Duration::from_secs(30 * 60);
 /// How long others may hold the package locks.
-pub(super) const LOCK_WAIT: Duration = Duration::from_secs(10 * 60);
+const LOCK_WAIT: Duration = Duration::from_secs(10 * 60);
+/// A program that only asks, and changes nothing.
+const ANSWER: Duration = Duration::from_secs(10 * 60);
 /// How long apt itself waits for the two dpkg locks, so that a lock taken in the last moment is no failure.
 const LOCK_RACE: &str = "DPkg::Lock::Timeout=60";
 /// dpkg keeps the configuration files a person changed, takes the new ones otherwise, and syncs whatever an image's own
@@ -39,6 +45,8 @@ pub struct Apt<'h> {
     pub env: BTreeMap<String, String>,
     /// Limit for one call, if there is one.
     pub deadline: Option<Duration>,
+    /// Limit without new output, if there is another than the usual one.
+    pub silence: Option<Duration>,
     /// Tells who is waited for.
     pub say: &'h dyn Fn(&str),
 }
@@ -71,6 +79,13 @@ impl Unfetched {
         self.why.starts_with("404") || self.why.starts_with("410")
     }
 
+    /// apt's words for a name that nobody knows, in contrast to a server that nobody reaches (its http and https methods).
+    fn is_unresolved(&self) -> bool {
+        ["Temporary failure resolving", "Could not resolve", "Something wicked happened resolving"]
+            .iter()
+            .any(|words| self.why.contains(words))
+    }
+
     /// The server says no, and will say it again.
     fn is_final(&self) -> bool {
         ["401", "403"].iter().any(|status| self.why.starts_with(status)) || self.why.starts_with("File not found")
@@ -83,8 +98,15 @@ impl Apt<'_> {
         spec.env = self.env.clone();
         spec.env.extend(ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         spec.deadline = self.deadline;
-        spec.silence = Some(SILENCE);
+        spec.silence = Some(self.silence.unwrap_or(SILENCE));
+        // It says nothing while it fetches a large archive.
+        spec.grows = ["/var/cache/apt/archives/partial", "/var/lib/apt/lists/partial"].map(|path| self.host.real_path(path)).into();
         spec
+    }
+
+    /// How long is waited for others: no longer than the step itself may take.
+    pub fn lock_wait(&self) -> Duration {
+        self.deadline.map_or(LOCK_WAIT, |deadline| deadline.min(LOCK_WAIT))
     }
 
     fn apt_get(&self, arguments: &[&str]) -> Vec<String> {
@@ -102,7 +124,7 @@ impl Apt<'_> {
     fn change(&self, argv: &[String]) -> Result<(Ended, String), Failure> {
         let start = Instant::now();
         loop {
-            let left = LOCK_WAIT.saturating_sub(start.elapsed());
+            let left = self.lock_wait().saturating_sub(start.elapsed());
             self.host.wait_for_package_locks(left, self.say)?;
             let from = fs_err::metadata(&self.output).map_or(0, |metadata| metadata.len());
             let ended = self.host.run(&self.spec(argv.to_vec()).output(&self.output))?;
@@ -117,10 +139,19 @@ impl Apt<'_> {
         }
     }
 
-    /// `apt-get update`; any source that fails is a failure, the others are up to date nevertheless.
+    /// `apt-get update`; any source that fails is a failure, the others are up to date nevertheless. Lists on the disk that are
+    /// damaged, which apt takes for good and then stumbles over for ever, are fetched again.
     pub fn update(&self) -> Result<(), Failure> {
         let argv = self.apt_get(&["-o", "APT::Update::Error-Mode=any", "update"]);
-        let (ended, said) = self.change(&argv)?;
+        let (mut ended, mut said) = self.change(&argv)?;
+        if !ended.success() && ended.cut.is_none() && says_damaged_list(&said) {
+            let mut damaged = self.host.damaged_lists(true).map_err(|error| Failure::io("looking at the package lists", &error))?;
+            damaged.extend(unparsed_lists(&said));
+            if !damaged.is_empty() {
+                self.host.remove_lists(&damaged).map_err(|error| Failure::io("removing damaged package lists", &error))?;
+                (ended, said) = self.change(&argv)?;
+            }
+        }
         if ended.success() {
             Ok(())
         } else {
@@ -166,16 +197,36 @@ impl Apt<'_> {
         }
     }
 
-    /// What `apt-get install` of these would do, without doing it: the failure it would be.
-    pub fn simulate(&self, specs: &[String]) -> Result<(), Failure> {
-        let mut argv: Vec<String> = ["apt-get", "--assume-yes", "--quiet", "--simulate", "install", "--"].map(str::to_owned).into();
+    /// What `apt-get install` of these would do, without doing it, or the failure it would be.
+    pub fn simulate(&self, specs: &[String]) -> Result<Simulated, Failure> {
+        self.simulated(&format!("installing {}", specs.join(" ")), &["install"], specs)
+    }
+
+    /// The packages that `apt-get install` of these, with options, would remove.
+    pub fn would_remove(&self, options: &[&str], specs: &[String]) -> Result<BTreeSet<String>, Failure> {
+        let arguments: Vec<&str> = ["install"].iter().chain(options).copied().collect();
+        let would = self.simulated("trying what apt would do", &arguments, specs)?;
+        Ok(would.removed.into_iter().collect())
+    }
+
+    /// What apt-get would do, without doing it.
+    pub(super) fn simulated(&self, doing: &str, arguments: &[&str], specs: &[String]) -> Result<Simulated, Failure> {
+        let fixed = ["apt-get", "--assume-yes", "--quiet", "--simulate"];
+        let mut argv: Vec<String> = fixed.iter().chain(arguments).chain(&["--"]).map(|word| (*word).to_owned()).collect();
         argv.extend(specs.iter().cloned());
-        let ended = self.host.run(&self.spec(argv))?;
+        self.asked(doing, argv).map(|said| Simulated::of(&said))
+    }
+
+    /// What a program of apt's that only asks says.
+    pub(super) fn asked(&self, doing: &str, argv: Vec<String>) -> Result<String, Failure> {
+        let mut spec = self.spec(argv);
+        spec.deadline = Some(spec.deadline.unwrap_or(ANSWER));
+        let ended = self.host.run(&spec)?;
         if ended.success() {
-            return Ok(());
+            return Ok(ended.stdout);
         }
         let said = format!("{}\n{}", ended.stdout, ended.tail.join("\n"));
-        Err(self.failure(&format!("installing {}", specs.join(" ")), &ended, &said))
+        Err(self.failure(doing, &ended, &said))
     }
 
     /// `dpkg --configure -a`: finishes what was begun.
@@ -230,21 +281,6 @@ impl Apt<'_> {
         self.get("purging packages", &arguments)
     }
 
-    /// The packages that `apt-get install` of these, with options, would remove.
-    pub fn would_remove(&self, options: &[&str], specs: &[String]) -> Result<BTreeSet<String>, Failure> {
-        let mut argv: Vec<String> = ["apt-get", "--assume-yes", "--quiet", "--simulate", "install"].map(str::to_owned).into();
-        argv.extend(options.iter().map(|option| (*option).to_owned()));
-        argv.push("--".to_owned());
-        argv.extend(specs.iter().cloned());
-        let ended = self.host.run(&self.spec(argv))?;
-        let said = format!("{}\n{}", ended.stdout, ended.tail.join("\n"));
-        if !ended.success() {
-            return Err(self.failure("trying what apt would do", &ended, &said));
-        }
-        let removed = |line: &str| line.strip_prefix("Remv ").and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
-        Ok(ended.stdout.lines().filter_map(removed).collect())
-    }
-
     /// Fetches the archive of a package that is half installed and has dpkg unpack it once more.
     pub fn unpack_again(&self, spec: &str) -> Result<(), Failure> {
         // apt-get download writes into the working directory.
@@ -283,9 +319,26 @@ impl Apt<'_> {
         Ok(())
     }
 
+    /// Whether nothing was ever fetched of a configured source, so that apt cannot know what it has.
+    pub fn has_missing_lists(&self) -> Result<bool, Failure> {
+        let ended = self.host.run(&self.spec(["apt-get", "update", "--print-uris"].map(str::to_owned).into()))?;
+        if !ended.success() {
+            return Err(ended.failure("asking apt for its sources"));
+        }
+        // 'URI' FILE SIZE, the first of each source being that of its InRelease.
+        let start = |line: &str| line.split_whitespace().nth(1)?.strip_suffix("InRelease").map(|start| format!("{LISTS}/{start}*"));
+        for pattern in ended.stdout.lines().filter_map(start) {
+            if self.host.matching(&pattern).map_err(|error| Failure::io(LISTS, &error))?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Names that apt knows.
-    pub fn known_names(&self) -> BTreeSet<String> {
-        let ended = self.host.run(&self.spec(["apt-cache", "pkgnames"].map(str::to_owned).into()));
+    pub fn known_names(&self, caches: Caches) -> BTreeSet<String> {
+        let words = ["apt-cache"].iter().chain(caches.options()).chain(&["pkgnames"]);
+        let ended = self.host.run(&self.spec(words.map(|word| (*word).to_owned()).collect()));
         ended.map(|ended| ended.stdout.lines().map(|line| line.trim().to_owned()).collect()).unwrap_or_default()
     }
 
@@ -294,6 +347,9 @@ impl Apt<'_> {
     fn failure(&self, doing: &str, ended: &Ended, said: &str) -> Failure {
         let mut failure = ended.failure(doing);
         failure.output = super::process::last_lines(said);
+        if ended.signal == Some(Signal::SIGKILL as i32) && ended.cut.is_none() {
+            return failure.starved();
+        }
         if ended.cut.is_some() || ended.code > 100 {
             return failure;
         }
@@ -307,6 +363,9 @@ impl Apt<'_> {
             let who = holder.map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
             return with(Kind::Lock, format!("{doing}: {who} holds a package lock"));
         }
+        if let Some(line) = starved(said) {
+            return with(Kind::Exec, format!("{doing}: {}", bare(line))).starved();
+        }
         if said.contains("No space left on device") || said.contains("You don't have enough free space") {
             return with(Kind::Disk, format!("{doing}: the disk is full"));
         }
@@ -317,9 +376,15 @@ impl Apt<'_> {
         if let Some(first) = unfetched.first() {
             let others = if unfetched.len() > 1 { format!(" and {} more", unfetched.len() - 1) } else { String::new() };
             let message = format!("{doing}: {}: {}{others}", first.url, first.why);
-            return with(Kind::Network, message).transient(!unfetched.iter().all(Unfetched::is_final));
+            let failure = with(Kind::Network, message).transient(!unfetched.iter().all(Unfetched::is_final));
+            let failure = if first.is_unresolved() { failure.hint(super::net::UNRESOLVED) } else { failure };
+            return Failure { target: super::net::host_of(&first.url).map(String::into_boxed_str), ..failure };
         }
         match explained(said) {
+            // The clock is set soon after the network is there, on some hosts only then.
+            Some((kind, why)) if why.contains(AHEAD) => with(kind, format!("{doing}: {why}"))
+                .transient(true)
+                .hint("see whether the clock is right (`timedatectl`), and that something sets it; then `landfall resume`"),
             Some((kind, why)) => with(kind, format!("{doing}: {why}")).transient(false),
             None => failure,
         }
@@ -345,6 +410,25 @@ impl Apt<'_> {
     }
 }
 
+impl Host {
+    /// The hosts that packages come from, as the configured sources name them.
+    pub fn package_origins(&self) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for pattern in ["/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources"] {
+            for path in self.matching(pattern).unwrap_or_default() {
+                let text = self.read_text(&path).ok().flatten().unwrap_or_default();
+                let words = text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(str::split_whitespace);
+                for host in words.filter(|word| word.starts_with("http")).filter_map(super::net::host_of) {
+                    if !found.contains(&host) {
+                        found.push(host);
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
 /// apt's and dpkg's own words for a lock that somebody else has.
 fn says_locked(said: &str) -> bool {
     ["Could not get lock ", "Unable to acquire the dpkg frontend lock", "Unable to lock directory ", "is locked by another process"]
@@ -358,15 +442,43 @@ fn says_damaged_archive(said: &str) -> bool {
         .any(|words| said.contains(words))
 }
 
+/// The line that says that a part of apt was killed or could not be started: for want of memory or processes, as far as anybody
+/// knows.
+fn starved(said: &str) -> Option<&str> {
+    const WORDS: [&str; 5] =
+        ["Cannot allocate memory", "Resource temporarily unavailable", "received signal 9", "Failed to fork", "fork failed"];
+    said.lines().find(|line| WORDS.iter().any(|words| line.contains(words)))
+}
+
+fn says_damaged_list(said: &str) -> bool {
+    ["Hash Sum mismatch", "Unable to parse package file", "The package lists or status file could not be parsed"]
+        .iter()
+        .any(|words| said.contains(words))
+}
+
+/// The lists that apt says it cannot read.
+fn unparsed_lists(said: &str) -> impl Iterator<Item = String> + '_ {
+    let paths = said.lines().filter_map(|line| line.strip_prefix("E: Unable to parse package file ")?.split(' ').next());
+    paths.filter(|path| path.starts_with(LISTS)).map(str::to_owned)
+}
+
+/// A line of apt's without the mark of an error.
+fn bare(line: &str) -> &str {
+    line.trim_start_matches("E: ").trim()
+}
+
 fn last_error(said: &str) -> String {
     let mut errors =
         said.lines().filter(|line| line.starts_with("E: ") || line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error"));
     errors.next_back().or_else(|| said.lines().next_back()).unwrap_or("").trim_start_matches("E: ").to_owned()
 }
 
+/// What apt says of a Release file that was made later than it is now.
+const AHEAD: &str = "is not valid yet";
+
 /// Failures that only apt's words tell apart.
 fn explained(said: &str) -> Option<(Kind, String)> {
-    let line = |words: &str| said.lines().find(|line| line.contains(words)).map(|line| line.trim_start_matches("E: ").trim().to_owned());
+    let line = |words: &str| said.lines().find(|line| line.contains(words)).map(|line| bare(line).to_owned());
     const MISSING: [&str; 5] = [
         "Unable to locate package ",
         "has no installation candidate",
@@ -378,12 +490,17 @@ fn explained(said: &str) -> Option<(Kind, String)> {
         "does not have a Release file",
         "is not signed",
         "NO_PUBKEY",
-        "is not valid yet",
+        AHEAD,
         "Malformed entry ",
         "could not be parsed",
         "Syntax error ",
         "unmet dependencies",
     ];
+    if said.contains("The list of sources could not be read") {
+        // Why, is said before.
+        let first = said.lines().find(|line| line.starts_with("E: "))?;
+        return Some((Kind::Config, bare(first).to_owned()));
+    }
     for words in MISSING {
         if let Some(why) = line(words) {
             return Some((Kind::NotFound, why));
@@ -414,13 +531,32 @@ mod tests {
         let found = unfetched(said);
         assert_eq!(found.len(), 2);
         assert_eq!((found[1].url.as_str(), found[1].why.as_str()), ("http://***@deb.example.org/a.deb", "404  Not Found"));
+        assert!(found[0].is_unresolved() && !found[1].is_unresolved());
         assert!(found[1].is_gone() && !found[0].is_gone() && !found[0].is_final());
+    }
+
+    #[test]
+    fn the_hosts_of_the_sources_are_found_in_either_format() {
+        let dir = tempfile::tempdir().expect("dir");
+        std::fs::create_dir_all(dir.path().join("etc/apt/sources.list.d")).expect("directory");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join("etc/apt").join(name), text).expect("file");
+        write(
+            "sources.list",
+            "# deb http://old.example/ x main\ndeb [trusted=yes] http://deb.example.org/debian trixie main\ndeb cdrom:[x]/ y main\n",
+        );
+        write("sources.list.d/x.sources", "Types: deb\nURIs: https://u:p@ppa.example.org:8443/x http://deb.example.org/y\nSuites: z\n");
+        assert_eq!(Host::rooted(dir.path()).package_origins(), ["deb.example.org", "ppa.example.org:8443"]);
     }
 
     #[test]
     fn words_of_apt_are_told_apart() {
         for (said, kind, why) in [
             ("Reading package lists...\nE: Unable to locate package nginxx\n", Kind::NotFound, "Unable to locate package nginxx"),
+            (
+                "E: Conflicting values set for option Trusted regarding source http://x/ ./\nE: The list of sources could not be read.\n",
+                Kind::Config,
+                "Conflicting values set for option Trusted regarding source http://x/ ./",
+            ),
             ("E: Package 'x' has no installation candidate\n", Kind::NotFound, "Package 'x' has no installation candidate"),
             ("E: Version '9' for 'bash' was not found\n", Kind::NotFound, "Version '9' for 'bash' was not found"),
             (

@@ -5,7 +5,7 @@ use std::io;
 
 use super::Host;
 
-const LISTS: &str = "/var/lib/apt/lists";
+pub(super) const LISTS: &str = "/var/lib/apt/lists";
 
 /// Size and SHA-256 of each index, from the `SHA256` section of a Release file.
 fn indexes(release: &str) -> BTreeMap<&str, (u64, &str)> {
@@ -27,10 +27,12 @@ fn is_whole(name: &str, text: &str) -> bool {
 }
 
 impl Host {
-    /// Lists that are not what their Release file says: by size, or, where `thorough`, by hash too.
+    /// Lists that are not what their Release file says: by size, or, where `thorough`, by hash too. There a list without its
+    /// Release file counts as damaged, since apt takes any that has the size and time it expects for good.
     pub fn damaged_lists(&self, thorough: bool) -> io::Result<Vec<String>> {
         let names = self.list(LISTS)?;
-        let mut damaged = Vec::new();
+        let is_list = |name: &str| name.contains('_') && !name.ends_with("Release") && !name.ends_with("Release.gpg");
+        let (mut damaged, mut vouched, mut orphaned) = (Vec::new(), Vec::new(), Vec::new());
         for release in &names {
             let Some(prefix) = release.strip_suffix("InRelease").or_else(|| release.strip_suffix("Release")) else { continue };
             if !prefix.is_empty() && !prefix.ends_with('_') {
@@ -40,8 +42,10 @@ impl Host {
             let text = self.read_text(&path)?.unwrap_or_default();
             if !is_whole(release, &text) {
                 damaged.push(path);
+                orphaned.push(prefix);
                 continue;
             }
+            vouched.push(prefix);
             for (index, (size, hash)) in indexes(&text) {
                 let name = format!("{prefix}{}", index.trim_start_matches("./").replace('/', "_"));
                 if names.binary_search(&name).is_err() {
@@ -54,6 +58,9 @@ impl Host {
                 }
             }
         }
+        let starts = |prefixes: &[&str], name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        let unvouched = names.iter().filter(|name| is_list(name) && !starts(&vouched, name) && (thorough || starts(&orphaned, name)));
+        damaged.extend(unvouched.map(|name| format!("{LISTS}/{name}")));
         damaged.sort();
         damaged.dedup();
         Ok(damaged)
@@ -108,7 +115,12 @@ mod tests {
         put("_srv_repo_._Packages", "Pack");
         assert_eq!(host.damaged_lists(false).expect("look"), ["/var/lib/apt/lists/_srv_repo_._Packages"]);
         assert_eq!(host.damaged_lists(true).expect("look").len(), 2);
+        std::fs::remove_file(lists.join("_srv_repo_._Release")).expect("remove");
+        assert!(host.damaged_lists(false).expect("look").is_empty(), "a source without a Release file has lists like that");
+        assert!(host.damaged_lists(true).expect("look").contains(&"/var/lib/apt/lists/_srv_repo_._Packages".to_owned()));
         put("host_debian_dists_trixie_InRelease", &signed[..50]);
-        assert!(host.damaged_lists(false).expect("look").contains(&"/var/lib/apt/lists/host_debian_dists_trixie_InRelease".to_owned()));
+        let found = host.damaged_lists(false).expect("look");
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found.iter().all(|path| path.starts_with("/var/lib/apt/lists/host_debian_dists_trixie_")));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 
 use super::files::Attributes;
 use super::Host;
@@ -15,7 +15,15 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 impl Host {
     /// SHA-256 of a file, in hex; that of nothing where it does not exist.
     pub fn sha256_of(&self, path: &str) -> io::Result<String> {
-        let mut hash = Sha256::new();
+        self.hash_of(path, Sha256::new())
+    }
+
+    /// SHA-512 of a file, in hex; that of nothing where it does not exist.
+    pub fn sha512_of(&self, path: &str) -> io::Result<String> {
+        self.hash_of(path, Sha512::new())
+    }
+
+    fn hash_of<H: sha2::Digest + io::Write>(&self, path: &str, mut hash: H) -> io::Result<String> {
         if let Some(mut file) = self.open_to_read(path)? {
             io::copy(&mut file, &mut hash)?;
         }

@@ -69,29 +69,48 @@ pub fn parse_status(text: &str) -> Option<Vec<DpkgPackage>> {
     if text.is_empty() || text.contains('\0') || !text.ends_with('\n') {
         return None;
     }
-    text.split("\n\n").map(str::trim_end).filter(|stanza| !stanza.is_empty()).map(package_of).collect()
+    let mut packages = Vec::new();
+    let mut stanza = Stanza::default();
+    // Hundreds of kilobytes, several times in a run: the lines are found by memchr, and most of them are of fields that nobody reads.
+    for line in memchr::memchr_iter(b'\n', text.as_bytes()).scan(0, |from, to| Some(&text[std::mem::replace(from, to + 1)..to])) {
+        if line.trim_end().is_empty() {
+            packages.extend(std::mem::take(&mut stanza).end()?);
+        } else {
+            stanza.read(line);
+        }
+    }
+    packages.extend(stanza.end()?);
+    Some(packages)
 }
 
-fn package_of(stanza: &str) -> Option<DpkgPackage> {
-    let mut package = DpkgPackage::default();
-    let mut known = false;
-    let mut in_conffiles = false;
-    for line in stanza.lines() {
-        if in_conffiles && line.starts_with(' ') {
+/// What was read of a package so far.
+#[derive(Default)]
+struct Stanza {
+    package: DpkgPackage,
+    began: bool,
+    /// Its field `Status` has been read, and was one.
+    known: bool,
+    in_conffiles: bool,
+}
+
+impl Stanza {
+    fn read(&mut self, line: &str) {
+        self.began = true;
+        let package = &mut self.package;
+        if self.in_conffiles && line.starts_with(' ') {
             let mut words = line.split_whitespace();
             package.conffiles.extend(words.next().zip(words.next()).map(|(path, sum)| (path.to_owned(), sum.to_owned())));
-            continue;
+            return;
         }
-        in_conffiles = false;
-        // Most lines are of fields that nobody here reads.
-        if !line.starts_with(['P', 'A', 'V', 'M', 'S', 'C', 'p', 'a', 'v', 'm', 's', 'c']) {
-            continue;
+        self.in_conffiles = false;
+        if !matches!(line.as_bytes().first().map(u8::to_ascii_uppercase), Some(b'P' | b'A' | b'V' | b'M' | b'S' | b'C')) {
+            return;
         }
-        let Some((field, value)) = line.split_once(':') else { continue };
+        let Some((field, value)) = line.split_once(':') else { return };
         let value = value.trim();
         let is = |name: &str| field.eq_ignore_ascii_case(name);
         if is("conffiles") {
-            in_conffiles = true;
+            self.in_conffiles = true;
         } else if is("package") {
             value.clone_into(&mut package.name);
         } else if is("architecture") {
@@ -104,14 +123,23 @@ fn package_of(stanza: &str) -> Option<DpkgPackage> {
             let name = |part: &str| part.split(['(', ':']).next().unwrap_or("").trim().to_owned();
             package.provides = value.split(',').map(name).filter(|name| !name.is_empty()).collect();
         } else if is("status") {
-            let mut words = value.split_whitespace();
-            let (_, flag, state) = (words.next()?, words.next()?, words.next()?);
-            package.reinstall = flag == "reinstreq";
-            state.clone_into(&mut package.state);
-            known = true;
+            let words: Vec<&str> = value.split_whitespace().collect();
+            if let [_, flag, state, ..] = words[..] {
+                package.reinstall = flag == "reinstreq";
+                state.clone_into(&mut package.state);
+                self.known = true;
+            }
         }
     }
-    (known && !package.name.is_empty()).then_some(package)
+
+    /// The package; nothing between two empty lines. `None` if it is none.
+    fn end(self) -> Option<Option<DpkgPackage>> {
+        match self {
+            Self { began: false, .. } => Some(None),
+            Self { known: true, package, .. } if !package.name.is_empty() => Some(Some(package)),
+            _ => None,
+        }
+    }
 }
 
 /// What a power cut did to the database.
@@ -239,6 +267,17 @@ impl Host {
         for (path, _) in package.conffiles.iter().filter(|(_, sum)| sum != EMPTY_MD5) {
             if self.status(path)?.is_some_and(|status| status.kind == FileKind::File && status.size == 0) {
                 empty.push(path.clone());
+            }
+        }
+        Ok(empty)
+    }
+
+    /// Empty files that were unpacked to become configuration files of a package. One that is meant to be empty may be among them.
+    pub fn emptied_new_conffiles(&self, package: &DpkgPackage) -> io::Result<Vec<String>> {
+        let mut empty = Vec::new();
+        for path in package.conffiles.iter().map(|(path, _)| format!("{path}.dpkg-new")) {
+            if self.status(&path)?.is_some_and(|status| status.kind == FileKind::File && status.size == 0) {
+                empty.push(path);
             }
         }
         Ok(empty)

@@ -2,22 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
 use nix::net::if_::InterfaceFlags;
 
-use super::process::PATH;
+use super::process::Spec;
 use super::Host;
 use crate::facts::{Account, Facts, Interface, System, FILES, PROGRAMS};
 
 /// Where the hostname set last is kept, by the peer as by landfall.
 const PREVIOUS_HOSTNAME: &str = "/var/lib/cloud/data/previous-hostname";
+const PART_HANDLERS: &str = "/var/lib/cloud/handlers";
 const DEVICES: &str = "/sys/class/net";
+const MEMORY: &str = "/sys/devices/system/memory";
 const ZONES: &str = "/usr/share/zoneinfo";
 
 impl Host {
     /// Takes the snapshot. What comes from the datasource (instance, metadata) and from the scripts (`joint_items`) is for the
-    /// caller to fill in. `timezone` is the configured zone, of which the facts say whether it exists.
-    pub fn facts(&self, timezone: Option<&str>) -> io::Result<Facts> {
+    /// caller to fill in. `timezones` are the configured ones, of which the facts say whether they exist.
+    pub fn facts(&self, timezones: &[&str]) -> io::Result<Facts> {
         let System { distro, codename, version_id, hostname } = self.system()?;
         let previous = self.read_text(PREVIOUS_HOSTNAME)?;
         Ok(Facts {
@@ -37,11 +40,18 @@ impl Host {
             files: FILES.iter().filter(|path| self.exists(path)).map(|path| (*path).to_owned()).collect(),
             programs: PROGRAMS.iter().filter(|name| self.finds_program(name)).map(|name| (*name).to_owned()).collect(),
             timezone: self.timezone()?,
-            zone_exists: timezone.and_then(|zone| self.zone_exists(zone)),
+            zones: timezones.iter().filter_map(|zone| Some(((*zone).to_owned(), self.zone_exists(zone)?))).collect(),
             lang: self.lang()?,
             locales: self.locales()?,
+            part_handlers: self.part_handlers()?,
             ..Facts::default()
         })
+    }
+
+    /// Part handlers that the maker of an image left for every instance, by path.
+    pub fn part_handlers(&self) -> io::Result<Vec<String>> {
+        let names = self.list(PART_HANDLERS)?;
+        Ok(names.iter().filter(|name| name.ends_with(".py")).map(|name| format!("{PART_HANDLERS}/{name}")).collect())
     }
 
     /// The network devices that exist and stand on no other. An image has none.
@@ -68,6 +78,39 @@ impl Host {
         Ok(found)
     }
 
+    /// Bytes of memory that the machine has, or as many of them as it may use. `None` for an image.
+    pub fn memory(&self) -> io::Result<Option<u64>> {
+        if !self.is_live() {
+            return Ok(None);
+        }
+        let text = self.read_text("/proc/meminfo")?.unwrap_or_default();
+        let kernel = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+        let kernel = kernel.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).map(|kilobytes| kilobytes << 10);
+        Ok(kernel.map(|kernel| built_in(kernel, self.memory_blocks())))
+    }
+
+    /// The memory that is plugged in, by its blocks, where the kernel counts them.
+    fn memory_blocks(&self) -> Option<u64> {
+        let size = self.read_text(&format!("{MEMORY}/block_size_bytes")).ok()??;
+        let size = u64::from_str_radix(size.trim(), 16).ok()?;
+        let names = self.list(MEMORY).ok()?;
+        let online = |name: &&String| {
+            let is_block = name.strip_prefix("memory").is_some_and(|number| number.parse::<u32>().is_ok());
+            is_block && self.read_text(&format!("{MEMORY}/{name}/online")).ok().flatten().is_some_and(|text| text.trim() == "1")
+        };
+        size.checked_mul(names.iter().filter(online).count() as u64)
+    }
+
+    /// What the host runs in, as systemd-detect-virt(1) says; `None` for an image, and where there is nobody to ask.
+    pub fn virtualization(&self) -> Option<String> {
+        if !self.is_live() {
+            return None;
+        }
+        // It ends with 1 where it says `none`.
+        let ended = self.run(&Spec::new(["systemd-detect-virt"]).deadline(Duration::from_secs(10))).ok()?;
+        Some(ended.stdout.trim().to_owned()).filter(|word| !word.is_empty())
+    }
+
     /// Which system this is.
     pub fn system(&self) -> io::Result<System> {
         let release = self.os_release()?;
@@ -80,9 +123,12 @@ impl Host {
         Ok(self.read_text("/etc/hostname")?.and_then(|text| first_entry(&text)))
     }
 
-    /// Whether a program is on the usual path.
+    /// Whether a program is on the usual path, or, where its own path is given, there.
     pub fn finds_program(&self, name: &str) -> bool {
-        PATH.split(':').any(|directory| self.exists(&format!("{directory}/{name}")))
+        if name.starts_with('/') {
+            return self.exists(name);
+        }
+        self.search_path().split(':').any(|directory| self.exists(&format!("{directory}/{name}")))
     }
 
     /// os-release(5).
@@ -245,7 +291,7 @@ fn first_entry(text: &str) -> Option<String> {
 }
 
 /// `NAME=value` lines, quotes taken off.
-fn assignments(text: &str) -> BTreeMap<String, String> {
+pub(super) fn assignments(text: &str) -> BTreeMap<String, String> {
     let entry = |line: &str| {
         let (name, value) = line.trim().split_once('=')?;
         let value = value.trim();
@@ -255,9 +301,25 @@ fn assignments(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(entry).collect()
 }
 
+/// What a machine was built with. The kernel keeps some for itself: of 2 GiB it counts 1.9. Where it counts much less, it is a
+/// container, which sees its own limit there and the blocks of the machine around it.
+fn built_in(kernel: u64, blocks: Option<u64>) -> u64 {
+    blocks.filter(|blocks| kernel <= *blocks && kernel >= blocks / 100 * 85).unwrap_or(kernel)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_what_was_built_in_or_what_a_container_may_use() {
+        const G: u64 = 1 << 30;
+        assert_eq!(built_in(2 * G - G / 10, Some(2 * G)), 2 * G);
+        assert_eq!(built_in(G, Some(8 * G)), G);
+        assert_eq!(built_in(G, None), G);
+        assert!(Host::default().memory().expect("read").is_some_and(|bytes| bytes > G / 16));
+        assert_eq!(Host::rooted("/nonexistent").memory().expect("read"), None);
+    }
 
     fn root(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Host) {
         let dir = tempfile::tempdir().expect("dir");
@@ -286,6 +348,8 @@ mod tests {
             ("etc/sudoers", b"@includedir /etc/sudoers.d\n"),
             ("usr/bin/dpkg", &dpkg),
             ("usr/bin/gpg", b""),
+            ("snap/bin/lxd", b""),
+            ("opt/puppetlabs/bin/puppet", b""),
             ("usr/share/zoneinfo/Europe/Berlin", b"TZif"),
             ("etc/apt/apt.conf.d/94cloud-init-config", b""),
             ("etc/default/locale", b"LANG=\"C.UTF-8\"\n"),
@@ -293,21 +357,19 @@ mod tests {
             ("var/lib/cloud/data/previous-hostname", b"old\n"),
         ]);
         std::os::unix::fs::symlink("/usr/share/zoneinfo/Europe/Berlin", dir.path().join("etc/localtime")).expect("link");
-        let facts = host.facts(Some("Europe/Berlin")).expect("facts");
+        let facts = host.facts(&["Europe/Berlin", "Europe"]).expect("facts");
         assert_eq!((facts.distro.as_str(), facts.codename.as_str(), facts.version_id.as_str()), ("debian", "trixie", "13"));
         assert_eq!((facts.arch.as_str(), facts.hostname.as_str(), facts.domain.as_deref()), ("arm64", "web1", Some("example.org")));
         assert_eq!((facts.etc_hostname.as_deref(), facts.previous_hostname.as_deref()), (Some("web1"), Some("old")));
         assert!(facts.users["bob"].has_password && !facts.users["root"].has_password);
         assert!(facts.groups.contains("sudo") && facts.sshd_includes_dropins && facts.sudoers_includes_dropins);
         assert_eq!(facts.files, ["/etc/apt/apt.conf.d/94cloud-init-config".to_owned()].into());
+        assert!(facts.has("lxd") && facts.has("/opt/puppetlabs/bin/puppet") && !facts.has("puppet"));
         assert!(facts.has("gpg") && !facts.has("sudo") && !facts.has_sources_list);
-        assert_eq!(
-            (facts.timezone.as_deref(), facts.zone_exists, facts.lang.as_deref()),
-            (Some("Europe/Berlin"), Some(true), Some("C.UTF-8"))
-        );
+        assert_eq!((facts.timezone.as_deref(), facts.lang.as_deref()), (Some("Europe/Berlin"), Some("C.UTF-8")));
         assert_eq!(facts.locales, ["c", "c.utf8", "posix"].map(str::to_owned).into());
-        assert_eq!(host.facts(Some("Europe")).expect("facts").zone_exists, Some(false));
-        assert_eq!(Host::rooted(dir.path().join("etc")).facts(Some("UTC")).expect("facts").zone_exists, None);
+        assert_eq!(facts.zones, [("Europe/Berlin", true), ("Europe", false)].map(|(zone, known)| (zone.to_owned(), known)).into());
+        assert!(Host::rooted(dir.path().join("etc")).facts(&["UTC"]).expect("facts").zones.is_empty());
     }
 
     #[test]
@@ -324,6 +386,6 @@ mod tests {
         assert_eq!(host.archived_locales().expect("names"), ["de_DE.utf8"]);
         let (_dir, host) = root(&[("usr/lib/locale/locale-archive", b"short")]);
         assert_eq!(host.archived_locales(), None);
-        assert!(host.facts(None).is_ok());
+        assert!(host.facts(&[]).is_ok());
     }
 }

@@ -168,6 +168,23 @@ impl Host {
         replace(&self.walk(path, Links::TrustedButLast)?, bytes, attributes)
     }
 
+    /// As [`Self::write`], with the bytes of another file, which is read as it is written.
+    pub fn write_from(&self, path: &str, source: &str, attributes: Attributes) -> io::Result<()> {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, format!("{source} does not exist"));
+        let mut source = self.open_to_read(source)?.ok_or_else(missing)?;
+        replace_by(&self.walk(path, Links::Trusted)?, attributes, |file| io::copy(&mut source, file).map(|_| ()))
+    }
+
+    /// Removes what a cut has left of a write to `path`.
+    pub fn sweep_temporary(&self, path: &str) -> io::Result<()> {
+        let Some(place) = absent_is_none(self.walk(path, Links::Trusted))? else { return Ok(()) };
+        let temporary = place.sibling(&temporary_name(&place.path))?;
+        match unlinkat(&temporary.directory, temporary.name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(at_path(path)(errno)),
+        }
+    }
+
     /// Sets mode and owner of what exists, durably.
     pub fn set_attributes(&self, path: &str, attributes: Attributes) -> io::Result<()> {
         let place = self.walk(path, Links::Trusted)?;
@@ -288,12 +305,16 @@ fn set_attributes(file: &std::fs::File, attributes: Attributes) -> io::Result<()
     file.set_permissions(std::fs::Permissions::from_mode(attributes.mode))
 }
 
-/// The one writer: a temporary file beside the place, complete and synced, takes its name.
 fn replace(place: &Place, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
+    replace_by(place, attributes, |file| file.write_all(bytes))
+}
+
+/// The one writer: a temporary file beside the place, complete and synced, takes its name.
+fn replace_by(place: &Place, attributes: Attributes, fill: impl FnOnce(&mut std::fs::File) -> io::Result<()>) -> io::Result<()> {
     let temporary = place.sibling(&temporary_name(&place.path))?;
     let discard = || unlinkat(&temporary.directory, temporary.name.as_os_str(), UnlinkatFlags::NoRemoveDir);
     let _ = discard();
-    let written = write_new(&temporary, bytes, attributes).map_err(at_path(&place.path)).and_then(|()| {
+    let written = write_new(&temporary, attributes, fill).map_err(at_path(&place.path)).and_then(|()| {
         fault::point("file.before-rename");
         rename(&temporary, place)
     });
@@ -303,9 +324,9 @@ fn replace(place: &Place, bytes: &[u8], attributes: Attributes) -> io::Result<()
     written
 }
 
-fn write_new(temporary: &Place, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
+fn write_new(temporary: &Place, attributes: Attributes, fill: impl FnOnce(&mut std::fs::File) -> io::Result<()>) -> io::Result<()> {
     let mut file = temporary.open(OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL, 0o600)?;
-    file.write_all(bytes)?;
+    fill(&mut file)?;
     set_attributes(&file, attributes)?;
     fault::point("file.before-fsync");
     file.sync_all()

@@ -32,9 +32,9 @@ impl HoldBack {
         }
         let mut units = Vec::new();
         let holders = host.package_lock_holders().map_err(failed)?;
-        for unit in UNITS {
+        for (unit, state) in UNITS.into_iter().zip(host.units(&UNITS)?) {
             let works = holders.iter().any(|holder| holder.process.as_ref().is_some_and(|process| process.unit.as_deref() == Some(unit)));
-            if !works && host.unit(unit)?.active == "active" {
+            if !works && state.active == "active" {
                 units.push(unit.to_owned());
             }
         }
@@ -60,10 +60,9 @@ impl HoldBack {
         host.remove(record).map(|_| ()).map_err(failed)
     }
 
-    /// Does it to every unit; the first failure is told.
+    /// Does it to every unit.
     fn jobs(&self, host: &Host, verb: &str) -> Result<(), Failure> {
-        let results: Vec<_> = self.units.iter().map(|unit| host.unit_job(verb, unit, false)).collect();
-        results.into_iter().try_for_each(|result| result.map(|_| ()))
+        host.unit_jobs(verb, &self.units.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Starts what an earlier landfall of this boot stopped and did not get to start again. After a reboot the record is only

@@ -60,10 +60,20 @@ const CONSOLE_PATIENCE: Duration = Duration::from_millis(500);
 /// Whether the console took nothing for as long as that. It is not waited for then, until it takes something again.
 static CONSOLE_IS_STUCK: AtomicBool = AtomicBool::new(false);
 
+/// A getty that starts hangs the terminal up under whoever has it open (`TTYVHangup=`): what was to be said is said to the one that
+/// is opened after that.
 fn write_console(lines: &str) -> io::Result<()> {
+    let bytes = lines.replace('\n', "\r\n").into_bytes();
+    match open_and_write_console(&bytes) {
+        Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => open_and_write_console(&bytes),
+        written => written,
+    }
+}
+
+fn open_and_write_console(bytes: &[u8]) -> io::Result<()> {
     let options = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     let mut console = fs::OpenOptions::new().write(true).custom_flags(options.bits()).open("/dev/console")?;
-    write_patiently(&mut console, lines.replace('\n', "\r\n").as_bytes(), CONSOLE_PATIENCE, &CONSOLE_IS_STUCK)
+    write_patiently(&mut console, bytes, CONSOLE_PATIENCE, &CONSOLE_IS_STUCK)
 }
 
 /// Writes all of `bytes` to something that may refuse for a moment.

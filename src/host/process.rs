@@ -3,6 +3,7 @@
 //! A child gets a process group of its own, no terminal, and its output goes to a file or into memory: never through a pipe
 //! that a daemon it leaves behind could hold open. Deadlines and stops end the whole group, TERM first, then KILL.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +15,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
 
+use super::procs::Process;
 use super::streams::Streams;
+use super::usage::Sampler;
 use super::{signals, Host};
 use crate::error::{Failure, Kind};
 use crate::secret::Secret;
@@ -24,7 +27,23 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Lines of output quoted in a failure.
 const TAIL_LINES: usize = 12;
 /// Where programs are looked for.
-pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where snapd puts programs, and that behind it: systemd's units have it where snapd is installed (snap-env-generator).
+const PATH_WITH_SNAPS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin";
+
+thread_local! {
+    static MARKS: RefCell<BTreeMap<String, String>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// From here on every child of this thread finds these variables in its environment, whoever starts it.
+pub fn mark_children(marks: BTreeMap<String, String>) {
+    MARKS.set(marks);
+}
+
+/// What every child of this thread is marked with.
+pub fn marks() -> BTreeMap<String, String> {
+    MARKS.with_borrow(Clone::clone)
+}
 
 /// A program to run.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +58,10 @@ pub struct Spec {
     pub output: Option<PathBuf>,
     /// Wall-clock limit.
     pub deadline: Option<Duration>,
-    /// Limit without a new byte in `output`.
+    /// Limit without a new byte in `output`, and in the files of `grows`.
     pub silence: Option<Duration>,
+    /// Directories whose files grow while it works, though it says nothing.
+    pub grows: Vec<PathBuf>,
     /// Goes on although a stop was asked for (cleaning up).
     pub ignore_stop: bool,
 }
@@ -104,6 +125,8 @@ pub struct Ended {
     pub tail: Vec<String>,
     /// Ended by us.
     pub cut: Option<Cut>,
+    /// What it started and what outlived its group, where a limit ended it.
+    pub left_behind: Vec<Process>,
     /// How long it ran.
     pub elapsed: Duration,
 }
@@ -121,7 +144,7 @@ impl Ended {
                 Failure::new(Kind::Timeout, format!("{what} did not end within {} s and was stopped", limit.as_secs()))
             }
             Some(Cut::Silence(limit)) => {
-                Failure::new(Kind::Timeout, format!("{what} said nothing for {} s and was stopped", limit.as_secs()))
+                Failure::new(Kind::Timeout, format!("{what}: no output for {} s; it was stopped", limit.as_secs()))
             }
             Some(Cut::Stop) => Failure::new(Kind::Interrupted, format!("{what} was stopped by a signal to landfall")),
             None if self.signal.is_some() => {
@@ -132,6 +155,7 @@ impl Ended {
         };
         failure.exit = Some(self.code);
         failure.output = self.tail.clone();
+        failure.output.extend(self.left_behind.iter().map(|process| format!("still running: {process}")));
         failure
     }
 }
@@ -139,25 +163,33 @@ impl Ended {
 impl Host {
     /// Runs a program to its end. An error means it could not be started; its exit code is for the caller to judge.
     pub fn run(&self, spec: &Spec) -> Result<Ended, Failure> {
+        self.run_watched(spec, &mut |_| ())
+    }
+
+    /// The same; `silent` hears, once for each, of silences that are long.
+    pub fn run_watched(&self, spec: &Spec, silent: &mut dyn FnMut(Duration)) -> Result<Ended, Failure> {
         let start = Instant::now();
         let mut command = self.command(spec)?;
         let log = direct_output(&mut command, spec)?;
         let mut child = command.spawn().map_err(|error| Failure::io(format!("cannot start {}", spec.argv[0]), &error))?;
         let group = i32::try_from(child.id()).unwrap_or(0);
-        signals::set_running_group(group);
+        signals::group_runs(group);
         let streams = Streams::of(&mut child, spec.stdin.as_ref()).map_err(|error| Failure::io("the pipes of a child", &error));
         let result = match streams {
-            Ok(mut streams) => wait(&mut child, spec, start, log.as_ref(), &mut streams).map(|ended| (ended, streams.end())),
+            Ok(mut streams) => {
+                wait(self, &mut child, (spec, silent), start, log.as_ref(), &mut streams).map(|ended| (ended, streams.end()))
+            }
             Err(failure) => end_group(&mut child).and(Err(failure)),
         };
-        signals::set_running_group(0);
+        signals::group_ended(group);
         let ((status, cut), (stdout, stderr)) = result?;
         let tail = match &log {
             Some((file, from)) => last_lines(&read_tail(file, *from)),
             None if stderr.trim().is_empty() => last_lines(&stdout),
             None => last_lines(&stderr),
         };
-        Ok(Ended { code: exit_code(status), signal: status.signal(), stdout, tail, cut, elapsed: start.elapsed() })
+        let left_behind = if matches!(cut, Some(Cut::Deadline(_) | Cut::Silence(_))) { self.left_behind(&spec.env) } else { Vec::new() };
+        Ok(Ended { code: exit_code(status), signal: status.signal(), stdout, tail, cut, left_behind, elapsed: start.elapsed() })
     }
 
     /// Runs a program whose failure is a failure.
@@ -176,6 +208,15 @@ impl Host {
         self.run(&spec).is_ok_and(|ended| ended.success())
     }
 
+    /// Where programs are looked for on this host.
+    pub fn search_path(&self) -> &'static str {
+        if self.exists("/snap/bin") {
+            PATH_WITH_SNAPS
+        } else {
+            PATH
+        }
+    }
+
     /// The command with group, environment and root, its streams still to be set.
     pub(super) fn command(&self, spec: &Spec) -> Result<Command, Failure> {
         let Some(program) = spec.argv.first() else {
@@ -184,7 +225,8 @@ impl Host {
         let mut command = if self.is_live() {
             // By its path: a program to be searched for in a `PATH` other than ours makes the standard library fork, which copies
             // our page tables, where it would use posix_spawn(3).
-            let mut command = Command::new(program_path(program, spec.env.get("PATH").map_or(PATH, String::as_str)));
+            let path = spec.env.get("PATH").map_or_else(|| self.search_path(), String::as_str);
+            let mut command = Command::new(program_path(program, path));
             command.arg0(program).args(&spec.argv[1..]);
             command
         } else {
@@ -192,7 +234,7 @@ impl Host {
             command.arg(self.root()).args(&spec.argv);
             command
         };
-        command.process_group(0).env("PATH", PATH).stdin(Stdio::null());
+        command.process_group(0).env("PATH", self.search_path()).stdin(Stdio::null());
         // What programs need to start at all: git a home, tput a terminal. Nothing here is one.
         for (name, value) in [("HOME", "/root"), ("TERM", "dumb")] {
             if std::env::var_os(name).is_none() {
@@ -202,6 +244,9 @@ impl Host {
         for name in ["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "JOURNAL_STREAM"] {
             command.env_remove(name);
         }
+        MARKS.with_borrow(|marks| {
+            command.envs(marks);
+        });
         command.envs(&spec.env);
         if spec.stdin.is_some() {
             command.stdin(Stdio::piped());
@@ -247,15 +292,18 @@ pub fn open_log(path: &std::path::Path) -> Result<fs_err::File, Failure> {
 
 /// Waits for the child's end and moves what goes through its pipes.
 fn wait(
+    host: &Host,
     child: &mut Child,
-    spec: &Spec,
+    (spec, tell): (&Spec, &mut dyn FnMut(Duration)),
     start: Instant,
     log: Option<&(PathBuf, u64)>,
     streams: &mut Streams,
 ) -> Result<(ExitStatus, Option<Cut>), Failure> {
     let failed = |error: std::io::Error| Failure::io("waiting for a child", &error);
-    let mut silence = Silence::new(log.map_or(0, |(_, from)| *from));
+    let mut silence = Silence::new(log.map_or(0, |(_, from)| *from)).unless_grow(&spec.grows);
+    let mut sampler = Sampler::new(child.id(), host);
     loop {
+        sampler.look();
         streams.move_on();
         if let Some(status) = child.try_wait().map_err(failed)? {
             return Ok((status, None));
@@ -266,30 +314,59 @@ fn wait(
             Some(Cut::Deadline(limit))
         } else {
             match (spec.silence, log) {
-                (Some(limit), Some((path, _))) if silence.lasts(path) >= limit => Some(Cut::Silence(limit)),
+                (limit, Some((path, _))) => {
+                    silence.tell_once(path, tell);
+                    limit.filter(|limit| silence.lasts(path) >= *limit).map(Cut::Silence)
+                }
                 _ => None,
             }
         };
         if let Some(cut) = cut {
-            return Ok((end_group(child)?, Some(cut)));
+            let status = if cut == Cut::Stop { end_group(child) } else { end_whole_group(child) };
+            return Ok((status?, Some(cut)));
         }
         streams.wait(Duration::from_millis(500));
     }
 }
 
+/// A silence that is worth telling.
+const LONG_SILENCE: Duration = Duration::from_secs(5 * 60);
+
 /// How long a file has not grown.
 pub(super) struct Silence {
     size: u64,
+    /// Directories whose files count too.
+    others: Vec<PathBuf>,
     since: Instant,
+    told: bool,
 }
 
 impl Silence {
     pub(super) fn new(size: u64) -> Self {
-        Self { size, since: Instant::now() }
+        Self { size, others: Vec::new(), since: Instant::now(), told: false }
     }
 
-    pub(super) fn lasts(&mut self, path: &std::path::Path) -> Duration {
-        let size = fs_err::metadata(path).map_or(self.size, |metadata| metadata.len());
+    fn unless_grow(mut self, others: &[PathBuf]) -> Self {
+        self.others = others.to_vec();
+        self
+    }
+
+    fn size_of(&self, path: &Path) -> u64 {
+        let files = self.others.iter().filter_map(|directory| fs_err::read_dir(directory).ok()).flatten().flatten();
+        length_of(path) + files.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum::<u64>()
+    }
+
+    /// Tells of a silence that is long, once.
+    pub(super) fn tell_once(&mut self, path: &Path, tell: &mut dyn FnMut(Duration)) {
+        let silent = self.lasts(path);
+        if silent >= LONG_SILENCE && !self.told {
+            tell(silent);
+        }
+        self.told = silent >= LONG_SILENCE;
+    }
+
+    pub(super) fn lasts(&mut self, path: &Path) -> Duration {
+        let size = self.size_of(path);
         if size != self.size {
             self.size = size;
             self.since = Instant::now();
@@ -314,8 +391,41 @@ pub fn end_group(child: &mut Child) -> Result<ExitStatus, Failure> {
     child.wait().map_err(failed)
 }
 
+/// The same for what outlives the group's first process, too.
+pub fn end_whole_group(child: &mut Child) -> Result<ExitStatus, Failure> {
+    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
+    let status = end_group(child)?;
+    if !is_gone_within(group, GRACE) {
+        let _ = killpg(group, Signal::SIGKILL);
+        is_gone_within(group, Duration::from_secs(1));
+    }
+    Ok(status)
+}
+
+/// The same for a group that is none of our children.
+pub(super) fn end_group_of_others(group: Pid) {
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let _ = killpg(group, signal);
+        if is_gone_within(group, GRACE) {
+            return;
+        }
+    }
+}
+
+/// A group keeps its number for as long as anybody is in it.
+fn is_gone_within(group: Pid, limit: Duration) -> bool {
+    let start = Instant::now();
+    while killpg(group, None).is_ok() {
+        if start.elapsed() >= limit {
+            return false;
+        }
+        signals::wait(Duration::from_millis(10));
+    }
+    true
+}
+
 /// Bytes in a file; 0 where there is none.
-pub(super) fn length_of(path: &std::path::Path) -> u64 {
+pub(super) fn length_of(path: &Path) -> u64 {
     fs_err::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
@@ -342,6 +452,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_that_grows_is_no_silence() {
+        let dir = tempfile::tempdir().expect("dir");
+        let partial = dir.path().join("partial");
+        std::fs::create_dir(&partial).expect("directory");
+        let text = format!("for i in 1 2 3 4 5 6 7 8; do sleep 0.3; echo $i >>{}/archive; done", partial.display());
+        let spec = Spec { silence: Some(Duration::from_secs(1)), ..Spec::new(["sh", "-c", &text]).output(dir.path().join("log")) };
+        let ended = |spec: &Spec| Host::default().run(spec).expect("runs").cut;
+        assert_eq!(ended(&spec), Some(Cut::Silence(Duration::from_secs(1))));
+        assert_eq!(ended(&Spec { grows: vec![partial], ..spec }), None);
+    }
+
+    #[test]
     fn output_and_exit_code_come_back() {
         let ended = Host::default().run(&Spec::new(["sh", "-c", "echo out; echo err >&2; exit 3"])).expect("runs");
         assert_eq!((ended.code, ended.stdout.as_str()), (3, "out\n"));
@@ -363,6 +485,24 @@ mod tests {
     }
 
     #[test]
+    fn silence_ends_the_whole_group_and_what_escaped_it_is_named() {
+        let dir = tempfile::tempdir().expect("dir");
+        let run = format!("run-{}", std::process::id());
+        let text = "echo working; setsid sleep 97 & trap '' TERM; sleep 98 & trap - TERM; wait";
+        let mut spec = Spec::new(["sh", "-c", text]).output(dir.path().join("log"));
+        spec.env = [("LANDFALL_RUN", run.as_str()), ("LANDFALL_STEP", "a.x/1")].map(|(name, value)| (name.into(), value.into())).into();
+        spec.silence = Some(Duration::from_secs(2));
+        let ended = Host::default().run(&spec).expect("runs");
+        assert_eq!(ended.cut, Some(Cut::Silence(Duration::from_secs(2))));
+        let failure = ended.failure("x");
+        assert_eq!((failure.kind, failure.message.as_str()), (Kind::Timeout, "x: no output for 2 s; it was stopped"));
+        let [process] = &ended.left_behind[..] else { panic!("{:?}", ended.left_behind) };
+        assert_eq!((process.command.as_str(), failure.output[0].as_str()), ("sleep 97", "working"));
+        assert!(failure.output[1].starts_with(&format!("still running: sleep 97 (pid {}", process.pid)), "{:?}", failure.output);
+        Host::default().end_process(process.pid, process.started).expect("ends");
+    }
+
+    #[test]
     fn much_goes_in_and_out_at_once() {
         let text = "0123456789abcde\n".repeat(20_000);
         let spec = Spec::new(["sh", "-c", "tee /dev/stderr"]).stdin(Secret::new(text.clone()));
@@ -378,14 +518,14 @@ mod tests {
     fn one_that_never_stops_talking_is_ended_in_time() {
         let ended = Host::default().run(&Spec::new(["yes"]).deadline(Duration::from_millis(100))).expect("runs");
         assert!(matches!(ended.cut, Some(Cut::Deadline(_))) && ended.stdout.starts_with("y\n"));
-        let ended = Host::default().run(&Spec::new(["sh", "-c", "timeout 5 yes & exit 3"])).expect("runs");
-        assert!(ended.code == 3 && ended.elapsed < Duration::from_secs(4));
+        let ended = Host::default().run(&Spec::new(["sh", "-c", "timeout 60 yes & exit 3"])).expect("runs");
+        assert!(ended.code == 3 && ended.elapsed < Duration::from_secs(30));
     }
 
     #[test]
     fn a_job_left_behind_with_the_pipe_is_not_waited_for() {
-        let ended = Host::default().run(&Spec::new(["sh", "-c", "echo started; sleep 5 &"])).expect("runs");
-        assert!(ended.elapsed < Duration::from_secs(4));
+        let ended = Host::default().run(&Spec::new(["sh", "-c", "echo started; sleep 60 &"])).expect("runs");
+        assert!(ended.elapsed < Duration::from_secs(30));
         assert_eq!(ended.stdout, "started\n");
     }
 
@@ -400,9 +540,9 @@ mod tests {
     #[test]
     fn a_daemon_left_behind_does_not_hold_up_what_logs_to_a_file() {
         let dir = tempfile::tempdir().expect("dir");
-        let spec = Spec::new(["sh", "-c", "echo started; sleep 5 &"]).output(dir.path().join("log"));
+        let spec = Spec::new(["sh", "-c", "echo started; sleep 60 &"]).output(dir.path().join("log"));
         let ended = Host::default().run(&spec).expect("runs");
-        assert!(ended.elapsed < Duration::from_secs(4));
+        assert!(ended.elapsed < Duration::from_secs(30));
         assert_eq!(ended.tail, ["started"]);
     }
 }

@@ -1,5 +1,7 @@
 //! Other processes, as `/proc` shows them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Host;
 
 /// A running process.
@@ -43,12 +45,24 @@ fn parent(stat: &str) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// The innermost unit in a `/proc/PID/cgroup` line.
+/// Field 5 of `/proc/PID/stat`.
+fn group(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
+}
+
+/// What stands in the environment of everything that a step starts: its run and its step.
+fn marks(env: &BTreeMap<String, String>) -> Option<(String, String)> {
+    let mark = |name: &str| env.get(name).map(|value| format!("{name}={value}"));
+    mark("LANDFALL_RUN").zip(mark("LANDFALL_STEP"))
+}
+
+/// The innermost unit in `/proc/PID/cgroup`. Where both hierarchies are there, systemd may use either.
 fn unit_of(cgroup: &str) -> Option<String> {
-    let path =
-        cgroup.lines().find_map(|line| line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path)))?;
     let is_unit = |part: &&str| part.ends_with(".service") || part.ends_with(".scope");
-    path.trim().split('/').rev().find(is_unit).map(str::to_owned)
+    cgroup.lines().find_map(|line| {
+        let path = line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path))?;
+        path.trim().split('/').rev().find(is_unit).map(str::to_owned)
+    })
 }
 
 impl Host {
@@ -66,6 +80,42 @@ impl Host {
         }
         let unit = read(pid, "cgroup").and_then(|text| unit_of(&text));
         Some(Process { pid, started: start_time(&stat)?, command, unit })
+    }
+
+    /// Processes that a step has started and that go on, by the run and step that stand in their environment. A zombie's cannot be
+    /// read.
+    pub fn left_behind(&self, env: &BTreeMap<String, String>) -> Vec<Process> {
+        let Some((run, step)) = marks(env) else { return Vec::new() };
+        self.processes_that(|own, _| own.contains(&run) && own.contains(&step))
+    }
+
+    /// Ends the processes that a step has started and that go on, and the groups that they are in: TERM, then KILL. `script` is
+    /// what the shell is called that the step may share with others of the same run. Which there were.
+    pub fn end_marked(&self, env: &BTreeMap<String, String>, script: Option<&str>) -> Vec<Process> {
+        let Some((run, step)) = marks(env) else { return Vec::new() };
+        let is_its_shell = |words: &[&str]| script.is_some() && words.first().copied() == script;
+        let found = self.processes_that(|own, words| own.contains(&run) && (own.contains(&step) || is_its_shell(words)));
+        let group_of = |process: &Process| group(&read(process.pid, "stat")?).filter(|group| *group != nix::unistd::getpgrp().as_raw());
+        let groups: BTreeSet<i32> = found.iter().filter_map(group_of).collect();
+        for group in groups {
+            super::process::end_group_of_others(nix::unistd::Pid::from_raw(group));
+        }
+        found
+    }
+
+    /// Other processes by the variables of their environment and the words of their command.
+    fn processes_that(&self, is_one: impl Fn(&[String], &[&str]) -> bool) -> Vec<Process> {
+        let me = i32::try_from(std::process::id()).unwrap_or_default();
+        let Ok(entries) = fs_err::read_dir("/proc") else { return Vec::new() };
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let matches = |pid: &i32| {
+            let own: Vec<String> = read(*pid, "environ").unwrap_or_default().split('\0').map(str::to_owned).collect();
+            let command = read(*pid, "cmdline").unwrap_or_default();
+            *pid != me && is_one(&own, &command.split('\0').collect::<Vec<_>>())
+        };
+        let mut found: Vec<Process> = pids.filter(matches).filter_map(|pid| self.process(pid)).collect();
+        found.sort_by_key(|process| process.pid);
+        found
     }
 
     /// Asks a process to stop (SIGTERM), unless it is gone: another one with its id is left alone.
@@ -110,6 +160,7 @@ mod tests {
         assert_eq!(start_time(&format!("12 (a) b) S {} 777 0", ["1"; 18].join(" "))), Some(777));
         assert_eq!(unit_of("0::/system.slice/apt-daily.service\n").as_deref(), Some("apt-daily.service"));
         assert_eq!(unit_of("1:name=systemd:/user.slice/session-1.scope/x\n").as_deref(), Some("session-1.scope"));
+        assert_eq!(unit_of("9:name=systemd:/\n0::/system.slice/cron.service\n").as_deref(), Some("cron.service"));
         assert_eq!(unit_of("0::/\n"), None);
     }
 }

@@ -15,8 +15,12 @@ pub type Installed = BTreeMap<String, String>;
 
 /// The installed packages of a status file.
 pub fn installed_in(status: &str) -> Option<Installed> {
-    let packages = parse_status(status)?;
-    Some(packages.into_iter().filter(|package| package.is_installed()).map(|package| (package.spec(), package.version)).collect())
+    parse_status(status).as_deref().map(installed_of)
+}
+
+/// Those of these packages that are installed.
+pub fn installed_of(packages: &[DpkgPackage]) -> Installed {
+    packages.iter().filter(|package| package.is_installed()).map(|package| (package.spec(), package.version.clone())).collect()
 }
 
 /// What is known of packages that were not there before the step that was cut off.
@@ -48,7 +52,7 @@ impl Apt<'_> {
             return Ok(actions);
         }
         // What looks damaged may be at work.
-        self.host.wait_for_package_locks(super::apt::LOCK_WAIT, self.say)?;
+        self.host.wait_for_package_locks(self.lock_wait(), self.say)?;
         if interrupted {
             host.remove_apt_caches().map_err(look_failed)?;
             self.remove_leftovers().map_err(look_failed)?;
@@ -71,6 +75,7 @@ impl Apt<'_> {
             actions.push("damaged package lists were fetched again".into());
         }
         if !damage.unfinished.is_empty() || !damage.reinstall.is_empty() {
+            damage.reinstall.extend(self.remove_emptied_new_conffiles()?);
             // A package that still cannot be configured must not keep the others from being mended.
             let _ = self.configure_all();
             if !damage.unfinished.is_empty() {
@@ -97,6 +102,23 @@ impl Apt<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Removes configuration files that were unpacked, not configured yet, and emptied by a cut: dpkg would take them for what the
+    /// package brings. Gives their packages, which bring them once more when they are installed again.
+    fn remove_emptied_new_conffiles(&self) -> Result<Vec<String>, Failure> {
+        // dpkg itself, since what it keeps in `updates` stands in no status file yet.
+        const FORMAT: &str = "Package: ${Package}\nArchitecture: ${Architecture}\nStatus: ${Status}\nConffiles:\n${Conffiles}\n\n";
+        let known = self.host.run(&super::process::Spec::new(["dpkg-query", "--show", "--showformat", FORMAT]))?;
+        let mut again = Vec::new();
+        for package in parse_status(&known.stdout).unwrap_or_default().iter().filter(|package| package.is_unfinished()) {
+            for path in self.host.emptied_new_conffiles(package).map_err(look_failed)? {
+                self.host.remove(&path).map_err(look_failed)?;
+                again.push(package.spec());
+            }
+        }
+        again.dedup();
+        Ok(again)
     }
 
     fn mend_database_file(&self, path: &str) -> std::io::Result<()> {

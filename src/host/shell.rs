@@ -17,9 +17,10 @@ use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 
-use super::process::{end_group, exit_code, Silence, Spec};
+use super::process::{end_group, end_whole_group, exit_code, Silence, Spec};
+use super::usage::Sampler;
 use super::{signals, Host};
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 
 /// How to start a shell.
 pub struct Start {
@@ -29,10 +30,14 @@ pub struct Start {
     pub env: BTreeMap<String, String>,
     /// Output of all items, a path of the host.
     pub log: String,
-    /// Private directory (0700) for the item text and the state, a path of the host.
+    /// Private directory (0700) for the state, a path of the host.
     pub directory: String,
-    /// Shell text that brings back what earlier items left; empty for a new script.
+    /// Shell text that brings back directory, variables and options that earlier items left; empty for a new script.
     pub restore: String,
+    /// Earlier items that define things, which are run again after that.
+    pub definitions: String,
+    /// Options of `set` that are in force for items (`eux`).
+    pub flags: String,
 }
 
 /// How an item ended.
@@ -46,6 +51,8 @@ pub enum ItemEnd {
     Stopped(Signal),
     /// It took too long and was ended.
     Deadline(Duration),
+    /// It said nothing for too long and was ended.
+    Silence(Duration),
 }
 
 /// What is told while an item runs.
@@ -57,8 +64,14 @@ pub enum Sign {
     Silent(Duration),
 }
 
-/// A silence that is worth telling.
-const SILENCE: Duration = Duration::from_secs(5 * 60);
+/// How long an item may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// In all.
+    pub deadline: Option<Duration>,
+    /// Without new output.
+    pub silence: Option<Duration>,
+}
 
 /// A running shell.
 pub struct Shell {
@@ -71,17 +84,18 @@ pub struct Shell {
     read: Vec<u8>,
 }
 
-/// What is asked of the shell before and after each item. `$?` of the item before is seen by the next one, but not under
-/// `set -e`, where it would end the shell.
-const BEFORE: &str = r#"_landfall_item=$(cat "$_landfall_dir/item")
-case $_landfall_flags in *u*) set -u;; esac; case $_landfall_flags in *C*) set -C;; esac; case $_landfall_flags in *v*) set -v;; esac; case $_landfall_flags in *e*) set -e;; esac; case $_landfall_flags in *x*) set -x;; esac
-case $_landfall_flags in *e*) :;; *) _landfall_return "$_landfall_status";; esac 2>/dev/null; eval "$_landfall_item" </dev/null 8>&-
-{ _landfall_status=$?; _landfall_flags=$-; set +euxvC; } 2>/dev/null
-{ printf '%s\n' "$_landfall_flags"; umask; export -p; echo; set; } >|"$_landfall_dir/state" 2>/dev/null
-printf '%s\n' "$_landfall_status" >&8
+/// What is asked of the shell before and after each item, whose text stands in `_landfall_item`. `$?` of the item before is seen
+/// by the next one, but not under `set -e`, where it would end the shell.
+///
+/// A script may change `PATH` and have functions and aliases of any name: so no program is started here, a name that an alias
+/// may have is quoted, and what is no special builtin, which no function can replace, is called where functions are unset.
+const AROUND: &str = r#"case $_landfall_flags in *u*) \set -u;; esac; case $_landfall_flags in *C*) \set -C;; esac; case $_landfall_flags in *v*) \set -v;; esac; case $_landfall_flags in *e*) \set -e;; esac; case $_landfall_flags in *x*) \set -x;; esac
+case $_landfall_flags in *e*) \:;; *) _landfall_return "$_landfall_status";; esac 2>/dev/null; \eval "$_landfall_item" </dev/null 8>&-
+{ _landfall_status=$?; _landfall_flags=$-; \set +euxvC; } 2>/dev/null
+( \unset -f printf umask echo; { \printf '%s\n' "$_landfall_flags"; \umask; \export -p; \echo; \set; } >|"$_landfall_dir/state" 2>/dev/null; \printf '%s\n' "$_landfall_status" >&8 )
 "#;
 
-const PRELUDE: &str = "_landfall_return() { return \"$1\"; }\n_landfall_status=0\n_landfall_flags=\n";
+const PRELUDE: &str = "_landfall_return() { return \"$1\"; }\n_landfall_status=0\n";
 
 impl Shell {
     /// Starts a shell.
@@ -95,12 +109,12 @@ impl Shell {
         command.stderr(super::process::open_log(&host.real_path(&start.log))?.into_parts().0);
         let mut child = command.spawn().map_err(failed)?;
         let (Some(control), Some(results)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Failure::new(crate::error::Kind::Unknown, "the shell has no pipes"));
+            return Err(Failure::new(Kind::Unknown, "the shell has no pipes"));
         };
         let flags = fcntl(results.as_fd(), FcntlArg::F_GETFL).map_err(|error| failed(error.into()))?;
         let flags = OFlag::from_bits_truncate(flags) | OFlag::O_NONBLOCK;
         fcntl(results.as_fd(), FcntlArg::F_SETFL(flags)).map_err(|error| failed(error.into()))?;
-        signals::set_running_group(i32::try_from(child.id()).unwrap_or(0));
+        signals::group_runs(i32::try_from(child.id()).unwrap_or(0));
         let mut shell = Self {
             host: host.clone(),
             directory: start.directory.clone(),
@@ -110,30 +124,40 @@ impl Shell {
             results,
             read: Vec::new(),
         };
-        shell.put("restore", &start.restore)?;
+        let quoted = crate::script::quote;
         shell.say(&format!(
-            "exec 8>&1 >>{log} 2>&1\n{PRELUDE}_landfall_dir={dir}\n_landfall_item=$(cat \"$_landfall_dir/restore\")\neval \"$_landfall_item\" </dev/null 8>&- 2>/dev/null\n",
-            log = crate::script::quote(&start.log),
-            dir = crate::script::quote(&start.directory),
+            "exec 8>&1 >>{log} 2>&1\n{PRELUDE}_landfall_dir={dir}\n\
+             eval {restore} </dev/null 8>&- 2>/dev/null\neval {definitions} </dev/null 8>&-\n\
+             {{ \\set +euxvC; }} 2>/dev/null\n_landfall_flags={flags}\n",
+            log = quoted(&start.log),
+            dir = quoted(&start.directory),
+            restore = quoted(&start.restore),
+            definitions = quoted(&start.definitions),
+            flags = start.flags,
         ));
         Ok(shell)
     }
 
-    /// Runs one item. `tell` hears of a stop before the item is ended, and of long silences.
-    pub fn run(&mut self, text: &str, step: &str, deadline: Option<Duration>, tell: &mut dyn FnMut(Sign)) -> Result<ItemEnd, Failure> {
-        self.put("item", text)?;
-        let step = crate::script::quote(step);
-        self.say(&format!("export LANDFALL_STEP={step}\n{BEFORE}"));
+    /// Runs one item, for so manieth a time. `tell` hears of a stop before the item is ended, and of long silences.
+    pub fn run(
+        &mut self,
+        text: &str,
+        (step, attempt): (&str, u32),
+        patience: Patience,
+        tell: &mut dyn FnMut(Sign),
+    ) -> Result<ItemEnd, Failure> {
+        let (step, text) = (crate::script::quote(step), crate::script::quote(text));
+        self.say(&format!("\\export LANDFALL_STEP={step} LANDFALL_ATTEMPT={attempt}\n_landfall_item={text}\n{AROUND}"));
         let start = Instant::now();
         let mut silence = Silence::new(super::process::length_of(&self.log));
-        let mut told = false;
+        let mut sampler = Sampler::of_shell(self.child.id(), &self.host);
         loop {
+            sampler.look();
             if let Some(code) = self.result()? {
                 return Ok(ItemEnd::Status(code));
             }
             let ended = self.child.try_wait().map_err(|error| Failure::io("waiting for the shell", &error))?;
             if let Some(status) = ended {
-                signals::set_running_group(0);
                 return Ok(self.result()?.map_or_else(|| ItemEnd::Exited(exit_code(status)), ItemEnd::Status));
             }
             if let Some(signal) = signals::stop_requested() {
@@ -141,21 +165,26 @@ impl Shell {
                 end_group(&mut self.child)?;
                 return Ok(ItemEnd::Stopped(signal));
             }
-            if let Some(limit) = deadline.filter(|limit| start.elapsed() >= *limit) {
-                end_group(&mut self.child)?;
+            if let Some(limit) = patience.deadline.filter(|limit| start.elapsed() >= *limit) {
+                end_whole_group(&mut self.child)?;
                 return Ok(ItemEnd::Deadline(limit));
             }
-            let silent = silence.lasts(&self.log);
-            if silent >= SILENCE && !told {
-                tell(Sign::Silent(silent));
+            if let Some(limit) = patience.silence.filter(|limit| silence.lasts(&self.log) >= *limit) {
+                end_whole_group(&mut self.child)?;
+                return Ok(ItemEnd::Silence(limit));
             }
-            told = silent >= SILENCE;
+            silence.tell_once(&self.log, &mut |silent| tell(Sign::Silent(silent)));
             let mut fds = [PollFd::new(self.results.as_fd(), PollFlags::POLLIN)];
             let _ = poll(&mut fds, PollTimeout::from(200_u8));
             if fds[0].revents().is_some_and(|events| events == PollFlags::POLLHUP) {
                 signals::wait(Duration::from_millis(20));
             }
         }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The shell's state after the last item, as it wrote it down.
@@ -165,25 +194,29 @@ impl Shell {
         Ok(read.unwrap_or_default())
     }
 
-    /// Ends the shell as the end of a script would (its EXIT trap runs) and returns its exit code.
-    pub fn close(mut self) -> Result<i32, Failure> {
+    /// Ends the shell as the end of a script would (its EXIT trap runs) and returns its exit code, or the limit that the trap has
+    /// reached.
+    pub fn close(mut self, patience: Patience) -> Result<ItemEnd, Failure> {
         drop(self.control.take());
+        let start = Instant::now();
+        let mut silence = Silence::new(super::process::length_of(&self.log));
         loop {
             let ended = self.child.try_wait().map_err(|error| Failure::io("waiting for the shell", &error))?;
             if let Some(status) = ended {
-                signals::set_running_group(0);
-                return Ok(exit_code(status));
+                return Ok(ItemEnd::Exited(exit_code(status)));
             }
-            if signals::stop_requested().is_some() {
-                return Ok(exit_code(end_group(&mut self.child)?));
+            if let Some(signal) = signals::stop_requested() {
+                end_group(&mut self.child)?;
+                return Ok(ItemEnd::Stopped(signal));
+            }
+            let late = patience.deadline.filter(|limit| start.elapsed() >= *limit).map(ItemEnd::Deadline);
+            let silent = patience.silence.filter(|limit| silence.lasts(&self.log) >= *limit).map(ItemEnd::Silence);
+            if let Some(end) = late.or(silent) {
+                end_whole_group(&mut self.child)?;
+                return Ok(end);
             }
             signals::wait(Duration::from_millis(200));
         }
-    }
-
-    fn put(&self, name: &str, text: &str) -> Result<(), Failure> {
-        let path = self.host.real_path(&format!("{}/{name}", self.directory));
-        super::files::write_private(&path, text.as_bytes()).map_err(|error| Failure::io("the shell's item", &error))
     }
 
     /// A shell that has ended does not listen; that shows when its result is awaited.
@@ -206,7 +239,15 @@ impl Shell {
         }
         let Some(end) = self.read.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
         let line: Vec<u8> = self.read.drain(..=end).collect();
-        Ok(String::from_utf8_lossy(&line).trim().parse().ok())
+        let line = String::from_utf8_lossy(&line);
+        let unknown = || Failure::new(Kind::Unknown, format!("the shell said no exit code but `{}`", line.trim()));
+        line.trim().parse().map(Some).map_err(|_| unknown())
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        signals::group_ended(i32::try_from(self.child.id()).unwrap_or(0));
     }
 }
 
@@ -214,7 +255,11 @@ impl Shell {
 mod tests {
     use super::*;
 
-    fn shell(dir: &std::path::Path, restore: &str) -> Shell {
+    fn shell(dir: &std::path::Path) -> Shell {
+        resumed(dir, "", "", "")
+    }
+
+    fn resumed(dir: &std::path::Path, restore: &str, definitions: &str, flags: &str) -> Shell {
         let path = dir.to_string_lossy().into_owned();
         let start = Start {
             name: "/a/script".into(),
@@ -222,18 +267,20 @@ mod tests {
             log: format!("{path}/log"),
             directory: path,
             restore: restore.to_owned(),
+            definitions: definitions.to_owned(),
+            flags: flags.to_owned(),
         };
         Shell::start(&Host::default(), &start).expect("starts")
     }
 
     fn run(shell: &mut Shell, text: &str) -> ItemEnd {
-        shell.run(text, "runcmd/1", None, &mut |_| {}).expect("runs")
+        shell.run(text, ("runcmd/1", 1), Patience::default(), &mut |_| {}).expect("runs")
     }
 
     #[test]
     fn state_carries_from_item_to_item_and_each_has_its_status() {
         let dir = tempfile::tempdir().expect("dir");
-        let mut sh = shell(dir.path(), "");
+        let mut sh = shell(dir.path());
         for (text, status) in [
             ("cd /usr; a='x y'; export b=2; f() { echo \"f $a $b\"; }", 0),
             ("false", 1),
@@ -257,29 +304,65 @@ mod tests {
     fn exit_and_syntax_errors_end_the_script_and_an_exit_trap_runs() {
         for (text, code) in [("exit 4", 4), ("if true; then", 2), ("exec true", 0), ("kill -9 $$", 137)] {
             let dir = tempfile::tempdir().expect("dir");
-            let mut sh = shell(dir.path(), "");
+            let mut sh = shell(dir.path());
             assert_eq!(run(&mut sh, "trap 'echo trapped' EXIT"), ItemEnd::Status(0));
             assert_eq!(run(&mut sh, text), ItemEnd::Exited(code), "{text}");
         }
         let dir = tempfile::tempdir().expect("dir");
-        let mut sh = shell(dir.path(), "");
+        let mut sh = shell(dir.path());
         assert_eq!(run(&mut sh, "trap 'echo trapped' EXIT; while :; do break; done"), ItemEnd::Status(0));
-        assert_eq!(sh.close().expect("closes"), 0);
+        assert_eq!(sh.close(Patience::default()).expect("closes"), ItemEnd::Exited(0));
         assert_eq!(std::fs::read_to_string(dir.path().join("log")).expect("log"), "trapped\n");
+    }
+
+    #[test]
+    fn an_exit_trap_has_the_limits_of_its_script() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut sh = shell(dir.path());
+        run(&mut sh, "trap 'sleep 60' EXIT");
+        let limit = Duration::from_millis(300);
+        let patience = Patience { deadline: Some(limit), silence: None };
+        assert_eq!(sh.close(patience).expect("closes"), ItemEnd::Deadline(limit));
     }
 
     #[test]
     fn a_new_shell_goes_on_where_the_old_one_stood() {
         use crate::engine::shell_state::ShellState;
         let dir = tempfile::tempdir().expect("dir");
-        let mut old = shell(dir.path(), "");
+        let mut old = shell(dir.path());
         run(&mut old, "cd /usr/share; umask 027; export E=\"it's\nhere\"; v='a \"b\"'; set -u; set -f");
         let state = ShellState::parse(&String::from_utf8_lossy(&old.state().expect("state"))).expect("whole");
-        let mut new = shell(dir.path(), &state.restore(&["hello() { echo hello; }"]));
+        let definitions = format!("hello() {{ echo hello; }}\nexec 2>{}/errors", dir.path().display());
+        let mut new = resumed(dir.path(), &state.restore(), &definitions, &state.flags());
         run(&mut new, &state.enter_directory().expect("known"));
         let text = "hello; pwd; umask; echo $v; sh -c 'echo \"$E\"'; echo *; echo $nope";
         assert_eq!(run(&mut new, text), ItemEnd::Exited(2), "set -u is in force");
         let log = std::fs::read_to_string(dir.path().join("log")).expect("log");
         assert!(log.starts_with("hello\n/usr/share\n0027\na \"b\"\nit's\nhere\n*\n"), "{log}");
+        let errors = std::fs::read_to_string(dir.path().join("errors")).expect("errors");
+        assert!(errors.contains("nope"), "standard error goes where it went: {errors}");
+    }
+
+    /// What a script defines for itself is its own affair: its items are run, and their status is theirs.
+    #[test]
+    fn whatever_a_script_calls_its_functions_each_item_is_run_and_has_its_status() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut sh = shell(dir.path());
+        let hostile = [
+            "cat() { echo true; }",
+            "printf() { :; }; echo() { :; }; umask() { :; }; command() { :; }; test() { :; }",
+            "alias set=false printf=false unset=false eval=false exec=false",
+            "PATH=/nowhere; export PATH",
+        ];
+        for text in hostile {
+            assert_eq!(run(&mut sh, text), ItemEnd::Status(0), "{text}");
+            assert_eq!(run(&mut sh, "false"), ItemEnd::Status(1), "after {text}");
+            assert_eq!(run(&mut sh, "(exit 7)"), ItemEnd::Status(7), "after {text}");
+        }
+        assert_eq!(run(&mut sh, "ls"), ItemEnd::Status(127), "no program is found where PATH leads nowhere");
+        let state = String::from_utf8(sh.state().expect("state")).expect("text");
+        let state = crate::engine::shell_state::ShellState::parse(&state).expect("whole");
+        assert!(state.restore().contains("PATH='/nowhere'") && state.restore().contains("umask 00"), "{}", state.restore());
+        assert_eq!(run(&mut sh, "exit 7"), ItemEnd::Exited(7));
     }
 }

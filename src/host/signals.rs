@@ -1,18 +1,21 @@
 //! SIGTERM, SIGINT and SIGHUP ask the run to stop; SIGCHLD wakes whoever waits for a child.
 //!
 //! A handler raises the signal's flag and writes into a pipe; whoever waits or asks looks there, and whatever takes long does one
-//! or the other. No signal is ever blocked: children would inherit that, and a shell's `kill` or `timeout` would be in vain.
+//! or the other; so systemd, too, gets to know there that landfall goes on. No signal is ever blocked: children would inherit that, and a shell's `kill` or `timeout` would be in vain.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
+
+use super::watchdog;
 
 /// What asks to stop.
 const STOPS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
@@ -25,10 +28,13 @@ struct Shared {
 }
 
 static SHARED: OnceLock<Shared> = OnceLock::new();
-/// Process group of the child that runs now, for the second signal.
-static RUNNING: AtomicI32 = AtomicI32::new(0);
+/// Process groups of the children that run now, for the second signal.
+static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// How many wait at once, if more than one does: a signal wakes one of them, the others have to look.
+static LANES: AtomicUsize = AtomicUsize::new(0);
 /// Nothing that is watched for takes longer than this to be noticed where no signal tells.
 const POLL: Duration = Duration::from_millis(500);
+const POLL_BESIDE_OTHERS: Duration = Duration::from_millis(20);
 const POLL_WITHOUT_SIGNALS: Duration = Duration::from_millis(5);
 
 /// Begins to watch. A second call changes nothing.
@@ -58,9 +64,8 @@ impl Shared {
                 continue;
             }
             if stop.is_some() {
-                let group = RUNNING.load(Ordering::SeqCst);
-                if group > 0 {
-                    let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+                for group in &*RUNNING.lock().unwrap_or_else(PoisonError::into_inner) {
+                    let _ = killpg(Pid::from_raw(*group), Signal::SIGKILL);
                 }
                 std::process::exit(128 + *signal as i32);
             }
@@ -72,6 +77,7 @@ impl Shared {
 
 /// The signal that asked to stop, if one has.
 pub fn stop_requested() -> Option<Signal> {
+    watchdog::goes_on();
     SHARED.get()?.stop()
 }
 
@@ -82,8 +88,13 @@ pub fn wait(limit: Duration) {
 
 /// The same, and until one of `streams` is ready.
 pub(super) fn wait_for<'f>(streams: impl Iterator<Item = (BorrowedFd<'f>, PollFlags)>, limit: Duration) {
+    watchdog::goes_on();
     let shared = SHARED.get();
-    let limit = limit.min(if shared.is_some() { POLL } else { POLL_WITHOUT_SIGNALS });
+    let limit = limit.min(match shared {
+        Some(_) if LANES.load(Ordering::SeqCst) > 1 => POLL_BESIDE_OTHERS,
+        Some(_) => POLL,
+        None => POLL_WITHOUT_SIGNALS,
+    });
     // Rounded up: waiting for less than a millisecond is not waiting.
     let timeout = PollTimeout::try_from(limit + Duration::from_micros(999)).unwrap_or(PollTimeout::ZERO);
     let signals = shared.map(|shared| (shared.wake.as_fd(), PollFlags::POLLIN));
@@ -109,7 +120,19 @@ pub fn sleep(limit: Duration) -> bool {
     }
 }
 
-/// Names the process group that the second signal kills; 0 for none.
-pub(super) fn set_running_group(group: i32) {
-    RUNNING.store(group, Ordering::SeqCst);
+/// So many threads wait for children from here on.
+pub fn set_lanes(lanes: usize) {
+    LANES.store(lanes, Ordering::SeqCst);
+}
+
+/// The second signal kills this process group.
+pub(super) fn group_runs(group: i32) {
+    if group > 0 {
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).insert(group);
+    }
+}
+
+/// It has ended.
+pub(super) fn group_ended(group: i32) {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner).remove(&group);
 }

@@ -34,6 +34,12 @@ pub struct Unit {
     pub job: Option<u64>,
     /// Its file is newer than what systemd has read.
     pub needs_reload: bool,
+    /// `simple`, `notify`, `oneshot` ... of a service.
+    pub kind: String,
+    /// Of its current run.
+    pub invocation: String,
+    /// Units that start it when they are needed: its sockets, timers.
+    pub triggered_by: Vec<String>,
 }
 
 impl Unit {
@@ -58,7 +64,20 @@ fn unit_of(text: &str) -> Unit {
         exit: properties.get("ExecMainStatus").and_then(|text| text.parse().ok()),
         job: properties.get("Job").and_then(|text| text.parse().ok()),
         needs_reload: properties.get("NeedDaemonReload") == Some(&"yes"),
+        kind: of("Type"),
+        invocation: of("InvocationID"),
+        triggered_by: of("TriggeredBy").split_whitespace().map(str::to_owned).collect(),
     }
+}
+
+/// The socket unit that listens on a TCP port, in what `systemctl show` says of all of them.
+pub(super) fn sockets_in(text: &str, port: u16) -> Option<String> {
+    let listens = |line: &str| {
+        let address = line.strip_prefix("Listen=")?.strip_suffix(" (Stream)")?;
+        Some(address.rsplit(':').next() == Some(port.to_string().as_str()))
+    };
+    let block = text.split("\n\n").find(|block| block.lines().any(|line| listens(line) == Some(true)))?;
+    block.lines().find_map(|line| line.strip_prefix("Id=")).map(str::to_owned)
 }
 
 /// What came of a job.
@@ -73,9 +92,15 @@ pub enum Job {
 impl Host {
     /// What systemd knows of a unit.
     pub fn unit(&self, unit: &str) -> Result<Unit, Failure> {
-        const PROPERTIES: &str = "LoadState,ActiveState,Result,ExecMainStatus,Job,NeedDaemonReload";
-        let spec = Spec::new(["systemctl", "show", "-p", PROPERTIES, "--", unit]).deadline(ANSWER);
-        Ok(unit_of(&self.run_ok(&spec)?.stdout))
+        Ok(self.units(&[unit])?.pop().unwrap_or_default())
+    }
+
+    /// The same of several, in their order, by one question.
+    pub fn units(&self, units: &[&str]) -> Result<Vec<Unit>, Failure> {
+        const PROPERTIES: &str = "LoadState,ActiveState,Result,ExecMainStatus,Job,NeedDaemonReload,Type,InvocationID,TriggeredBy";
+        let argv = ["systemctl", "show", "-p", PROPERTIES, "--"].iter().chain(units).copied();
+        let said = self.run_ok(&Spec::new(argv).deadline(ANSWER))?.stdout;
+        Ok(said.split("\n\n").map(unit_of).collect())
     }
 
     /// `is-enabled`: `enabled`, `disabled`, `static`, `masked`, ...; `None` where there is no such unit. Also of an image.
@@ -111,13 +136,36 @@ impl Host {
 
     /// Queues the start of units, whose turn in the boot may be after ours.
     pub fn queue_start(&self, units: &[&str]) -> Result<(), Failure> {
-        let argv = ["systemctl", "start", "--no-block", "--"].iter().chain(units).copied();
+        self.queue("start", units)
+    }
+
+    fn queue(&self, verb: &str, units: &[&str]) -> Result<(), Failure> {
+        let command = ["systemctl", verb, "--no-block", "--"];
+        let argv = command.iter().chain(units).copied();
         self.run_ok(&Spec::new(argv).deadline(ANSWER)).map(|_| ())
+    }
+
+    /// Queues `verb` for all of `units` at once and waits until none has a job any more, but not for those that wait for their
+    /// turn in the boot.
+    pub fn unit_jobs(&self, verb: &str, units: &[&str]) -> Result<(), Failure> {
+        self.queue(verb, units)?;
+        let start = Instant::now();
+        while self.units(units)?.iter().any(|unit| unit.job.is_some()) && start.elapsed() < PATIENCE {
+            if !signals::sleep(POLL) {
+                return Err(Failure::new(Kind::Interrupted, format!("stopped while it waited for {}", units.join(", "))));
+            }
+        }
+        Ok(())
     }
 
     /// Queues `verb` for a unit and waits for its end. `now` does it apart from the order of the boot and from what the unit
     /// needs: for a unit that already runs.
     pub fn unit_job(&self, verb: &str, unit: &str, now: bool) -> Result<Job, Failure> {
+        self.unit_job_within(verb, unit, now, None)
+    }
+
+    /// As [`Self::unit_job`], but not for longer than `limit`; the job goes on after that.
+    pub fn unit_job_within(&self, verb: &str, unit: &str, now: bool, limit: Option<Duration>) -> Result<Job, Failure> {
         let mode = if now { "--job-mode=ignore-dependencies" } else { "--job-mode=replace" };
         let ended = self.run(&Spec::new(["systemctl", verb, "--no-block", mode, "--", unit]).deadline(ANSWER))?;
         if !ended.success() {
@@ -131,6 +179,10 @@ impl Host {
             begun = begun || self.job_runs(job)?;
             if !begun && start.elapsed() >= PATIENCE {
                 return Ok(Job::Queued);
+            }
+            if let Some(limit) = limit.filter(|limit| start.elapsed() >= *limit) {
+                let message = format!("{verb} of {unit} has not ended after {} s", limit.as_secs());
+                return Err(self.unit_failure(Kind::Timeout, message, unit));
             }
             if !signals::sleep(POLL) {
                 return Err(Failure::new(Kind::Interrupted, format!("stopped while it waited for {unit}")));
@@ -154,10 +206,22 @@ impl Host {
             Some(code) if code != 0 => format!("{}, status {code}", state.result),
             _ => state.result.clone(),
         };
-        let mut failure = Failure::new(Kind::Exec, format!("{verb} of {unit} failed ({why})"));
+        let mut failure = self.unit_failure(Kind::Exec, format!("{verb} of {unit} failed ({why})"), unit);
         failure.exit = state.exit.filter(|code| *code != 0);
+        Err(failure)
+    }
+
+    /// A failure of a unit, with what it last said.
+    pub fn unit_failure(&self, kind: Kind, message: String, unit: &str) -> Failure {
+        let mut failure = Failure::new(kind, message);
         failure.output = self.unit_journal(unit);
-        Err(failure.hint(format!("`systemctl status {unit}` and `journalctl -u {unit}` say more; then `landfall resume`")))
+        failure.hint(format!("`systemctl status {unit}` and `journalctl -u {unit}` say more; then `landfall resume`"))
+    }
+
+    /// What systemd listens on itself, a block of properties for each socket unit.
+    pub(super) fn listening_units(&self) -> Result<String, Failure> {
+        let spec = Spec::new(["systemctl", "show", "-p", "Id,Listen", "*.socket"]).deadline(ANSWER);
+        Ok(self.run_ok(&spec)?.stdout)
     }
 
     /// The last lines a unit wrote to the journal in this boot.
@@ -187,5 +251,12 @@ mod tests {
         assert_eq!((unit.job, unit.exit, unit.needs_reload, unit.exists()), (Some(17), Some(3), true, true));
         assert!(!unit.is_active());
         assert!(!unit_of("LoadState=not-found\nActiveState=inactive\nJob=\n").exists());
+    }
+
+    #[test]
+    fn a_socket_unit_is_found_by_the_port_it_listens_on() {
+        let text = "Listen=/run/x:80 (Stream)\nListen=/run/dgram (Datagram)\nId=x.socket\n\nId=ssh.socket\nListen=0.0.0.0:22 (Stream)\nListen=[::]:22 (Stream)\n";
+        assert_eq!(sockets_in(text, 22).as_deref(), Some("ssh.socket"));
+        assert_eq!(sockets_in(text, 2), None);
     }
 }

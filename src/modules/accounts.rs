@@ -48,9 +48,9 @@ impl Accounts {
             let stock = at == 0 && way == Way::FirstBoot && !moved;
             all.extend(Self::of(keys, facts, stock));
         }
-        let stock_name = facts.default_user().0;
-        if all.default.is_none() && way != Way::FirstBoot && facts.users.contains_key(stock_name) {
-            all.default = Some(stock_name.to_owned());
+        let stock_name = stock_name(&config.keys, facts);
+        if all.default.is_none() && way != Way::FirstBoot && facts.users.contains_key(&stock_name) {
+            all.default = Some(stock_name);
         }
         all
     }
@@ -77,14 +77,14 @@ impl Accounts {
 
     fn add_default(&mut self, said: UserEntry, keys: &Keys, facts: &Facts) {
         let overlay = keys.user.as_ref().map(|user| user.0.clone());
-        let stock = stock_user(facts);
+        let stock = stock_user(keys, facts);
         let mut distribution = match overlay {
             Some(overlay) => overlay.or(stock),
             None => stock,
         };
         let name = match distribution.name.take() {
             Some(name) if name.0 != DEFAULT => name.0,
-            _ => facts.default_user().0.to_owned(),
+            _ => stock_name(keys, facts),
         };
         let stock_groups = distribution.groups.take().unwrap_or_default().0;
         let real = self.users.iter().position(|account| account.name == name).map(|at| self.users.remove(at).entry);
@@ -167,8 +167,27 @@ fn blank(name: &str) -> UserEntry {
     read(vec![("name", Value::Str(name.into()))])
 }
 
-/// The distribution's first user, as its own cloud images have him.
-fn stock_user(facts: &Facts) -> UserEntry {
+/// What the system's configuration says of the distribution's first user.
+fn configured(keys: &Keys) -> Option<&UserEntry> {
+    keys.system_info.as_ref()?.default_user.as_ref().map(|user| &user.0)
+}
+
+fn stock_name(keys: &Keys, facts: &Facts) -> String {
+    let named = configured(keys).and_then(|user| user.name.as_ref()).map(|name| name.0.clone());
+    named.unwrap_or_else(|| facts.default_user().0.to_owned())
+}
+
+/// The distribution's first user: as the system's configuration has him, and where it says nothing as the distribution's own
+/// cloud images do.
+fn stock_user(keys: &Keys, facts: &Facts) -> UserEntry {
+    let usual = usual_user(facts);
+    match configured(keys) {
+        Some(configured) => UserEntry { origin: usual.origin.clone(), ..configured.clone().or(usual) },
+        None => usual,
+    }
+}
+
+fn usual_user(facts: &Facts) -> UserEntry {
     let (name, groups, gecos) = facts.default_user();
     let groups = groups.iter().map(|group| word(group)).collect();
     read(vec![

@@ -1,10 +1,11 @@
 //! From typed configuration, facts and scripts to a plan.
 
-use super::{plan_all, Steps, UserScript, Way};
+use super::{plan_all, Steps, UserHook, UserParts, Way};
 use crate::config::problem::{Problem as ConfigProblem, Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::facts::Facts;
-use crate::plan::{digest_of, Plan, Problem, Weight, FORMAT};
+use crate::plan::notify::Listener;
+use crate::plan::{digest_of, format_for, Plan, Problem, Weight};
 use crate::redact::Redactor;
 use crate::secret::Secret;
 
@@ -14,8 +15,8 @@ pub struct PlanInput<'a> {
     pub config: &'a CloudConfig,
     /// The host; instance and datasource too.
     pub facts: &'a Facts,
-    /// Scripts that came with the user-data.
-    pub scripts: &'a [UserScript],
+    /// What else came with the user-data.
+    pub user: UserParts<'a>,
     /// How the configuration came to this host.
     pub way: Way,
     /// What reading it found; what planning finds is added.
@@ -25,28 +26,48 @@ pub struct PlanInput<'a> {
 /// Makes the plan. Pure: the same input gives the same plan.
 pub fn plan(input: PlanInput<'_>) -> Plan {
     let mut steps = Steps::default();
-    plan_all(input.config, input.facts, input.scripts, input.way, &mut steps);
+    let phases = plan_all(input.config, input.facts, &input.user, input.way, &mut steps);
     let (steps, found) = steps.finish();
     input.report.extend(found);
     let redactor = Redactor::new(input.config.secrets.iter().map(|secret| secret.expose().clone()));
     let problems = input.report.problems.iter().map(|found| problem(found, &redactor)).collect();
     Plan {
-        format: FORMAT,
+        format: format_for(&phases),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: input.facts.instance_id.clone(),
         datasource: input.facts.datasource.clone(),
         config_digest: config_digest(&input),
         steps,
+        phases,
+        breaker: input.config.defaults.breaker,
+        resources: input.config.defaults.resources,
+        backups: input.config.defaults.backups,
         problems,
         secrets: input.config.secrets.clone(),
+        notify: listeners(input.config),
         wipe_user_data: input.config.defaults.wipe_user_data,
+        waits_for: Vec::new(),
     }
+}
+
+/// Who is told of the run's end, and of each phase's.
+fn listeners(config: &CloudConfig) -> Vec<Listener> {
+    let of_phases = config.phases.iter().flat_map(|phase| {
+        let own = |listener: &Listener| Listener { phase: Some(phase.head.name.0.clone()), ..listener.clone() };
+        phase.head.notify.0.iter().map(own)
+    });
+    config.notify.iter().cloned().chain(of_phases).collect()
 }
 
 /// Changes with the document and with every script beside it.
 fn config_digest(input: &PlanInput<'_>) -> String {
-    let scripts: Vec<(&str, &Secret<_>)> = input.scripts.iter().map(|script| (script.name.as_str(), &script.content)).collect();
-    digest_of(&(&input.config.digest, scripts))
+    let mut parts: Vec<(&str, &Secret<_>)> = input.user.scripts.iter().map(|script| (script.name.as_str(), &script.content)).collect();
+    parts.extend(input.user.hooks.iter().map(|hook| match hook {
+        UserHook::Boothook { name, content } => (name.as_str(), content),
+        UserHook::Handler { content, .. } => ("part-handler", content),
+        UserHook::Part(part) => (part.file_name.as_str(), &part.content),
+    }));
+    digest_of(&(&input.config.digest, parts))
 }
 
 /// A problem of the configuration as the run reports it: an error means that something was lost.

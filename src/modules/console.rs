@@ -1,20 +1,65 @@
 //! What the console is told: `ssh.emit_keys_to_console`, `final_message`.
 
+use super::accounts::{Account, Accounts, USER_KEYS};
 use super::{Module, Scope, Steps};
+use crate::config::typed::others::Words;
 use crate::plan::operation::Operation;
 use crate::plan::{Frequency, Stage};
+
+/// Who may log in with which SSH key.
+pub const AUTHORIZED_KEY_FINGERPRINTS: Module = Module {
+    name: "ssh_authkey_fingerprints",
+    stage: Stage::Final,
+    frequency: Frequency::Instance,
+    keys: &["authkey_hash", "no_ssh_fingerprints"],
+    implied: true,
+    plan: plan_authorized_keys,
+};
+
+fn plan_authorized_keys(scope: &Scope<'_>, steps: &mut Steps) {
+    if scope.keys.no_ssh_fingerprints == Some(true) {
+        return;
+    }
+    let accounts = Accounts::of(scope.keys, scope.facts, scope.implies(USER_KEYS));
+    let has_home = |account: &&Account| account.entry.no_create_home != Some(true) && account.entry.system != Some(true);
+    let users: Vec<String> = accounts.users.iter().filter(has_home).map(|account| account.name.clone()).collect();
+    if !users.is_empty() {
+        let hash = scope.keys.authkey_hash.as_ref().map_or("sha256", |hash| hash.0).to_owned();
+        steps.add("", Operation::ShowAuthorizedKeys { users, hash }).degrades();
+    }
+}
 
 /// Host-key fingerprints.
 pub const HOST_KEY_FINGERPRINTS: Module = Module {
     name: "keys_to_console",
     stage: Stage::Final,
     frequency: Frequency::Instance,
-    keys: &["ssh"],
+    keys: &["ssh", "ssh_fp_console_blacklist", "ssh_key_console_blacklist"],
     implied: true,
     plan: |scope, steps| {
-        let wanted = scope.keys.ssh.as_ref().and_then(|ssh| ssh.emit_keys_to_console);
-        if wanted.unwrap_or_else(|| scope.implies(&["ssh"])) {
-            steps.add("", Operation::ShowHostKeys).degrades();
+        let keys = scope.keys;
+        let blacklisted = keys.ssh_fp_console_blacklist.is_some() || keys.ssh_key_console_blacklist.is_some();
+        let wanted = keys.ssh.as_ref().and_then(|ssh| ssh.emit_keys_to_console);
+        if wanted.unwrap_or_else(|| blacklisted || scope.implies(&["ssh"])) {
+            let listed = |words: &Option<Words>| words.as_ref().map(|words| words.0.clone()).unwrap_or_default();
+            let without_fingerprints = listed(&keys.ssh_fp_console_blacklist);
+            let without_keys = listed(&keys.ssh_key_console_blacklist);
+            steps.add("", Operation::ShowHostKeys { without_fingerprints, without_keys }).degrades();
+        }
+    },
+};
+
+/// Host keys for the cloud to give to others: no datasource that is known takes them.
+pub const PUBLISH_HOST_KEYS: Module = Module {
+    name: "ssh",
+    stage: Stage::Final,
+    frequency: Frequency::Instance,
+    keys: &["ssh_publish_hostkeys"],
+    implied: false,
+    plan: |scope, steps| {
+        if scope.keys.ssh_publish_hostkeys.as_ref().is_some_and(|publish| publish.enabled != Some(false)) {
+            let message = format!("`ssh_publish_hostkeys`: the datasource {} takes no host keys", scope.facts.datasource);
+            steps.report.note("ssh", message).at(scope.keys.place("ssh_publish_hostkeys"));
         }
     },
 };

@@ -1,7 +1,9 @@
 //! `packages`, `package_update`, `package_upgrade`, `package_reboot_if_required`.
 
-use super::{Module, Scope, Steps};
-use crate::config::typed::packages::PackageEntry;
+use super::gate::OTHER_SYSTEM;
+use super::{ops, snap, Module, Scope, Steps};
+use crate::config::node::Origin;
+use crate::config::typed::packages::{PackageEntry, SnapEntry};
 use crate::plan::operation::{Operation, Package};
 use crate::plan::{Frequency, Stage};
 
@@ -15,6 +17,9 @@ pub const PACKAGES: Module = Module {
     plan,
 };
 
+/// Unless their owner holds them back for good.
+const REFRESH: &str = "[ \"$(snap get system refresh.hold 2>/dev/null)\" = forever ] || exec snap refresh";
+
 /// Also installs what other modules want.
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let wanted = steps.take_wanted();
@@ -26,12 +31,31 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     }
     if keys.package_upgrade {
         steps.add("upgrade", Operation::AptUpgrade);
+        if scope.facts.distro == "ubuntu" && scope.facts.has("snap") {
+            steps.add("snap-refresh", Operation::Command(ops::command(&["/bin/sh", "-c", REFRESH], &[], "upgrade all snaps")));
+        }
     }
     if !packages.is_empty() {
         install(&packages, steps);
     }
+    plan_snaps(&keys.packages.1, scope, steps);
     if keys.package_reboot_if_required && (keys.package_upgrade || !packages.is_empty()) {
         steps.add("reboot", Operation::RebootIfRequired);
+    }
+}
+
+fn plan_snaps(snaps: &[SnapEntry], scope: &Scope<'_>, steps: &mut Steps) {
+    if scope.facts.distro != "ubuntu" {
+        for entry in snaps {
+            let message = format!("snaps are installed on Ubuntu only: {} is not installed", entry.words.join(" "));
+            steps.report.error(OTHER_SYSTEM, message).at(&entry.origin).help("name a package of apt's");
+        }
+        return;
+    }
+    for entry in snaps {
+        let ready = snap::seeded(scope, steps);
+        let command = Operation::Command(ops::command(&["snap", "install"], &entry.words, "install a snap"));
+        steps.add(&format!("snap/{}", entry.words[0]), command).at(&entry.origin).needs(ready);
     }
 }
 
@@ -40,6 +64,19 @@ fn install(packages: &[&PackageEntry], steps: &mut Steps) {
     let place = |entry: &PackageEntry| (entry.origin.line > 0).then(|| entry.origin.to_string());
     let named = packages.iter().map(|entry| Package { spec: entry.spec.clone(), origin: place(entry) }).collect();
     steps.add("install", Operation::InstallPackages { packages: named }).at(&packages[0].origin);
+}
+
+/// Installs packages now, because what follows needs them. The step that does; `None` where there are none.
+pub fn install_together(specs: &[String], origin: &Origin, steps: &mut Steps) -> Option<String> {
+    let first = specs.first()?;
+    if let Some(done) = steps.provider(&format!("package:{first}")) {
+        return Some(done.to_owned());
+    }
+    steps.update_lists();
+    let place = (origin.line > 0).then(|| origin.to_string());
+    let packages = specs.iter().map(|spec| Package { spec: spec.clone(), origin: place.clone() }).collect();
+    let step = steps.add(&format!("install-{first}"), Operation::InstallPackages { packages }).at(origin);
+    Some(step.every(Frequency::Instance).provides(&format!("package:{first}")).id())
 }
 
 /// Installs one package now, because what follows needs it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{given, Accounts, UserScript};
+use super::{given, Accounts, UserHook, UserScript};
 use crate::config::network::Network;
 use crate::config::typed::{CloudConfig, Keys, Phase};
 use crate::facts::Facts;
@@ -34,8 +34,12 @@ pub struct Scope<'a> {
     pub accounts: &'a Accounts,
     /// Scripts that came with the user-data.
     pub scripts: &'a [UserScript],
+    /// What is done while the user-data is read.
+    pub hooks: &'a [UserHook],
     /// How the configuration came here.
     pub way: Way,
+    /// Modules that are to be run although they are for another distribution.
+    pub unverified: &'a [String],
     /// Masks known secrets in what is shown.
     pub redactor: &'a Redactor,
     /// The user's phase; `None` in the default order.
@@ -59,8 +63,14 @@ impl Scope<'_> {
 pub struct Questions<'c> {
     /// The devices of the host.
     pub interfaces: bool,
-    /// The zone that `zone_exists` is about.
-    pub timezone: Option<&'c str>,
+    /// How much memory there is.
+    pub memory: bool,
+    /// What the host runs in.
+    pub virtualization: bool,
+    /// The time zones that are configured.
+    pub timezones: Vec<&'c str>,
+    /// Programs that the configuration names, beyond [`PROGRAMS`](crate::facts::PROGRAMS).
+    pub programs: Vec<&'c str>,
     /// For `joint_items`: each script's name and the texts of its items.
     pub scripts: Vec<(String, Vec<&'c str>)>,
 }
@@ -68,10 +78,17 @@ pub struct Questions<'c> {
 /// What gathering facts has to ask for this configuration.
 pub fn questions(config: &CloudConfig) -> Questions<'_> {
     let mut asked = Questions { interfaces: config.network.is_some(), ..Questions::default() };
+    for when in config.phases.iter().filter_map(|phase| phase.head.when.as_ref()) {
+        asked.memory |= when.0.memory.is_some();
+        asked.virtualization |= !when.0.virtualization.0.is_empty();
+    }
     for (prefix, keys) in prefixed(config) {
         if let Some(zone) = &keys.timezone {
-            asked.timezone.get_or_insert(&zone.value.0);
+            asked.timezones.push(&zone.value.0);
         }
+        asked.programs.extend(keys.rsyslog.iter().filter_map(|rsyslog| Some(rsyslog.check_exe.as_ref()?.0.as_str())));
+        asked.programs.extend(keys.random_seed.iter().filter_map(|seed| Some(seed.command.first()?.as_str())));
+        asked.programs.extend(keys.ntp.iter().filter_map(|ntp| Some(ntp.0.config.as_ref()?.check_exe.as_ref()?.0.as_str())));
         for (name, script) in [("bootcmd", &keys.bootcmd), ("runcmd", &keys.runcmd)] {
             if !script.items.is_empty() {
                 let texts = script.items.iter().map(|item| item.text.expose().as_str()).collect();

@@ -1,6 +1,7 @@
 //! `bootcmd`, `runcmd`, and the scripts that came with the user-data or lie in the script directories.
 
 use super::{Module, Scope, Steps};
+use crate::config::node::Origin;
 use crate::config::typed::scripts::{ScriptItems, ScriptLine};
 use crate::plan::operation::{content, Content, Operation, Owner, ScriptItem, WriteFile};
 use crate::plan::{digest_of, Frequency, OnError, Stage};
@@ -36,6 +37,8 @@ const fn directory(name: &'static str, frequency: Frequency, plan: fn(&Scope<'_>
     Module { name, stage: Stage::Final, frequency, keys: &[], implied: false, plan }
 }
 
+/// The vendor's scripts.
+pub const VENDOR: Module = directory("scripts_vendor", Frequency::Instance, plan_vendor_scripts);
 /// `/var/lib/cloud/scripts/per-once`.
 pub const PER_ONCE: Module =
     directory("scripts_per_once", Frequency::Once, |scope, steps| plan_directory(Frequency::Once, "per-once", scope, steps));
@@ -55,6 +58,7 @@ pub const USER_AFTER: Module =
 
 const SCRIPTS: &str = "/var/lib/cloud/scripts";
 const USER_SCRIPTS: &str = "/var/lib/cloud/instance/scripts";
+const VENDOR_SCRIPTS: &str = "/var/lib/cloud/instance/scripts/vendor";
 
 /// When a script that came with the user-data is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub enum ScriptKind {
     User,
     /// With the scripts of that directory: `text/x-shellscript-per-boot` and its like.
     Per(Frequency),
+    /// Once for the instance, before the user's: a script of the vendor.
+    Vendor,
 }
 
 /// A script that came with the user-data.
@@ -87,13 +93,25 @@ fn plan_directory(frequency: Frequency, directory: &str, scope: &Scope<'_>, step
     }
 }
 
+fn plan_vendor_scripts(scope: &Scope<'_>, steps: &mut Steps) {
+    let mut own: Vec<&UserScript> = scope.scripts.iter().filter(|script| script.kind == ScriptKind::Vendor).collect();
+    own.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    let prefix = scope.keys.vendor_data.as_ref().map(|vendor| vendor.prefix.clone()).unwrap_or_default();
+    for script in own {
+        let written = write_script(VENDOR_SCRIPTS, script, steps);
+        let path = format!("{VENDOR_SCRIPTS}/{}", script.name);
+        steps.add(&script.name, Operation::RunFile { path, env: BTreeMap::new(), prefix: prefix.clone() }).needs(written);
+    }
+}
+
 fn plan_user_scripts(belongs: impl Fn(&str) -> bool, scope: &Scope<'_>, steps: &mut Steps) {
     let mut own: Vec<&UserScript> =
         scope.scripts.iter().filter(|script| script.kind == ScriptKind::User && belongs(&script.name)).collect();
     own.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     for script in own {
         let written = write_script(USER_SCRIPTS, script, steps);
-        let operation = Operation::RunFile { path: format!("{USER_SCRIPTS}/{}", script.name), env: BTreeMap::new() };
+        let path = format!("{USER_SCRIPTS}/{}", script.name);
+        let operation = Operation::RunFile { path, env: BTreeMap::new(), prefix: Vec::new() };
         steps.add(&script.name, operation).needs(written);
     }
 }
@@ -111,7 +129,7 @@ fn write_script(directory: &str, script: &UserScript, steps: &mut Steps) -> Stri
 }
 
 /// A script whose first line ends as on Windows would name an interpreter that does not exist.
-fn unix_lines(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn unix_lines(bytes: &[u8]) -> Vec<u8> {
     let first_end = bytes.iter().position(|byte| *byte == b'\n');
     if !first_end.is_some_and(|at| at > 0 && bytes[at - 1] == b'\r') {
         return bytes.to_vec();
@@ -151,6 +169,49 @@ fn plan_items(items: &ScriptItems, env: &BTreeMap<String, String>, scope: &Scope
         if !is_last && !lost.is_empty() {
             let _ = step.notice(format!("if the power fails after this item, later items do without: {lost}"));
         }
+    }
+}
+
+/// A command of another module.
+pub struct ShellLine {
+    /// Its number from 1, as the user counts.
+    pub number: u32,
+    /// Shell text.
+    pub text: String,
+    /// What is shown of it, before secrets are masked.
+    pub shown: String,
+    /// Where the user wrote it.
+    pub origin: Origin,
+}
+
+/// Commands that a user wrote for another module, each in a shell of its own.
+pub fn plan_commands(commands: &ScriptItems, needed: &[String], scope: &Scope<'_>, steps: &mut Steps) {
+    let alone = |line: &ScriptLine| {
+        let text = line.text.expose();
+        let (number, origin) = (line.number, line.origin.clone());
+        ShellLine { number, text: format!("/bin/sh -c {}", script::quote(text)), shown: text.clone(), origin }
+    };
+    let lines: Vec<ShellLine> = commands.items.iter().map(alone).collect();
+    plan_lines(&lines, commands.total, needed, false, scope, steps);
+}
+
+/// Commands of another module, of which none matters less than the others; `total` is how many the user counts. `chained`: each
+/// needs the one before.
+pub fn plan_lines(lines: &[ShellLine], total: u32, needed: &[String], chained: bool, scope: &Scope<'_>, steps: &mut Steps) {
+    let name = steps.prefix().to_owned();
+    let digest = digest_of(&lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>());
+    let mut before: Option<String> = None;
+    for line in lines {
+        let part = [ScriptLine { number: line.number, text: Secret::new(line.text.clone()), origin: line.origin.clone() }];
+        let mut item = script_item(&name, &digest, &part, total, &BTreeMap::new());
+        item.shown = script::shown(&line.shown, scope.redactor);
+        item.stops_machine = script::stops_machine(&line.shown);
+        let mut step = steps.add(&item.range(), Operation::ScriptItem(item)).at(&line.origin);
+        for id in needed.iter().chain(&before) {
+            step = step.needs(id.as_str());
+        }
+        let id = step.id();
+        before = chained.then_some(id);
     }
 }
 

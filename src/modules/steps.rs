@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::node::Origin;
 use crate::config::problem::Report;
-use crate::config::typed::landfall::{Phase, Timeouts};
+use crate::config::typed::landfall::{Phase, Retry, Timeouts};
 use crate::config::typed::packages::PackageEntry;
 use crate::config::typed::Defaults;
 use crate::plan::operation::{OnInterrupt, Operation};
@@ -32,8 +32,12 @@ struct Context {
     frequency: Frequency,
     on_error: OnError,
     on_interrupt: OnInterrupt,
-    attempts: Option<u32>,
+    retry: Retry,
+    /// The phase itself asks for it: then its scripts are tried again too, which nobody but its author knows to be safe.
+    retries_scripts: bool,
+    accept_exit: Vec<i32>,
     timeout: Option<u64>,
+    silence: Option<u64>,
     timeouts: Timeouts,
     needs: Vec<String>,
 }
@@ -54,8 +58,11 @@ impl Default for Steps {
                 frequency: Frequency::Instance,
                 on_error: OnError::Continue,
                 on_interrupt: OnInterrupt::Rerun,
-                attempts: None,
+                retry: Retry::default(),
+                retries_scripts: false,
+                accept_exit: Vec::new(),
                 timeout: None,
+                silence: None,
                 timeouts: Timeouts::default(),
                 needs: Vec::new(),
             },
@@ -73,8 +80,11 @@ impl Steps {
             frequency,
             on_error: defaults.on_error.unwrap_or_default(),
             on_interrupt: defaults.on_interrupt.unwrap_or_default(),
-            attempts: defaults.retry.map(|retry| retry.attempts),
+            retry: defaults.retry.unwrap_or_default(),
+            retries_scripts: false,
+            accept_exit: defaults.accept_exit.0.clone(),
             timeout: None,
+            silence: defaults.timeouts.silence,
             timeouts: defaults.timeouts,
             needs: Vec::new(),
         };
@@ -89,8 +99,13 @@ impl Steps {
         context.needs = needs.to_vec();
         context.on_error = phase.head.on_error.unwrap_or(context.on_error);
         context.on_interrupt = phase.head.on_interrupt.unwrap_or(context.on_interrupt);
-        context.attempts = phase.head.retry.map(|retry| retry.attempts).or(context.attempts);
+        context.retry = phase.head.retry.unwrap_or_default().or(context.retry);
+        context.retries_scripts = phase.head.retry.is_some();
+        if let Some(codes) = &phase.head.accept_exit {
+            context.accept_exit.clone_from(&codes.0);
+        }
         context.timeout = phase.head.timeout.map(|timeout| timeout.seconds);
+        context.silence = phase.head.silence.map(|silence| silence.seconds).or(context.silence);
     }
 
     /// The module or phase prefix of ids: `runcmd`, `base.runcmd`.
@@ -115,9 +130,13 @@ impl Steps {
         }
         self.lists_are_fresh &= !may_change_sources(&operation);
         let floor = self.steps.last().map_or(Stage::Local, |step| step.stage);
+        let is_retried = self.context.retries_scripts || !operation.runs_users_text();
         let limits = Limits {
-            attempts: self.context.attempts,
+            attempts: self.context.retry.attempts.filter(|_| is_retried),
+            backoff: self.context.retry.backoff,
             timeout_seconds: self.context.timeout.or_else(|| self.context.timeouts.limit_for(&operation)),
+            silence_seconds: if operation.uses_child() { self.context.silence } else { None },
+            accept_exit: if operation.runs_users_text() { self.context.accept_exit.clone() } else { Vec::new() },
         };
         self.steps.push(Step {
             id,
@@ -147,7 +166,7 @@ impl Steps {
     /// Adds `apt-get update`, unless the lists are already fresh by an earlier step.
     pub fn update_lists(&mut self) {
         if !self.lists_are_fresh {
-            self.add("update", Operation::AptUpdate);
+            let _ = self.add("update", Operation::AptUpdate).every(Frequency::Instance);
             self.lists_are_fresh = true;
         }
     }
@@ -184,9 +203,34 @@ impl Steps {
         self.steps.is_empty()
     }
 
+    /// The steps from the one at `from` on need this one too.
+    pub fn all_need(&mut self, from: usize, id: &str) {
+        for at in from..self.steps.len() {
+            self.needs_at(at, id);
+        }
+    }
+
+    /// The step at `at` needs this one too.
+    pub fn needs_at(&mut self, at: usize, id: &str) {
+        let needs = &mut self.steps[at].needs;
+        if !needs.iter().any(|known| known == id) {
+            needs.push(id.to_owned());
+        }
+    }
+
+    /// The id of the step at `at`.
+    pub fn id_at(&self, at: usize) -> &str {
+        &self.steps[at].id
+    }
+
     /// Ids, from the step at `from` on, of the steps whose failure means more than a degraded run.
     pub fn ids_that_matter(&self, from: usize) -> Vec<String> {
         self.steps[from..].iter().filter(|step| step.weight == Weight::Failed).map(|step| step.id.clone()).collect()
+    }
+
+    /// Whether a step from the one at `from` on restarts the machine or switches it off by itself.
+    pub fn restart_machine(&self, from: usize) -> bool {
+        self.steps[from..].iter().any(|step| matches!(step.operation, Operation::RebootIfRequired | Operation::PowerState { .. }))
     }
 
     /// The steps and problems collected.
@@ -249,6 +293,18 @@ impl StepBuilder<'_> {
     /// Whether it is run at every boot.
     pub fn is_of_every_boot(&self) -> bool {
         self.step.frequency == Frequency::Boot
+    }
+
+    /// Attempts in all, whatever is said of every step.
+    pub fn attempts(self, attempts: u32) -> Self {
+        self.step.limits.attempts = Some(attempts);
+        self
+    }
+
+    /// Attempts in all, where nothing is said of every step.
+    pub fn attempts_unless_said(self, attempts: u32) -> Self {
+        self.step.limits.attempts = self.step.limits.attempts.or(Some(attempts));
+        self
     }
 
     /// A failure only degrades.

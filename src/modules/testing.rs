@@ -1,6 +1,6 @@
 //! What the tables of the modules' tests are written with.
 
-use super::{plan, PlanInput, UserScript, Way};
+use super::{plan, PlanInput, UserParts, UserScript, Way};
 use crate::config::node::Node;
 use crate::config::problem::Report;
 use crate::config::typed::CloudConfig;
@@ -25,6 +25,8 @@ pub fn debian() -> Facts {
         groups: ["root", "adm", "sudo", "users", "audio", "cdrom", "dialout", "dip", "floppy", "plugdev", "video"].map(String::from).into(),
         sshd_includes_dropins: true,
         sudoers_includes_dropins: true,
+        memory: Some(2 << 30),
+        virtualization: Some("kvm".into()),
         programs: ["locale-gen", "update-ca-certificates", "sudo", "sshd", "ssh-keygen", "debconf-set-selections"].map(String::from).into(),
         lang: Some("C.UTF-8".into()),
         instance_id: "i-1".into(),
@@ -49,7 +51,8 @@ pub fn planned(text: &str, facts: &Facts, scripts: &[UserScript], way: Way) -> P
     let document = document(text);
     let read = if way == Way::Hosted { CloudConfig::read_section } else { CloudConfig::read };
     let config = read(&document, &mut report).expect("a mapping");
-    plan(PlanInput { config: &config, facts, scripts, way, report: &mut report })
+    let user = UserParts { scripts, hooks: &[] };
+    plan(PlanInput { config: &config, facts, user, way, report: &mut report })
 }
 
 /// The steps, each as `id: what it does` with what sets it apart: `@network`, `[boot]`, `<- needs`, `~` where a failure only

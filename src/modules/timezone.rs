@@ -11,7 +11,7 @@ pub const TIMEZONE: Module =
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(zone) = &scope.keys.timezone else { return };
     let (name, origin) = (&zone.value.0, &zone.origin);
-    match scope.facts.zone_exists {
+    match scope.facts.zones.get(name) {
         Some(true) => {}
         Some(false) => {
             let message = format!("there is no time zone `{name}` on this host: it is left as it is");

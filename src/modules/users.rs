@@ -21,6 +21,9 @@ pub const GROUPS: Module = module(&["groups"], false, plan_groups);
 /// `users` and `user`.
 pub const USERS: Module = module(USER_KEYS, true, plan_users);
 
+/// Users of Ubuntu's shop, for whom snapd is asked.
+pub const SNAP_USERS: Module = Module { stage: Stage::Final, ..module(USER_KEYS, false, plan_snap_users) };
+
 /// Members of `groups`, after the users: the peer tries before and leaves out users who are yet to be made.
 pub const MEMBERS: Module = module(&["groups"], false, plan_members);
 
@@ -76,13 +79,26 @@ fn plan_users(scope: &Scope<'_>, steps: &mut Steps) {
     let stock = scope.implies(USER_KEYS);
     let accounts = Accounts::of(scope.keys, scope.facts, stock);
     let mut sudo = false;
-    for account in &accounts.users {
+    // Accounts of Ubuntu's shop are made when it can be asked.
+    for account in accounts.users.iter().filter(|account| account.entry.snapuser.is_none()) {
         if refused(account, steps) {
             continue;
         }
         plan_user(account, scope, steps);
         sudo |= plan_sudo(account, sudo, scope, steps);
         plan_keys(account, scope, steps);
+    }
+}
+
+fn plan_snap_users(scope: &Scope<'_>, steps: &mut Steps) {
+    for account in Accounts::of(scope.keys, scope.facts, scope.implies(USER_KEYS)).users {
+        let Some(address) = &account.entry.snapuser else { continue };
+        let ready = super::snap::seeded(scope, steps);
+        let mut argv = vec!["snap", "create-user", "--sudoer", "--json"];
+        argv.extend((account.entry.known == Some(true)).then_some("--known"));
+        argv.push(&address.0);
+        let command = super::ops::command(&argv, &[], "create the user of a shop account");
+        steps.add(&format!("{}/snap", account.name), Operation::Command(command)).at(&account.entry.origin).needs(ready);
     }
 }
 
@@ -243,7 +259,7 @@ fn plan_sudo(account: &Account, again: bool, scope: &Scope<'_>, steps: &mut Step
     let Some(rules) = account.entry.sudo.as_ref().filter(|rules| !rules.0.is_empty()) else { return false };
     let (name, origin) = (&account.name, &account.entry.origin);
     if !again {
-        let operation = Operation::Directory { path: SUDOERS_DIR.into(), mode: 0o750, owner: Some(Owner::root()) };
+        let operation = Operation::Directory { path: SUDOERS_DIR.into(), mode: 0o750, owner: Some(Owner::root()), keep: false };
         steps.add("sudo/directory", operation);
         // Without sudo there is no file to add to; the package brings one that includes the directory.
         if scope.facts.has("sudo") && !scope.facts.sudoers_includes_dropins {

@@ -2,7 +2,7 @@
 //! can log in.
 
 use super::{Module, Scope, Steps};
-use crate::config::typed::files::FileOwner;
+use crate::config::typed::files::{FileOwner, FileSource};
 use crate::config::typed::FileEntry;
 use crate::plan::operation::{content, Operation, Owner, WriteFile};
 use crate::plan::{Frequency, Stage};
@@ -107,12 +107,19 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         steps.report.error("unsupported", message).at(entry.place("source")).help("use an http:, https: or file: address");
         return;
     }
+    if let Some(key) = entry.source.as_ref().and_then(unreadable_checksum) {
+        let message = format!("`{key}` of {path} cannot be read: the file is not written");
+        let source = entry.source.as_ref().map_or(&entry.origin, |source| source.place(key));
+        steps.report.error("checksum", message).at(source).help("give the checksum, or take the key away");
+        return;
+    }
     let operation = match &entry.source {
         Some(source) => Operation::Download {
             url: if source.uri.0.starts_with('/') { format!("file://{}", source.uri.0) } else { source.uri.0.clone() },
             headers: source.headers.0.clone(),
             file,
             append: entry.append,
+            checksum: source.checksum(),
         },
         None if entry.append => Operation::AppendFile(file),
         None => Operation::WriteFile(file),
@@ -124,6 +131,12 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
     if let Some(reason) = reason {
         let _ = step.notice(reason);
     }
+}
+
+/// A checksum that was given and cannot be compared with.
+fn unreadable_checksum(source: &FileSource) -> Option<&'static str> {
+    let unread = [("sha256", source.sha256.is_none()), ("sha512", source.sha512.is_none())];
+    unread.into_iter().find(|(key, missing)| *missing && source.given.contains(key)).map(|(key, _)| key)
 }
 
 /// The scheme of an address nothing here can fetch; a path is none.

@@ -1,7 +1,8 @@
 //! What is said of an operation: what it does, in one line, and what undoing it means.
 
 use super::operation::{
-    ConfigureNetwork, CreateUser, Edit, NetworkManager, NewPassword, Operation, PasswordLock, PowerMode, ScriptItem, UnitAction, WriteFile,
+    ConfigureNetwork, CreateUser, Edit, IniEntry, NetworkManager, NewPassword, Operation, PartHandlers, PasswordLock, PowerMode, Readiness,
+    ScriptItem, Service, UnitAction, Walked, WriteFile,
 };
 
 /// What undoing an operation means; shown by `plan`.
@@ -46,11 +47,13 @@ impl Operation {
         match self {
             Self::WriteFile(file) => format!("write {} ({})", file.path, mode_and_owner(file)),
             Self::AppendFile(file) => format!("append to {} ({})", file.path, mode_and_owner(file)),
-            Self::Download { url, file, append, .. } => {
+            Self::Download { url, file, append, checksum, .. } => {
                 let verb = if *append { "append to" } else { "write" };
-                format!("{verb} {} from {}", file.path, crate::redact::url(url))
+                let checked = if checksum.is_some() { ", checked by its checksum" } else { "" };
+                format!("{verb} {} from {}{checked}", file.path, crate::redact::url(url))
             }
             Self::EditFile { path, change, .. } => format!("edit {path}: {}", change.describe()),
+            Self::CopyFile { from, to } => format!("keep a copy of {from} as {to}"),
             Self::RemoveFiles { paths } => format!("remove {}", paths.join(" ")),
             Self::Directory { path, mode, .. } => format!("make directory {path} ({mode:04o})"),
             Self::Symlink { path, target } => format!("link {path} to {target}"),
@@ -76,7 +79,10 @@ impl Operation {
                 format!("authorize {} for {user}{with}", plural(keys.len(), "SSH key"))
             }
             Self::SshHostKey { kind } => format!("generate the {kind} SSH host key"),
-            Self::ShowHostKeys => "show SSH host-key fingerprints on the console".into(),
+            Self::ShowHostKeys { .. } => "show SSH host-key fingerprints on the console".into(),
+            Self::ShowAuthorizedKeys { users, hash } => {
+                format!("show the {hash} fingerprints of the SSH keys of {} on the console", users.join(", "))
+            }
             Self::AptKey { keyid, keyserver, path } => format!("fetch key {keyid} from {keyserver} into {path}"),
             Self::Debconf { .. } => "set debconf selections".into(),
             Self::AptUpdate => "update the package lists".into(),
@@ -87,16 +93,21 @@ impl Operation {
             }
             Self::Command(command) => format!("{}: {}", command.purpose, command.argv.join(" ")),
             Self::ScriptItem(item) => item.describe(),
-            Self::RunFile { path, .. } => format!("run {path}"),
+            Self::RunFile { path, prefix, .. } if prefix.is_empty() => format!("run {path}"),
+            Self::RunFile { path, prefix, .. } => format!("run {} {path}", prefix.join(" ")),
+            Self::PartHandlers(handlers) => handlers.describe(),
             Self::RunDirectory { path } => format!("run the scripts in {path}"),
             Self::Unit { unit, action, .. } => match action {
-                UnitAction::Enable => format!("enable {unit}"),
-                UnitAction::Start => format!("start {unit}"),
-                UnitAction::Restart => format!("restart {unit}"),
                 UnitAction::TryRestart => format!("restart {unit} if it runs"),
                 UnitAction::TryReload => format!("reload {unit} if it runs"),
+                _ => format!("{} {unit}", action.word()),
             },
+            Self::Service(service) => service.describe(),
             Self::RebootIfRequired => "reboot if an upgrade asks for it, then go on".into(),
+            Self::PhoneHome { url, form, .. } => {
+                let names: Vec<&str> = form.iter().map(|field| field.name.as_str()).collect();
+                format!("phone home to {}: {}", crate::redact::origin(url), names.join(", "))
+            }
             Self::Message { .. } => "show the final message".into(),
             Self::PowerState { mode, delay_minutes, .. } => {
                 let verb = match mode {
@@ -112,6 +123,23 @@ impl Operation {
         }
     }
 
+    /// The command that does it, without secrets; `None` where landfall does it itself, or several programs do.
+    pub fn command_line(&self) -> Option<String> {
+        Some(match self {
+            Self::Command(command) => command.argv.join(" "),
+            Self::ScriptItem(item) => item.shown.clone(),
+            Self::RunFile { path, prefix, .. } => prefix.iter().chain([path]).map(String::as_str).collect::<Vec<_>>().join(" "),
+            Self::AptUpdate => "apt-get update".into(),
+            Self::AptUpgrade => "apt-get dist-upgrade".into(),
+            Self::InstallPackages { packages } => {
+                let names: Vec<_> = packages.iter().map(|package| package.spec.as_str()).collect();
+                format!("apt-get install {}", names.join(" "))
+            }
+            Self::Unit { unit, action, .. } | Self::Service(Service { unit, action, .. }) => format!("systemctl {} {unit}", action.verb()),
+            _ => return None,
+        })
+    }
+
     /// What undoing it means.
     pub const fn undo(&self) -> Undo {
         match self {
@@ -119,6 +147,7 @@ impl Operation {
             | Self::AppendFile(_)
             | Self::Download { .. }
             | Self::EditFile { .. }
+            | Self::CopyFile { .. }
             | Self::RemoveFiles { .. }
             | Self::Symlink { .. }
             | Self::AuthorizedKeys { .. }
@@ -132,16 +161,31 @@ impl Operation {
             Self::Password { .. } | Self::PasswordLock { .. } => Undo::Restored("the shadow entry before is put back"),
             Self::SshHostKey { .. } => Undo::Restored("removed if landfall made it"),
             Self::Debconf { .. } => Undo::None("debconf keeps no earlier answers"),
-            Self::AptUpdate | Self::ShowHostKeys | Self::Message { .. } => Undo::Nothing,
+            Self::AptUpdate | Self::ShowHostKeys { .. } | Self::ShowAuthorizedKeys { .. } | Self::Message { .. } => Undo::Nothing,
             Self::AptUpgrade | Self::InstallPackages { .. } => {
                 Undo::Restored("the packages that were there before, in their versions; what their scripts did elsewhere stays")
             }
             Self::Command(_) => Undo::None("a command's effects are not known"),
-            Self::ScriptItem(_) | Self::RunFile { .. } | Self::RunDirectory { .. } => Undo::None("a script's effects are not known"),
+            Self::ScriptItem(_) | Self::RunFile { .. } | Self::RunDirectory { .. } | Self::PartHandlers(_) => {
+                Undo::None("a script's effects are not known")
+            }
             Self::Unit { action: UnitAction::Enable | UnitAction::Start, .. } => Undo::Restored("disabled and stopped if it was before"),
+            Self::Unit { action: UnitAction::Disable, .. } => Undo::Restored("enabled again if it was before"),
+            Self::Unit { action: UnitAction::Stop, .. } => Undo::Restored("started again if it ran before"),
+            Self::Service(_) => Undo::Restored("stopped if it did not run before; a restart of one that ran stays"),
             Self::Unit { .. } => Undo::None("a restarted service stays restarted"),
+            Self::PhoneHome { .. } => Undo::None("what was sent cannot be taken back"),
             Self::RebootIfRequired | Self::PowerState { .. } => Undo::None("a reboot cannot be undone"),
         }
+    }
+}
+
+impl PartHandlers {
+    fn describe(&self) -> String {
+        let handlers = self.on_host.len() + self.walked.iter().filter(|walked| matches!(walked, Walked::Handler { .. })).count();
+        let parts = self.walked.iter().filter(|walked| matches!(walked, Walked::Part(_))).count();
+        let often = if self.every_boot { " again, as far as they want it at every boot," } else { "" };
+        format!("call {}{often} with {}", plural(handlers, "part handler"), plural(parts, "part"))
     }
 }
 
@@ -158,7 +202,71 @@ impl Edit {
             Self::HostsEntry { address, names } => format!("{address} is {}", names.join(" ")),
             Self::PrefixLines { prefix } => format!("put {prefix} before every entry"),
             Self::HostnameFile { name } => format!("name {name}"),
+            Self::SetIni { entries } => {
+                let names: Vec<String> = entries.iter().map(IniEntry::name).collect();
+                format!("set {}", names.join(", "))
+            }
         }
+    }
+}
+
+impl IniEntry {
+    /// `section.key`, without the value.
+    pub fn name(&self) -> String {
+        if self.section.is_empty() {
+            self.key.clone()
+        } else {
+            format!("{}.{}", self.section, self.key)
+        }
+    }
+}
+
+impl UnitAction {
+    /// As a person says it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Reload | Self::TryReload => "reload",
+            other => other.verb(),
+        }
+    }
+
+    /// As `systemctl` is told.
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart | Self::TryRestart => "restart",
+            Self::Reload | Self::TryReload => "reload-or-restart",
+        }
+    }
+}
+
+fn port_list(ports: &[u16]) -> String {
+    let names: Vec<String> = ports.iter().map(u16::to_string).collect();
+    format!("port{} {}", if ports.len() == 1 { "" } else { "s" }, names.join(", "))
+}
+
+impl Service {
+    /// What is waited for, as in "until ...".
+    pub fn readiness(&self) -> String {
+        match &self.ready {
+            Readiness::Active => "it is active".into(),
+            Readiness::Answers { address, ports } => {
+                let at = address.map(|address| format!(" at {address}")).unwrap_or_default();
+                format!("{}{at} {}", port_list(ports), if ports.len() == 1 { "answers" } else { "answer" })
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        let free = if self.ports.is_empty() {
+            String::new()
+        } else {
+            format!(" if {} {} free", port_list(&self.ports), if self.ports.len() == 1 { "is" } else { "are" })
+        };
+        format!("{} {}{free}, and wait until {}, {} s at most", self.action.word(), self.unit, self.readiness(), self.timeout_seconds)
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod describe;
 pub mod digest;
+pub mod notify;
 pub mod operation;
+pub mod phase;
 mod render;
 mod store;
 
@@ -13,11 +15,27 @@ use crate::error::{Failure, Kind};
 pub use describe::Undo;
 pub use digest::digest_of;
 pub use operation::Operation;
+pub use phase::{PhaseOutcome, PhaseRules};
 pub use render::render_text;
 pub use store::{parse, to_stored_json, wiped, PlanError};
 
 /// Newest stored format this program writes and reads. Every released format is a fixture of the tests.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 3;
+/// The format of a plan whose phases may have conditions.
+const FORMAT_WITH_CONDITIONS: u32 = 2;
+/// The format of a plan whose phases have no conditions. A landfall that knows no other would run those that have some, so it must
+/// refuse them.
+const FORMAT_WITHOUT_CONDITIONS: u32 = 1;
+
+/// The format that a plan with these phases is stored in. One that waits for includes is of the newest: a landfall that does not
+/// know it would take it for all there is to do.
+pub fn format_for(phases: &[PhaseRules]) -> u32 {
+    if phases.iter().all(PhaseRules::is_plain) {
+        FORMAT_WITHOUT_CONDITIONS
+    } else {
+        FORMAT_WITH_CONDITIONS
+    }
+}
 
 /// The point of the boot at which a step is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,9 +104,141 @@ pub struct Limits {
     /// How many times in all it is tried, where the failure is transient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// When it is tried again.
+    #[serde(default, skip_serializing_if = "Backoff::is_default")]
+    pub backoff: Backoff,
     /// Wall-clock seconds for one attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
+    /// Seconds without new output of what it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence_seconds: Option<u64>,
+    /// Exit codes beside 0 that mean success, of the user's own commands and scripts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept_exit: Vec<i32>,
+}
+
+impl Limits {
+    /// Wall-clock limit of one attempt.
+    pub fn timeout(&self) -> Option<std::time::Duration> {
+        self.timeout_seconds.map(std::time::Duration::from_secs)
+    }
+
+    /// Limit without new output.
+    pub fn silence(&self) -> Option<std::time::Duration> {
+        self.silence_seconds.map(std::time::Duration::from_secs)
+    }
+
+    /// Whether a command that ended with this code has succeeded.
+    pub fn accepts(&self, code: i32) -> bool {
+        code == 0 || self.accept_exit.contains(&code)
+    }
+}
+
+/// When a step is tried again. Absent values are the engine's defaults for the kind of operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Backoff {
+    /// Seconds before the second attempt; the pause doubles each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_seconds: Option<u64>,
+    /// The longest pause, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_delay_seconds: Option<u64>,
+    /// No attempt begins after this many seconds in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_seconds: Option<u64>,
+    /// Whether pauses are shortened at random, so that hosts that failed together do not come back together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<bool>,
+}
+
+impl Backoff {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// When a host or service that fails is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerLimits {
+    /// After so many failures in a row.
+    pub failures: u32,
+    /// For so many seconds.
+    pub cooldown_seconds: u64,
+}
+
+impl Default for BreakerLimits {
+    fn default() -> Self {
+        Self { failures: 5, cooldown_seconds: 60 }
+    }
+}
+
+impl BreakerLimits {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How long copies of what files held before are kept that undoing the recorded run does not need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// For so many days.
+    pub days: u32,
+    /// No more than so many of one file.
+    pub copies: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { days: 90, copies: 10 }
+    }
+}
+
+impl Retention {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is done where the host has too little of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceCheck {
+    /// What cannot work for lack of room is not begun.
+    #[default]
+    Stop,
+    /// It is told, and begun.
+    Warn,
+    /// Nobody looks.
+    Off,
+}
+
+/// What the host must have left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Resources {
+    /// Bytes that stay free on the filesystems that are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_disk: Option<u64>,
+    /// Bytes of memory that can be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_memory: Option<u64>,
+    /// What is done where it has less.
+    #[serde(default)]
+    pub check: ResourceCheck,
+}
+
+impl Resources {
+    /// Bytes that must be free before packages are changed or files fetched, where nobody says how many.
+    pub const LOW_DISK: u64 = 16 << 20;
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Bytes that must be free before packages are changed or files fetched.
+    pub fn low_disk(&self) -> u64 {
+        self.min_disk.unwrap_or(Self::LOW_DISK)
+    }
 }
 
 /// One step of a plan.
@@ -130,7 +280,7 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wiped: Option<String>,
     /// Its digest, once it was asked for.
-    #[serde(skip)]
+    #[serde(default, rename = "digest", skip_serializing_if = "digest::Remembered::is_unknown")]
     pub remembered: digest::Remembered,
 }
 
@@ -146,7 +296,7 @@ pub struct Problem {
 /// A whole plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Stored format, [`FORMAT`].
+    /// Stored format, up to [`FORMAT`].
     pub format: u32,
     /// The landfall that made it.
     pub version: String,
@@ -158,18 +308,62 @@ pub struct Plan {
     pub config_digest: String,
     /// Steps in the order they are run.
     pub steps: Vec<Step>,
+    /// The user's phases, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseRules>,
+    /// When a host or service that fails is left alone.
+    #[serde(default, skip_serializing_if = "BreakerLimits::is_default")]
+    pub breaker: BreakerLimits,
+    /// What the host must have left.
+    #[serde(default, skip_serializing_if = "Resources::is_default")]
+    pub resources: Resources,
+    /// How long copies of what files held before are kept.
+    #[serde(default, skip_serializing_if = "Retention::is_default")]
+    pub backups: Retention,
     /// What was wrong with the user-data.
     #[serde(default)]
     pub problems: Vec<Problem>,
     /// Values that must not be shown in any output, beyond those inside the operations.
     #[serde(default)]
     pub secrets: Vec<crate::secret::Secret<String>>,
+    /// Who is told how the run ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<notify::Listener>,
     /// Remove what is stored of the user-data when the run has ended well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wipe_user_data: bool,
+    /// Addresses that user-data includes and that could not be fetched yet: the plan is that of the rest, without what cannot be
+    /// done twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
 }
 
 impl Plan {
+    /// Whether more of the user-data is still to be fetched.
+    pub fn is_incomplete(&self) -> bool {
+        !self.waits_for.is_empty()
+    }
+
+    /// Makes it the plan of what is known while these addresses are still to be fetched: without what the user's own commands do,
+    /// which may need what they bring and may be others then, without phases, and without what ends a run.
+    pub fn wait_for(&mut self, addresses: Vec<String>) {
+        if addresses.is_empty() {
+            return;
+        }
+        let phases = std::mem::take(&mut self.phases);
+        let left_out = |step: &Step| step.operation.needs_whole_user_data() || phases.iter().any(|phase| phase.holds(step));
+        let mut named: Vec<&str> = self.steps.iter().filter(|step| left_out(step)).map(|step| step.phase.as_str()).collect();
+        named.dedup();
+        if !named.is_empty() {
+            let message = format!("until {} can be included, these wait: {}", addresses.join(", "), named.join(", "));
+            self.problems.push(Problem { weight: None, message });
+        }
+        self.steps.retain(|step| !left_out(step));
+        self.wipe_user_data = false;
+        self.waits_for = addresses;
+        self.format = FORMAT;
+    }
+
     /// Whether nothing secret is left of the steps that no later boot runs.
     pub fn is_wiped(&self) -> bool {
         self.steps.iter().all(|step| step.frequency == Frequency::Boot || step.wiped.is_some())
@@ -194,8 +388,39 @@ impl Plan {
         let own: std::collections::BTreeSet<&str> = self.steps.iter().map(|step| step.phase.as_str()).collect();
         let kept = before.steps.iter().filter(|step| step.frequency == Frequency::Boot && !own.contains(step.phase.as_str()));
         let kept: Vec<Step> = kept.cloned().collect();
+        self.phases.extend(before.phases.iter().filter(|phase| kept.iter().any(|step| phase.holds(step))).cloned());
+        self.format = format_for(&self.phases);
         self.steps.extend(kept);
         self.steps.sort_by_key(|step| step.stage);
         self.secrets.extend(before.secrets.iter().cloned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::{applied, problems};
+
+    #[test]
+    fn a_plan_that_waits_leaves_out_what_cannot_be_done_twice_and_says_so() {
+        let text =
+            "users: [a]\nwrite_files: [{path: /a, content: x}]\npackages: [b]\nruncmd: [c]\nbootcmd: [d]\npower_state: {mode: reboot}\n\
+            landfall: {phases: [{name: p, write_files: [{path: /q, content: x}]}]}\n";
+        let mut plan = applied(text);
+        let whole = plan.clone();
+        plan.wait_for(Vec::new());
+        assert_eq!(plan, whole, "nothing is waited for");
+        plan.wait_for(vec!["http://h/x".into()]);
+        let phases: Vec<&str> = plan.steps.iter().map(|step| step.phase.as_str()).collect();
+        for kept in ["users_groups", "write_files", "package_update_upgrade_install"] {
+            assert!(phases.contains(&kept), "{kept}: {phases:?}");
+        }
+        let told = "note: until http://h/x can be included, these wait: bootcmd, runcmd, p, power_state_change";
+        assert_eq!(problems(&plan).last().map(String::as_str), Some(told));
+        assert!(!phases.iter().any(|phase| ["bootcmd", "runcmd", "p", "power_state_change"].contains(phase)), "{phases:?}");
+        assert_eq!((plan.format, plan.is_incomplete()), (FORMAT, true));
+        let kept = |step: &Step| whole.steps.iter().any(|other| other.id == step.id && other.digest() == step.digest());
+        assert!(plan.steps.iter().all(kept), "what is done now counts as done later");
+        assert_eq!(parse(&to_stored_json(&plan).expect("JSON")).expect("whole"), plan);
     }
 }

@@ -71,6 +71,16 @@ pub struct WriteFile {
     pub own_parents: bool,
 }
 
+/// What a file hashes to, in lower-case hex.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "algorithm", content = "hex")]
+pub enum Checksum {
+    /// SHA-256.
+    Sha256(String),
+    /// SHA-512.
+    Sha512(String),
+}
+
 /// A change to some lines of a text file; applying it twice equals applying it once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "edit")]
@@ -121,6 +131,22 @@ pub enum Edit {
         /// Short name.
         name: String,
     },
+    /// `key = value` lines below `[section]` headers: those that are there are set, the others appended. Keys compare without case.
+    SetIni {
+        /// What is set.
+        entries: Vec<IniEntry>,
+    },
+}
+
+/// One setting of a file with `[section]` headers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IniEntry {
+    /// The section; empty for what stands before the first one.
+    pub section: String,
+    /// The key.
+    pub key: String,
+    /// Its value, on one line.
+    pub value: Secret<String>,
 }
 
 /// A new account, as `useradd` makes it.
@@ -296,6 +322,44 @@ pub enum UnitAction {
     TryRestart,
     /// `reload-or-restart`, only where it is active.
     TryReload,
+    /// `reload-or-restart`, which starts what does not run.
+    Reload,
+    /// `disable`.
+    Disable,
+    /// `stop`.
+    Stop,
+}
+
+/// When a service counts as ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "when")]
+pub enum Readiness {
+    /// systemd calls it active, and it stays so.
+    Active,
+    /// It is active and something takes connections on each of these TCP ports.
+    Answers {
+        /// Where; loopback where none is given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<std::net::IpAddr>,
+        /// The ports.
+        ports: Vec<u16>,
+    },
+}
+
+/// A service that is started, and waited for until it is ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Unit name.
+    pub unit: String,
+    /// [`UnitAction::Start`], [`UnitAction::Restart`] or [`UnitAction::Reload`].
+    pub action: UnitAction,
+    /// What is waited for.
+    pub ready: Readiness,
+    /// For so long, the job itself included.
+    pub timeout_seconds: u64,
+    /// TCP ports that nobody else may hold when it is begun.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
 }
 
 /// A package as apt names it.
@@ -332,6 +396,66 @@ pub enum PowerMode {
     Halt,
 }
 
+/// A field of a form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormField {
+    /// Its name.
+    pub name: String,
+    /// What is sent.
+    pub value: FormValue,
+}
+
+/// The value of a form's field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormValue {
+    /// This text.
+    Text(String),
+    /// What stands in this file then.
+    File(String),
+}
+
+/// A part that a part handler may take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct HandledPart {
+    /// Its MIME type.
+    pub content_type: String,
+    /// Its file name, as declared.
+    pub file_name: String,
+    /// What it holds.
+    pub content: Content,
+    /// Its headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// A handler, or a part that one of those before it may take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Walked {
+    /// A Python file.
+    Handler {
+        /// Its absolute path.
+        path: String,
+    },
+    /// A part.
+    Part(HandledPart),
+}
+
+/// Part handlers and parts, in the order of the document: each handler is told that the parts begin, is given those of its types
+/// that follow, and is told that they end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct PartHandlers {
+    /// Files of handlers that lie on the host, which come first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_host: Vec<String>,
+    /// Handlers and parts.
+    pub walked: Vec<Walked>,
+    /// Only those are called that want to be at every boot, unless all have been called in this one.
+    #[serde(default)]
+    pub every_boot: bool,
+}
+
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "op")]
@@ -350,6 +474,9 @@ pub enum Operation {
         file: WriteFile,
         /// Append instead of replace.
         append: bool,
+        /// What the downloaded bytes have to hash to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checksum: Option<Checksum>,
     },
     /// Changes some lines of a text file, atomically.
     EditFile {
@@ -362,6 +489,13 @@ pub enum Operation {
         /// Also set `mode` on an existing file.
         #[serde(default)]
         force_mode: bool,
+    },
+    /// Keeps a copy of a file beside it, before it is written anew. Nothing to do where there is no such file.
+    CopyFile {
+        /// Absolute path.
+        from: String,
+        /// Where the copy goes, with mode and owner of the file.
+        to: String,
     },
     /// Removes files by path; the last component may hold `*`.
     RemoveFiles {
@@ -376,6 +510,9 @@ pub enum Operation {
         mode: u32,
         /// Owner.
         owner: Option<Owner>,
+        /// One that is there stays as it is.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keep: bool,
     },
     /// A symbolic link, replaced atomically.
     Symlink {
@@ -438,8 +575,22 @@ pub enum Operation {
         /// `rsa`, `ecdsa`, `ed25519`.
         kind: String,
     },
-    /// Shows host-key fingerprints on the console.
-    ShowHostKeys,
+    /// Shows host keys and their fingerprints on the console.
+    ShowHostKeys {
+        /// Types (`ssh-rsa`) whose fingerprints are not shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without_fingerprints: Vec<String>,
+        /// Types that are not shown themselves.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without_keys: Vec<String>,
+    },
+    /// Shows on the console who may log in with which SSH key.
+    ShowAuthorizedKeys {
+        /// Login names.
+        users: Vec<String>,
+        /// Digest that the fingerprints are of: `sha256`.
+        hash: String,
+    },
     /// An OpenPGP key from a key server into a keyring file.
     AptKey {
         /// Key id or fingerprint.
@@ -474,7 +625,12 @@ pub enum Operation {
         /// Environment beside the usual one.
         #[serde(default)]
         env: BTreeMap<String, String>,
+        /// A program with arguments that is given the path; none: the file itself is run.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        prefix: Vec<String>,
     },
+    /// Calls Python part handlers with the parts that follow them.
+    PartHandlers(PartHandlers),
     /// Runs every executable of a directory in byte order; each has its own record.
     RunDirectory {
         /// Absolute path.
@@ -490,8 +646,19 @@ pub enum Operation {
         #[serde(default)]
         optional: bool,
     },
+    /// A systemd service that has to be ready.
+    Service(Service),
     /// Reboots now if packages asked for it; the run goes on after it.
     RebootIfRequired,
+    /// Sends a form to where hosts report themselves.
+    PhoneHome {
+        /// `http:` or `https:` URL.
+        url: String,
+        /// What is sent.
+        form: Vec<FormField>,
+        /// Tries in all.
+        tries: u32,
+    },
     /// Shows a text on the console and in the log. `$UPTIME`, `$TIMESTAMP`, `$VERSION`, `$DATASOURCE` are filled in.
     Message {
         /// Template.
@@ -518,6 +685,7 @@ impl Operation {
             | Self::ScriptItem(_)
             | Self::RunFile { .. }
             | Self::RunDirectory { .. }
+            | Self::PartHandlers(_)
             | Self::RebootIfRequired
             | Self::PowerState { .. } => false,
             Self::Password { password, .. } => !matches!(password, NewPassword::Random),
@@ -527,9 +695,21 @@ impl Operation {
         }
     }
 
+    /// Whether it runs what the user wrote, with exit codes of the user's own making.
+    pub const fn runs_users_text(&self) -> bool {
+        matches!(self, Self::ScriptItem(_) | Self::RunFile { .. } | Self::RunDirectory { .. } | Self::PartHandlers(_))
+    }
+
+    /// Whether it is left for when all of the user-data is known: it cannot be done again when that says something else, or it
+    /// ends the run.
+    pub const fn needs_whole_user_data(&self) -> bool {
+        self.runs_users_text()
+            || matches!(self, Self::RebootIfRequired | Self::PhoneHome { .. } | Self::Message { .. } | Self::PowerState { .. })
+    }
+
     /// Whether it works with apt and dpkg, so that others are held back meanwhile.
     pub const fn uses_apt(&self) -> bool {
-        matches!(self, Self::AptUpdate | Self::AptUpgrade | Self::InstallPackages { .. })
+        matches!(self, Self::Debconf { .. } | Self::AptUpdate | Self::AptUpgrade | Self::InstallPackages { .. })
     }
 
     /// Whether a child process does the work, so that what it wrote has to be synced before the outcome is recorded.
@@ -540,12 +720,34 @@ impl Operation {
                 | Self::AppendFile(_)
                 | Self::Download { .. }
                 | Self::EditFile { .. }
+                | Self::CopyFile { .. }
                 | Self::RemoveFiles { .. }
                 | Self::Directory { .. }
                 | Self::Symlink { .. }
                 | Self::AuthorizedKeys { .. }
-                | Self::ShowHostKeys
+                | Self::ShowHostKeys { .. }
+                | Self::ShowAuthorizedKeys { .. }
+                | Self::PhoneHome { .. }
                 | Self::Message { .. }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_has_got_fields_since_is_the_same_step_where_they_are_not_used() {
+        for (stored, operation) in [
+            (r#"{"op":"show_host_keys"}"#, Operation::ShowHostKeys { without_fingerprints: Vec::new(), without_keys: Vec::new() }),
+            (
+                r#"{"op":"directory","path":"/a","mode":488,"owner":null}"#,
+                Operation::Directory { path: "/a".into(), mode: 0o750, owner: None, keep: false },
+            ),
+        ] {
+            assert_eq!(serde_json::from_str::<Operation>(stored).expect("it is read"), operation);
+            assert_eq!(serde_json::to_string(&operation).expect("JSON"), stored, "its digest stays");
+        }
     }
 }

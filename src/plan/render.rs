@@ -16,7 +16,8 @@ pub fn render_text(plan: &Plan) -> String {
             phase = "";
         }
         if phase != step.phase {
-            let _ = writeln!(out, "  {}", step.phase);
+            let conditions = plan.phase_of(step).map(super::PhaseRules::describe).filter(|text| !text.is_empty());
+            let _ = writeln!(out, "  {}{}", step.phase, conditions.map(|text| format!(" ({text})")).unwrap_or_default());
             phase = &step.phase;
         }
         let often = match step.frequency {
@@ -25,6 +26,10 @@ pub fn render_text(plan: &Plan) -> String {
             Frequency::Boot => " [every boot]",
         };
         let _ = writeln!(out, "    {:>3}. {}{often}", at + 1, step.operation.describe());
+        if let [before @ .., last] = &step.limits.accept_exit[..] {
+            let before: String = before.iter().map(|code| format!(", {code}")).collect();
+            let _ = writeln!(out, "         success: exit 0{before} or {last}");
+        }
         if let Undo::None(why) = step.operation.undo() {
             let _ = writeln!(out, "         no undo: {why}");
         }
@@ -34,6 +39,11 @@ pub fn render_text(plan: &Plan) -> String {
     }
     if plan.steps.is_empty() {
         out.push_str("nothing to do\n");
+    }
+    for phase in &plan.phases {
+        if let Some(why) = &phase.not_here {
+            let _ = writeln!(out, "{}: not run: {why}", phase.name);
+        }
     }
     for problem in &plan.problems {
         let word = match problem.weight {

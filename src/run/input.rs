@@ -1,12 +1,15 @@
-//! From bytes to one document and the scripts beside it: unpack, read, merge.
+//! From bytes to one document and what comes beside it: unpack, read, merge.
+
+use std::collections::BTreeMap;
 
 use crate::config::merge::{merge_parts, ConfigPart};
 use crate::config::node::{Node, Origin, Value};
+use crate::config::patch;
 use crate::config::problem::Report;
-use crate::modules::{ScriptKind, UserScript};
-use crate::plan::operation::content;
+use crate::modules::{unix_lines, ScriptKind, UserHook, UserParts, UserScript};
+use crate::plan::operation::{content, HandledPart};
 use crate::plan::Frequency;
-use crate::userdata::{self, Part, PartKind};
+use crate::userdata::{self, Part, PartKind, Reading, Unpacked};
 use crate::yaml;
 
 /// What came out of user-data.
@@ -16,30 +19,58 @@ pub struct Input {
     pub document: Node,
     /// Its scripts, in their order.
     pub scripts: Vec<UserScript>,
-    /// The text of every cloud-config part by name, for messages that quote it.
+    /// Its boothooks, part handlers and the parts behind these, in their order.
+    pub hooks: Vec<UserHook>,
+    /// The text of every part that a message may quote, by name.
     pub sources: Vec<(String, String)>,
+}
+
+/// Whose data it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Giver<'g> {
+    /// The user.
+    User,
+    /// The vendor; parts of these types are left out.
+    Vendor {
+        /// MIME types.
+        without: &'g [String],
+    },
 }
 
 /// Takes user-data apart and reads it; `name` is what the whole is called in messages. A part that cannot be read is reported
 /// and left out.
-pub fn read(name: &str, bytes: &[u8], report: &mut Report) -> Input {
-    let mut input = Input { document: nothing(name), scripts: Vec::new(), sources: Vec::new() };
+pub fn read(name: &str, bytes: &[u8], giver: Giver<'_>, reading: &mut Reading<'_>, report: &mut Report) -> Input {
+    let mut input = Input { document: nothing(name), scripts: Vec::new(), hooks: Vec::new(), sources: Vec::new() };
     let mut configs = Vec::new();
-    for part in userdata::unpack(name, bytes, report) {
+    let Unpacked { parts, others } = userdata::unpack(name, bytes, reading, report);
+    input.sources = others;
+    let mut has_handler = reading.has_handlers;
+    for part in parts {
+        if matches!(giver, Giver::Vendor { without } if without.iter().any(|kind| kind == part.kind.mime_type())) {
+            let message = format!("the part `{}` is left out: `disabled_handlers` names {}", part.name, part.kind.mime_type());
+            report.note("part-left-out", message).at(&Origin::new(part.name.as_str(), 1, 1));
+            continue;
+        }
         match part.kind {
-            PartKind::CloudConfig => configs.extend(config(&mut input, part, report)),
-            PartKind::ShellScript => input.script(part, ScriptKind::User),
-            PartKind::ShellScriptPerBoot => input.script(part, ScriptKind::Per(Frequency::Boot)),
-            PartKind::ShellScriptPerInstance => input.script(part, ScriptKind::Per(Frequency::Instance)),
-            PartKind::ShellScriptPerOnce => input.script(part, ScriptKind::Per(Frequency::Once)),
-            // Unknown or not handled yet, and reported.
+            PartKind::CloudConfig | PartKind::Jsonp => configs.extend(config(&mut input, part, report)),
+            PartKind::ShellScript => input.script(part, if giver == Giver::User { ScriptKind::User } else { ScriptKind::Vendor }),
+            PartKind::ShellScriptPerBoot => input.script_per(part, Frequency::Boot, giver, report),
+            PartKind::ShellScriptPerInstance => input.script_per(part, Frequency::Instance, giver, report),
+            PartKind::ShellScriptPerOnce => input.script_per(part, Frequency::Once, giver, report),
+            PartKind::Boothook => input.hooks.push(boothook(part)),
+            PartKind::PartHandler => {
+                has_handler = true;
+                input.hooks.push(handler(part));
+            }
+            PartKind::Unknown(_) if has_handler => input.hooks.push(UserHook::Part(handled(part))),
+            // Unknown, and reported.
             _ => input.sources.push((part.name, String::from_utf8_lossy(&part.content).into_owned())),
         }
     }
     input.document = match configs.as_slice() {
         [] => input.document,
         // What is no mapping is told of where the document is read.
-        [only] if only.root.as_map().is_none() => configs.remove(0).root,
+        [only] if only.root.as_map().is_none() && !only.is_patch => configs.remove(0).root,
         _ => merge_parts(configs, report),
     };
     input
@@ -52,11 +83,15 @@ pub fn nothing(name: &str) -> Node {
 
 fn config(input: &mut Input, part: Part, report: &mut Report) -> Option<ConfigPart> {
     let text = part.text(report)?.to_owned();
-    let parsed = yaml::parse_with_report(&part.name, &text, report);
+    let is_patch = part.kind == PartKind::Jsonp;
+    let parsed =
+        if is_patch { Ok(patch::read(&part.name, &text, report)) } else { yaml::parse_with_report(&part.name, &text, report).map(Some) };
     input.sources.push((part.name.clone(), text));
     match parsed {
-        Ok(root) if root.is_null() => None,
-        Ok(root) => Some(ConfigPart { name: part.name.as_str().into(), root, merge_type: part.merge_type }),
+        Ok(root) => {
+            let root = root.filter(|root| !root.is_null())?;
+            Some(ConfigPart { name: part.name.as_str().into(), root, merge_type: part.merge_type, is_patch })
+        }
         Err(error) => {
             error.report(&part.name, report);
             None
@@ -64,8 +99,60 @@ fn config(input: &mut Input, part: Part, report: &mut Report) -> Option<ConfigPa
     }
 }
 
+/// The script without its header, which is none of the shell's.
+fn boothook(part: Part) -> UserHook {
+    const HEADER: &[u8] = b"#cloud-boothook";
+    let text = unix_lines(&part.content);
+    let text = text.strip_prefix(HEADER).unwrap_or(&text).trim_ascii_start();
+    UserHook::Boothook { name: part.file_name, content: content(text) }
+}
+
+/// A handler says by a variable of its module that it is called at every boot.
+fn handler(part: Part) -> UserHook {
+    let text = String::from_utf8_lossy(&part.content);
+    let says_always = |line: &str| {
+        let value = line.strip_prefix("frequency").and_then(|rest| rest.trim_start().strip_prefix('='));
+        value.is_some_and(|value| value.to_ascii_lowercase().contains("always"))
+    };
+    let always = text.lines().any(says_always);
+    UserHook::Handler { content: content(part.content), always }
+}
+
+fn handled(part: Part) -> HandledPart {
+    let declared = part.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-disposition"));
+    let file_name =
+        declared.and_then(|(_, text)| text.split_once("filename=")).map(|(_, name)| name.trim_matches([' ', '"', ';']).to_owned());
+    HandledPart {
+        content_type: part.kind.mime_type().to_owned(),
+        file_name: file_name.filter(|name| !name.is_empty()).unwrap_or(part.file_name),
+        content: content(part.content),
+        headers: part.headers.into_iter().collect::<BTreeMap<_, _>>(),
+    }
+}
+
 impl Input {
+    /// What of it is no configuration.
+    pub fn user_parts(&self) -> UserParts<'_> {
+        UserParts { scripts: &self.scripts, hooks: &self.hooks }
+    }
+
     fn script(&mut self, part: Part, kind: ScriptKind) {
         self.scripts.push(UserScript { name: part.file_name, kind, content: content(part.content) });
+    }
+
+    fn script_per(&mut self, part: Part, frequency: Frequency, giver: Giver<'_>, report: &mut Report) {
+        if giver == Giver::User {
+            return self.script(part, ScriptKind::Per(frequency));
+        }
+        let message = format!("the vendor's script `{}` is left out: {} is for the user's scripts", part.name, part.kind.mime_type());
+        report.warning("part-left-out", message).at(&Origin::new(part.name.as_str(), 1, 1));
+    }
+
+    /// Takes over what another brings beside its document.
+    pub fn add_parts(&mut self, other: Self) -> Node {
+        self.scripts.extend(other.scripts);
+        self.hooks.extend(other.hooks);
+        self.sources.extend(other.sources);
+        other.document
     }
 }

@@ -69,7 +69,7 @@ pub fn look(host: &Host, recorded: Option<&Recorded>, stage: Stage) -> Result<Lo
         if stage != Stage::Final {
             return Ok(Looked::Later("cloud-init runs first"));
         }
-        let fetched = hosted.instance_id.clone().map_or(Fetched::NoAnswer, Fetched::Id);
+        let fetched = hosted.fetched(recorded);
         let source = Some(Source::Hosted { merged_config: hosted.merged_config.unwrap_or_default() });
         return Ok(Looked::Answer { mode: "hosted", fetched, source, explain: hosted.because });
     }

@@ -3,23 +3,31 @@
 //! Everything the commands that change the host do meets here; what they share is the run lock, the instance's directory and
 //! the engine. Nothing below knows of it.
 
+mod includes;
 pub mod input;
+mod instance;
 mod instance_dir;
+mod layers;
 mod lookup;
+mod notify;
 mod prepare;
 mod reporter;
 mod restore;
+mod retention;
 mod view;
 
 use std::time::Duration;
 
+pub use includes::{Missing, Patience};
 pub use instance_dir::InstanceDir;
 pub use lookup::{off_switch, OffSwitch};
-pub use prepare::{prepare, Prepared, Source};
+pub use prepare::{prepare, settings, Fetching, Prepared, Source};
 pub use restore::{bytes_of, is_so, restore, versions, Version};
 pub use view::{read_status, view, StatusFile, RUNTIME, STATUS_FILE};
 
 use crate::compat;
+use crate::config::problem::Severity;
+use crate::config::settings::Overrides;
 use crate::engine::ledger::Ledger;
 use crate::engine::summary::{State, Summary, Told};
 use crate::engine::{Engine, RunEnd, RunIds};
@@ -28,6 +36,7 @@ use crate::host::runlock::{RunLock, Take};
 use crate::host::Host;
 use crate::identity::{self, Decision, Here, Recorded};
 use crate::plan::{Frequency, Operation, Plan, Stage, Weight};
+use instance::{complete, new_instance, same_instance};
 use lookup::{look, Looked};
 use reporter::Reporter;
 
@@ -106,12 +115,28 @@ impl Job {
     }
 }
 
-/// Does what is asked.
+/// Does what is asked, with what is written.
+///
+/// # Errors
+/// As [`run_with`].
+pub fn run(host: &Host, request: &Request) -> Result<Report, Failure> {
+    run_with(host, request, &Overrides::default())
+}
+
+/// Does what is asked; `given` lies over what is written where a plan is made.
 ///
 /// # Errors
 /// [`Kind::Lock`] where another run holds the lock and this is not a unit; [`Kind::Input`] for user-data that cannot be read at
 /// all; whatever keeps the state from being read or written.
-pub fn run(host: &Host, request: &Request) -> Result<Report, Failure> {
+pub fn run_with(host: &Host, request: &Request, given: &Overrides) -> Result<Report, Failure> {
+    let report = begin(host, request, given);
+    if let (Request::Boot(_), Err(failure)) = (request, &report) {
+        view::publish_failure(host, request.stage(), failure);
+    }
+    report
+}
+
+fn begin(host: &Host, request: &Request, given: &Overrides) -> Result<Report, Failure> {
     let ids = view::run_ids(host)?;
     let stage = request.stage();
     if let (Request::Boot(_), Some(off)) = (request, off_switch(host)) {
@@ -122,12 +147,17 @@ pub fn run(host: &Host, request: &Request) -> Result<Report, Failure> {
     let found = match request {
         // The first unit of this boot has asked the datasource.
         Request::Boot(Some(Stage::Final)) if host.exists(INSTANCE_SETTLED) => recorded_job(host, Vec::new())?.into(),
-        Request::Boot(_) => boot_job(host, stage)?,
-        Request::Apply(source) => Found::Job(Box::new(apply_job(host, source)?)),
+        Request::Boot(_) => boot_job(host, stage, given)?,
+        Request::Apply(source) => Found::Job(Box::new(apply_job(host, source, given)?)),
         Request::Resume | Request::Rerun(_) | Request::Rollback { .. } => recorded_job(host, Vec::new())?.into(),
     };
     let (why, no_source) = match found {
-        Found::Job(job) => return execute(host, &ids, stage, request, &job),
+        Found::Job(mut job) => {
+            if matches!(request, Request::Boot(_) | Request::Resume) {
+                complete(host, &mut job, stage, given)?;
+            }
+            return execute(host, &ids, stage, request, &job);
+        }
         Found::Nothing(why) => (why, false),
         Found::NoSource => ("no datasource and no recorded run: nothing to do".to_owned(), true),
     };
@@ -176,7 +206,7 @@ fn taken_lock(taken: std::io::Result<Take>) -> Result<RunLock, Failure> {
 }
 
 /// What a boot has to run, if anything.
-fn boot_job(host: &Host, stage: Stage) -> Result<Found, Failure> {
+fn boot_job(host: &Host, stage: Stage, given: &Overrides) -> Result<Found, Failure> {
     let recorded = Recorded::load(host)?;
     let here = Here::read(host);
     let (fetched, mode, source, explain) = match look(host, recorded.as_ref(), stage)? {
@@ -188,11 +218,12 @@ fn boot_job(host: &Host, stage: Stage) -> Result<Found, Failure> {
             Some(source) => {
                 let is_first = recorded.is_none() && matches!(source, Source::Datasource(_)) && host.got_its_machine_id();
                 let first_boot = is_first.then(|| host.boot_id());
-                Found::Job(Box::new(new_instance(host, Recorded { first_boot, ..Recorded::of(&here) }, &id, mode, &source)?))
+                let machine = Recorded { first_boot, ..Recorded::of(&here) };
+                Found::Job(Box::new(new_instance(host, machine, &id, mode, &source, (given, stage))?))
             }
             None => Found::NoSource,
         },
-        Decision::SameInstance(id) => same_instance(host, recorded, &here, &id, mode, source)?.into(),
+        Decision::SameInstance(id) => same_instance(host, recorded, &here, &id, mode, source, (given, stage))?.into(),
         Decision::Adopt(id) => {
             let mut recorded = recorded.unwrap_or_default();
             recorded.instance_id = Some(id);
@@ -223,51 +254,6 @@ fn boot_job(host: &Host, stage: Stage) -> Result<Found, Failure> {
     })
 }
 
-fn new_instance(host: &Host, machine: Recorded, id: &str, mode: &'static str, source: &Source) -> Result<Job, Failure> {
-    let directory = InstanceDir::new(&identity::directory_of(id));
-    let prepared = prepare(host, id, source)?;
-    directory.store(host, &prepared)?;
-    if let Source::Datasource(found) = source {
-        let state = directory.places().instance;
-        compat::new_instance(host, &state, found, &prepared.document).map_err(|error| Failure::io("cloud-init's files", &error))?;
-    }
-    let recorded = Recorded {
-        instance_id: Some(id.to_owned()),
-        directory: Some(directory.name().to_owned()),
-        source: Some(source.datasource().to_owned()),
-        ..machine
-    };
-    recorded.store(host)?;
-    Ok(Job { directory, plan: prepared.plan, mode, known: true, notices: Vec::new() })
-}
-
-/// The recorded instance: its stored plan counts, whatever the datasource says now.
-fn same_instance(
-    host: &Host,
-    recorded: Option<Recorded>,
-    here: &Here,
-    id: &str,
-    mode: &'static str,
-    source: Option<Source>,
-) -> Result<Option<Job>, Failure> {
-    let directory = InstanceDir::new(recorded.and_then(|recorded| recorded.directory).as_deref().unwrap_or(&identity::directory_of(id)));
-    let Some(plan) = directory.load_plan(host)? else {
-        return match source {
-            Some(source) => new_instance(host, Recorded::of(here), id, mode, &source).map(Some),
-            None => Ok(None),
-        };
-    };
-    let mut notices = Vec::new();
-    if let Some(source) = source.filter(|source| !directory.holds(host, source)) {
-        let told = format!(
-            "the user-data from {} has changed since this instance was provisioned; it is not applied again (`landfall apply` does)",
-            source.datasource()
-        );
-        notices.push((None, told));
-    }
-    Ok(Some(Job { directory, plan, mode, known: true, notices }))
-}
-
 /// The run that is on record.
 fn recorded_job(host: &Host, notices: Vec<(Option<Weight>, String)>) -> Result<Option<Job>, Failure> {
     let Some(name) = Recorded::load(host)?.and_then(|recorded| recorded.directory) else { return Ok(None) };
@@ -276,13 +262,18 @@ fn recorded_job(host: &Host, notices: Vec<(Option<Weight>, String)>) -> Result<O
     Ok(directory.load_plan(host)?.map(|plan| Job { directory, plan, mode, known: false, notices }))
 }
 
-fn apply_job(host: &Host, source: &Source) -> Result<Job, Failure> {
+fn apply_job(host: &Host, source: &Source, given: &Overrides) -> Result<Job, Failure> {
     let here = Here::of_running_system(host);
     let mut recorded = Recorded::load(host)?.unwrap_or_else(|| Recorded::of(&here));
     let name = recorded.directory.clone().unwrap_or_else(|| InstanceDir::MANUAL.to_owned());
     let id = recorded.instance_id.clone().unwrap_or_else(|| InstanceDir::MANUAL.to_owned());
     let directory = InstanceDir::new(&name);
-    let mut prepared = prepare(host, &id, source)?;
+    let mut prepared = prepare(host, &id, source, given, &Fetching::NOW)?;
+    if let Some(missing) = prepared.missing.iter().find(|missing| missing.may_come()) {
+        let failure = missing.failure.clone().unwrap_or_else(|| Failure::new(Kind::Network, "it cannot be fetched"));
+        let message = format!("{} is not included: {}; nothing was changed", missing.url, failure.message);
+        return Err(Failure { message, ..failure }.hint("`landfall apply` again when it can be reached"));
+    }
     if let Some(lost) = prepared.unread.first() {
         let more = if prepared.unread.len() > 1 { format!(" (and {} more)", prepared.unread.len() - 1) } else { String::new() };
         let failure = Failure::new(Kind::Input, format!("{lost}{more}; nothing was changed"));
@@ -296,10 +287,27 @@ fn apply_job(host: &Host, source: &Source) -> Result<Job, Failure> {
         }
         prepared.plan.keep_boot_steps(&before);
     }
+    let notices = unfinished_before(host, &recorded, &directory, &prepared.plan)?;
     directory.store_applied(host, &prepared)?;
     recorded.directory = Some(name);
     recorded.store(host)?;
-    Ok(Job { directory, plan: prepared.plan, mode: "manual", known: false, notices: Vec::new() })
+    Ok(Job { directory, plan: prepared.plan, mode: "manual", known: false, notices })
+}
+
+/// A file that was applied by hand and cut off, and whose place another one takes: what of it will not be done is told.
+fn unfinished_before(
+    host: &Host,
+    recorded: &Recorded,
+    directory: &InstanceDir,
+    plan: &Plan,
+) -> Result<Vec<(Option<Weight>, String)>, Failure> {
+    let before = if recorded.instance_id.is_none() { directory.load_plan(host)? } else { None };
+    let Some(before) = before.filter(|before| before.config_digest != plan.config_digest) else { return Ok(Vec::new()) };
+    let ledger = directory.ledger(host, Stage::Final, true)?;
+    let open: Vec<&str> = before.steps.iter().filter(|step| !ledger.is_settled(step)).map(|step| step.id.as_str()).collect();
+    let (Some(first), count) = (open.first(), open.len()) else { return Ok(Vec::new()) };
+    let rest = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+    Ok(vec![(None, format!("the file that was applied before had not ended; this one takes its place: `{first}`{rest} will not be done"))])
 }
 
 /// The plan of the instance on record: what it does at every boot goes on when a file is applied by hand.
@@ -310,13 +318,42 @@ pub fn recorded_plan(host: &Host, recorded: &Recorded) -> Result<Option<Plan>, F
     }
 }
 
+/// What a boot of this host would run, as far as can be told now, and whether its user-data has errors: the plan on record of an
+/// instance that is known, else that of the datasource. `Err` inside says why there is none.
+pub fn plan_of_boot(host: &Host, given: &Overrides) -> Result<Result<(Plan, bool), String>, Failure> {
+    let recorded = Recorded::load(host)?;
+    let (fetched, source, explain) = match look(host, recorded.as_ref(), Stage::Final)? {
+        Looked::Later(why) => return Ok(Err(why.to_owned())),
+        Looked::Answer { fetched, source, explain, .. } => (fetched, source, explain),
+    };
+    let id = match identity::decide(recorded.as_ref(), &Here::read(host), fetched) {
+        Decision::NewInstance(id) => Some(id),
+        Decision::SameInstance(_) | Decision::Adopt(_) | Decision::Outage { same_machine: true } | Decision::Manual => None,
+        Decision::Outage { same_machine: false } | Decision::Unanswered | Decision::NothingToDo => return Ok(Err(explain)),
+    };
+    Ok(match (id, source) {
+        (Some(id), Some(source)) => {
+            let prepared = prepare(host, &id, &source, given, &Fetching::NOW)?;
+            let is_wrong = prepared.report.problems.iter().any(|problem| problem.severity == Severity::Error);
+            Ok((prepared.plan, is_wrong))
+        }
+        (Some(_), None) => Err(explain),
+        (None, _) => match recorded_plan(host, &recorded.unwrap_or_default())? {
+            Some(plan) => Ok((plan, false)),
+            None => Err("nothing was ever planned for this host, and it is not a new one".to_owned()),
+        },
+    })
+}
+
 fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job) -> Result<Report, Failure> {
     let again = steps_to_run_again(request, job)?;
     let kept = job.mode != "hosted";
     let state = job.directory.places().instance;
     let mut ledger = job.directory.ledger(host, stage, false)?;
+    let is_lost = ledger.records(Frequency::Instance).is_empty() && job.directory.has_traces(host);
     let is_first_unit = matches!(request, Request::Boot(Some(Stage::Local)));
-    let passes_all = is_first_unit && passes_all_stages(host, job, &ledger)?;
+    // A message that is still due needs the network, which the last unit has.
+    let passes_all = is_first_unit && !notify::is_due(host, &job.plan, &ledger) && passes_all_stages(host, job, &ledger)?;
     let stage = if passes_all { Stage::Final } else { stage };
     ledger.set_stage(stage);
     // Each by itself: software that waits looks at every stage.
@@ -330,10 +367,16 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     for (weight, message) in &job.notices {
         engine.notice(Frequency::Boot, *weight, message)?;
     }
+    if is_lost {
+        let told = "the journal of this instance is lost or empty; what was done before is looked at again, and done again where it \
+                    cannot be seen that it was done";
+        engine.notice(Frequency::Instance, Some(Weight::Degraded), told)?;
+    }
     match (request, again) {
         (Request::Rerun(_), Some(step)) => engine.again(&[step])?,
         (Request::Boot(Some(Stage::Final)), _) if host.exists(BOOT_SETTLED) => engine.again(&scripts_that_came_since(host, job)?)?,
-        (Request::Resume, _) => {
+        // Whoever asks by hand wants what has failed, or was undone, to be done.
+        (Request::Resume | Request::Apply(_), _) => {
             let mut failed = engine.failed_steps();
             failed.retain(|id| !job.is_wiped(id));
             engine.again(&failed)?;
@@ -362,7 +405,20 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     if job.plan.wipe_user_data && over && stage == Stage::Final && !job.plan.is_wiped() {
         job.directory.wipe(host, &job.plan)?;
     }
+    if over && stage == Stage::Final && reporter.spoke() {
+        let applied = matches!(request, Request::Apply(_));
+        keep_note(retention::prune(host, &job.directory, &job.plan, applied).map(drop));
+    }
     reporter.publish_result(&summary, end)?;
+    let ended = stage == Stage::Final && !is_first_unit && matches!(end, RunEnd::Settled | RunEnd::Halted);
+    if ended && notify::is_due(host, &job.plan, engine.ledger()) {
+        let phases = notify::ended_phases(&job.plan, engine.ledger());
+        if let Some(note) = notify::tell(host, &job.plan, &phases, &summary) {
+            // The run has ended as it has; at worst it is told twice.
+            keep_note(engine.note(&note));
+            reporter.shows_again(engine.ledger());
+        }
+    }
     let remark = match request {
         Request::Apply(_) | Request::Resume if !reporter.spoke() => {
             format!("nothing to do: all of it has been run before, and it ended {}", summary.state.name())
@@ -382,6 +438,7 @@ const BOOT_SETTLED: &str = "/run/landfall/boot-settled";
 /// of a directory that has none. All of that is the first unit's work, and no other starts a process.
 fn passes_all_stages(host: &Host, job: &Job, ledger: &Ledger) -> Result<bool, Failure> {
     if !job.known
+        || job.plan.is_incomplete()
         || job.mode == "hosted"
         || ledger.rollback().is_some()
         || job.plan.problems.iter().any(|problem| problem.weight == Some(Weight::Failed))
@@ -422,6 +479,7 @@ fn scripts_that_came_since(host: &Host, job: &Job) -> Result<Vec<String>, Failur
 /// last one not ask again who this is. With nothing left at all, neither does.
 fn pass_later_stages(host: &Host, job: &Job, ledger: &Ledger, all: bool) -> Result<(), Failure> {
     let settled = job.known
+        && !job.plan.is_incomplete()
         && ledger.rollback().is_none()
         && job.plan.steps.iter().filter(|step| step.stage <= Stage::Network).all(|step| ledger.is_settled(step));
     if !settled {
@@ -439,6 +497,12 @@ fn pass_later_stages(host: &Host, job: &Job, ledger: &Ledger, all: bool) -> Resu
 fn keep(written: std::io::Result<()>) {
     if let Err(error) = written {
         tracing::warn!("the files that other software expects of cloud-init: {error}");
+    }
+}
+
+fn keep_note(recorded: Result<(), Failure>) {
+    if let Err(failure) = recorded {
+        tracing::warn!("after the end: {failure}");
     }
 }
 
@@ -462,7 +526,7 @@ fn steps_to_run_again(request: &Request, job: &Job) -> Result<Option<String>, Fa
 
 /// How long the first unit waits for a volume that is still to appear, while the instance is unknown.
 const VOLUME_WAIT: Duration = Duration::from_secs(2);
-/// How long the network stage looks for a datasource, while the instance is unknown.
+/// How long the network stage looks for a datasource, while the instance is unknown, and for what its user-data includes.
 const SETTLE_WAIT: Duration = Duration::from_secs(30);
 
 /// The exit code of a report: a run that failed never ends with 0.

@@ -1,21 +1,25 @@
 //! From bytes to a plan: unpack, read, merge, type, gather facts, plan.
 
-use super::input::{self, Input};
-use crate::config::merge::overlay;
+use super::includes::{Fetcher, Missing, Patience};
+use super::input::{self, Giver, Input};
+use super::layers::{self, System};
+use crate::compat::{self, Subject};
 use crate::config::network::{self, Asked};
 use crate::config::node::Node;
 use crate::config::problem::{Problem, Report, Severity};
+use crate::config::settings::Overrides;
+use crate::config::typed::cloud::VendorData;
 use crate::config::typed::CloudConfig;
 use crate::datasource::Found;
 use crate::error::{Failure, Kind};
 use crate::host::Host;
+use crate::identity::Recorded;
 use crate::modules::{self, PlanInput, Way};
-use crate::plan::Plan;
-use crate::{facts::Facts, script, yaml};
-
-/// Configuration that lies on the host: lower than user-data, the later file name wins.
-const CONFIG_FILE: &str = "/etc/landfall/landfall.yaml";
-const CONFIG_DIRECTORY: &str = "/etc/landfall/conf.d";
+use crate::plan::{Limits, Plan};
+use crate::secret::Secret;
+use crate::template::Variables;
+use crate::userdata::{Includes, NoIncludes, Reading};
+use crate::{facts::Facts, script};
 
 /// Where the user-data of a run comes from.
 #[derive(Clone, Debug)]
@@ -76,38 +80,100 @@ pub struct Prepared {
     pub plan: Plan,
     /// The merged document.
     pub document: Node,
+    /// The image takes user-data.
+    pub takes_user_data: bool,
+    /// The configuration of the system below it, as instance data shows it.
+    pub system: serde_json::Value,
     /// What was wrong with the user-data.
     pub report: Report,
     /// Parts of it that could not be read at all, each with the reason.
     pub unread: Vec<String>,
+    /// What could not be included.
+    pub missing: Vec<Missing>,
+}
+
+/// How what is included is got.
+#[derive(Clone, Debug)]
+pub struct Fetching {
+    /// For how long.
+    pub patience: Patience,
+    /// The directory for what is fetched once, if it is kept.
+    pub kept: Option<String>,
+}
+
+impl Fetching {
+    /// Now, as somebody waits for it, and nothing is kept.
+    pub const NOW: Self = Self { patience: Patience::Within(std::time::Duration::from_secs(30)), kept: None };
 }
 
 /// Prepares a plan for the instance `id`. What is wrong with the user-data is reported in the plan; what is independent of it
-/// is planned.
-pub fn prepare(host: &Host, id: &str, source: &Source) -> Result<Prepared, Failure> {
+/// is planned. `given` lies over everything that is written.
+pub fn prepare(host: &Host, id: &str, source: &Source, given: &Overrides, fetching: &Fetching) -> Result<Prepared, Failure> {
     let mut report = Report::new();
-    let input = read(host, source, &mut report)?;
+    let mut fetcher = Fetcher::new(host, fetching.patience, &limits(host, given), fetching.kept.clone());
+    let subject = subject(host, id, source);
+    let (mut input, system) = read(host, &subject, source, &mut fetcher, &mut report)?;
     let unread: Vec<String> = report.problems.iter().filter(|problem| problem.severity == Severity::Error).map(Problem::sentence).collect();
+    input.document = given.over(std::mem::replace(&mut input.document, input::nothing("user-data")), &mut report);
     let hosted = matches!(source, Source::Hosted { .. });
     let config =
         if hosted { CloudConfig::read_section(&input.document, &mut report) } else { CloudConfig::read(&input.document, &mut report) };
-    let config = config.map(|config| with_network(config, host, source, &mut report));
+    let config = config.map(|config| with_network(config, host, source, system.network.as_ref(), &mut report));
     let config = config.ok_or_else(|| Failure::new(Kind::Unknown, "a configuration that is a mapping cannot be read"))?;
     let facts = gather(host, id, source, &config)?;
-    let plan =
-        modules::plan(PlanInput { config: &config, facts: &facts, scripts: &input.scripts, way: way(host, source), report: &mut report });
+    let user = input.user_parts();
+    let mut plan = modules::plan(PlanInput { config: &config, facts: &facts, user, way: way(host, source), report: &mut report });
+    plan.wait_for(fetcher.missing.iter().filter(|missing| missing.may_come()).map(|missing| missing.url.clone()).collect());
     let config_json = serde_json::to_vec_pretty(&input.document.to_json())
         .map_err(|error| Failure::new(Kind::Unknown, format!("configuration as JSON: {error}")))?;
-    Ok(Prepared { user_data: source.user_data().to_vec(), config_json, plan, document: input.document, report, unread })
+    Ok(Prepared {
+        user_data: source.user_data().to_vec(),
+        config_json,
+        plan,
+        document: input.document,
+        takes_user_data: takes_user_data(&system, source),
+        system: system.peers.to_json(),
+        report,
+        unread,
+        missing: fetcher.missing,
+    })
 }
 
-/// The network-config of the datasource; what cannot be read of it leaves the network as the image has it.
-fn with_network(config: CloudConfig, host: &Host, source: &Source, report: &mut Report) -> CloudConfig {
+/// How often something is tried, as far as the host's own settings say.
+fn limits(host: &Host, given: &Overrides) -> Limits {
+    let mut quiet = Report::new();
+    let Ok(System { document, .. }) = layers::read(host, None, &mut NoIncludes, &mut quiet) else { return Limits::default() };
+    let document = given.over(document, &mut quiet);
+    let retry = CloudConfig::read_section(&document, &mut quiet).and_then(|config| config.defaults.retry).unwrap_or_default();
+    Limits { attempts: retry.attempts, backoff: retry.backoff, ..Limits::default() }
+}
+
+/// What the templates of a source are told of the instance. By hand they are told of the one on record.
+fn subject(host: &Host, id: &str, source: &Source) -> Subject {
+    match source {
+        Source::Datasource(found) => Subject::of(found),
+        Source::Hosted { .. } | Source::File { .. } => {
+            let directory = Recorded::load(host).ok().flatten().and_then(|recorded| recorded.directory);
+            let stored = directory.and_then(|name| compat::stored_subject(host, &super::InstanceDir::new(&name).places().instance));
+            stored.unwrap_or_else(|| Subject::without_datasource(id))
+        }
+    }
+}
+
+/// The network that the system's configuration asks for, or else the datasource; what cannot be read of it leaves the network as
+/// the image has it.
+fn with_network(config: CloudConfig, host: &Host, source: &Source, system: Option<&Node>, report: &mut Report) -> CloudConfig {
     const PART: &str = "network-config";
     let Source::Datasource(found) = source else { return config };
+    if let Some(document) = system {
+        return match network::read(document, host.finds_program("netplan"), report) {
+            Some(Asked::Network(network)) => config.with_network(*network, document),
+            Some(Asked::Disabled) | None => config,
+        };
+    }
     let Some(bytes) = found.network_config.as_deref().filter(|bytes| !bytes.trim_ascii().is_empty()) else { return config };
     let text = String::from_utf8_lossy(bytes);
-    let Some(document) = parsed(PART, &text, report) else { return config };
+    let Some(document) = layers::parsed(PART, &text, report) else { return config };
     match network::read(&document, host.finds_program("netplan"), report) {
         Some(Asked::Network(network)) => config.with_network(*network, &document),
         Some(Asked::Disabled) | None => config,
@@ -124,65 +190,93 @@ fn way(host: &Host, source: &Source) -> Way {
     }
 }
 
-/// A document that says something; why it cannot be read is reported.
-fn parsed(part: &str, text: &str, report: &mut Report) -> Option<Node> {
-    match yaml::parse_with_report(part, text, report) {
-        Ok(document) => Some(document).filter(|document| !document.is_null()),
-        Err(error) => {
-            error.report(part, report);
-            None
-        }
-    }
+/// What holds for a source: its document, with everything that lies over and below it, and what is wrong with its `landfall`
+/// section.
+pub fn settings(host: &Host, source: &Source, given: &Overrides) -> Result<(Node, CloudConfig, Report), Failure> {
+    let mut report = Report::new();
+    let subject = subject(host, super::InstanceDir::MANUAL, source);
+    let document = read(host, &subject, source, &mut NoIncludes, &mut report)?.0.document;
+    report.problems.retain(|problem| problem.severity != Severity::Note);
+    let document = given.over(document, &mut report);
+    let config = CloudConfig::read_section(&document, &mut report);
+    let config = config.ok_or_else(|| Failure::new(Kind::Unknown, "a configuration that is a mapping cannot be read"))?;
+    Ok((document, config, report))
 }
 
-/// User-data over vendor-data over the configuration on the host.
-fn read(host: &Host, source: &Source, report: &mut Report) -> Result<Input, Failure> {
-    let mut input = input::read(source.part_name(), source.user_data(), report);
-    let mut layers: Vec<Node> = Vec::new();
-    for path in configuration_files(host)? {
-        let text = host.read_text(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
-        layers.extend(parsed(&path, &text, report));
+/// Whether the image takes user-data from its datasource.
+fn takes_user_data(system: &System, source: &Source) -> bool {
+    let said = system.document.get("allow_userdata").and_then(Node::as_bool);
+    said != Some(false) || !matches!(source, Source::Datasource(_))
+}
+
+/// User-data over the vendor's second and first data over the configuration on the host.
+fn read(
+    host: &Host,
+    subject: &Subject,
+    source: &Source,
+    includes: &mut dyn Includes,
+    report: &mut Report,
+) -> Result<(Input, System), Failure> {
+    let variables = |system: &serde_json::Value| {
+        let data = compat::instance_data(host, subject, system).unwrap_or_default();
+        Variables::of(&data)
+    };
+    let first = || variables(&serde_json::json!({}));
+    let peers: Option<&dyn Fn() -> Variables> = if way(host, source) == Way::FirstBoot { Some(&first) } else { None };
+    let system = layers::read(host, peers, includes, report)?;
+    let told = || variables(&system.peers.to_json());
+    let has_handlers = host.part_handlers().is_ok_and(|handlers| !handlers.is_empty());
+    let mut reading = Reading { includes, variables: &told, knows_instance: true, launch_index: subject.launch_index(), has_handlers };
+    let is_allowed = takes_user_data(&system, source);
+    let bytes = if is_allowed { source.user_data() } else { &[] };
+    if !is_allowed && !source.user_data().is_empty() {
+        let place = system.document.entry("allow_userdata").map(|entry| entry.key.origin.clone());
+        let problem = report.warning("user-data-not-allowed", "user-data is not used: `allow_userdata: false`");
+        problem.origin = place;
     }
-    if let Source::Datasource(found) = source {
-        let vendor = input::read("vendor-data", found.vendor_data.as_deref().unwrap_or_default(), report);
-        if !vendor.scripts.is_empty() {
-            report.warning("part", "scripts in vendor-data are not supported yet; they are not run");
-        }
-        layers.push(vendor.document);
-    }
+    let mut input = input::read(source.part_name(), bytes, Giver::User, &mut reading, report);
     let mut document = std::mem::replace(&mut input.document, input::nothing("user-data"));
     if document.as_map().is_none() {
         // Laid over another layer it would vanish without a word.
         drop(CloudConfig::read(&document, report));
         document = input::nothing(source.part_name());
     }
-    input.document = layers.into_iter().rev().fold(document, overlay);
-    Ok(input)
-}
-
-fn configuration_files(host: &Host) -> Result<Vec<String>, Failure> {
-    let names = host.list(CONFIG_DIRECTORY).map_err(|error| Failure::io(CONFIG_DIRECTORY, &error))?;
-    let mut files: Vec<String> = Vec::new();
-    if host.exists(CONFIG_FILE) {
-        files.push(CONFIG_FILE.to_owned());
+    let without_vendor = layers::over(document.clone(), system.document.clone(), &mut Report::new());
+    let mut vendors = Vec::new();
+    if let Source::Datasource(found) = source {
+        reading.launch_index = None;
+        let given = [("vendor-data2", "vendor_data2", &found.vendor_data2), ("vendor-data", "vendor_data", &found.vendor_data)];
+        for (name, key, bytes) in given {
+            let gate = VendorData::of(&without_vendor, key);
+            let Some(bytes) = bytes.as_deref().filter(|bytes| !bytes.is_empty() && gate.enabled != Some(false)) else { continue };
+            let vendor = input::read(name, bytes, Giver::Vendor { without: &gate.disabled_handlers }, &mut reading, report);
+            vendors.push(input.add_parts(vendor));
+        }
     }
-    files.extend(
-        names.iter().filter(|name| name.ends_with(".yaml") && !name.starts_with('.')).map(|name| format!("{CONFIG_DIRECTORY}/{name}")),
-    );
-    Ok(files)
+    let below = vendors.into_iter().filter(|vendor| vendor.as_map().is_some()).chain([system.document.clone()]);
+    input.document = below.fold(document, |high, low| layers::over(high, low, report));
+    Ok((input, system))
 }
 
 fn gather(host: &Host, id: &str, source: &Source, config: &CloudConfig) -> Result<Facts, Failure> {
     let asked = modules::questions(config);
-    let mut facts = host.facts(asked.timezone).map_err(|error| Failure::io("facts of the host", &error))?;
+    let mut facts = host.facts(&asked.timezones).map_err(|error| Failure::io("facts of the host", &error))?;
+    facts.programs.extend(asked.programs.iter().filter(|name| host.finds_program(name)).map(|name| (*name).to_owned()));
     if asked.interfaces {
         facts.interfaces = host.interfaces().map_err(|error| Failure::io("network devices", &error))?;
+    }
+    if asked.memory {
+        facts.memory = host.memory().map_err(|error| Failure::io("size of the memory", &error))?;
+    }
+    if asked.virtualization {
+        facts.virtualization = host.virtualization();
     }
     facts.instance_id = id.to_owned();
     facts.datasource = source.datasource().to_owned();
     if let Source::Datasource(found) = source {
         facts.metadata_hostname.clone_from(&found.local_hostname);
         facts.metadata_keys.clone_from(&found.public_keys);
+        facts.metadata_seed = found.metadata.get("random_seed").and_then(Node::as_str).map(|seed| Secret::new(seed.to_owned()));
     }
     for (name, texts) in asked.scripts {
         facts.joint_items.insert(name, script::joint_ranges(&texts, &mut |text| host.shell_parses(text)));
@@ -201,7 +295,8 @@ mod tests {
         std::fs::write(dir.path().join("etc/landfall/landfall.yaml"), "landfall: {retry: 2}\n").expect("file");
         let source = Source::File { name: "x.yaml".into(), bytes: b"#cloud-config\n- hostname: web1\n".to_vec() };
         let mut report = Report::new();
-        let input = read(&Host::rooted(dir.path()), &source, &mut report).expect("read");
+        let host = Host::rooted(dir.path());
+        let (input, _) = read(&host, &Subject::without_datasource("i"), &source, &mut NoIncludes, &mut report).expect("read");
         assert_eq!(report.problems[0].message, "the document must be a mapping, not a list");
         assert!(input.document.get("landfall").is_some(), "the other layers hold");
     }

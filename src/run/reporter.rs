@@ -11,7 +11,7 @@ use crate::engine::ledger::Ledger;
 use crate::engine::summary::{Circumstances, State, Summary};
 use crate::engine::{Progress, RunEnd, RunIds};
 use crate::error::Failure;
-use crate::host::Host;
+use crate::host::{process, Host};
 use crate::plan::{Plan, Stage, Step, Weight};
 use crate::redact::Redactor;
 use crate::telemetry::{self, Place};
@@ -35,7 +35,8 @@ impl<'r> Reporter<'r> {
     }
 
     fn place<'p>(&'p self, step: Option<&'p Step>, error: Option<&'p str>) -> Place<'p> {
-        Place { run: Some(&self.ids.run), phase: step.map(|step| step.phase.as_str()), step: step.map(|step| step.id.as_str()), error }
+        let (phase, step) = (step.map(|step| step.phase.as_str()), step.map(|step| step.id.as_str()));
+        Place { run: Some(&self.ids.run), phase, step, attempt: None, error }
     }
 
     fn summary(&self, ledger: &Ledger, running: bool, rebooting: bool) -> Summary {
@@ -47,6 +48,8 @@ impl<'r> Reporter<'r> {
             rebooting,
             stage: Some(self.stage),
             expected: Stage::Final,
+            now: self.host.now(),
+            uptime: self.host.uptime_seconds(),
         };
         Summary::of(self.plan, ledger, &at)
     }
@@ -75,6 +78,11 @@ impl<'r> Reporter<'r> {
         summary
     }
 
+    /// Shows the state again, with a note that came after the end.
+    pub fn shows_again(&self, ledger: &Ledger) {
+        let _ = view::publish(self.host, self.plan, &self.summary(ledger, false, false));
+    }
+
     /// Writes the status and, when everything is settled, the result.
     pub fn publish_result(&self, summary: &Summary, end: RunEnd) -> Result<(), Failure> {
         view::publish(self.host, self.plan, summary)?;
@@ -88,23 +96,26 @@ impl<'r> Reporter<'r> {
 impl Progress for Reporter<'_> {
     fn started(&self, step: &Step, at: usize, of: usize) {
         *self.spoke.borrow_mut() = true;
-        let text = format!("[{at}/{of}] {}", step.operation.describe());
+        // The log is read by the group adm, and a console by whoever stands before it: `landfall plan` and `why` show the text.
+        let text = format!("[{at}/{of}] {}", step.operation.describe_openly());
         telemetry::say(Level::INFO, self.place(Some(step), None), &text);
     }
 
     fn ended(&self, step: &Step, outcome: &Outcome) {
+        let attempt = Some(u64::from(outcome.attempts.max(1)));
         for warning in &outcome.effect.warnings {
-            telemetry::say(Level::WARN, self.place(Some(step), None), &format!("  warning: {warning}"));
+            telemetry::say(Level::WARN, Place { attempt, ..self.place(Some(step), None) }, &format!("  warning: {warning}"));
         }
         let Some(failure) = &outcome.failure else {
             if outcome.verdict == Verdict::Skipped || outcome.verdict == Verdict::NotRun {
+                let level = if outcome.unmet.is_some() { Level::INFO } else { Level::WARN };
                 let why = outcome.effect.detail.as_deref().unwrap_or("skipped");
-                telemetry::say(Level::WARN, self.place(Some(step), None), &format!("  not done: {why}"));
+                telemetry::say(level, self.place(Some(step), None), &format!("  not done: {why}"));
             }
             return;
         };
         let level = if outcome.weight == Some(Weight::Degraded) { Level::WARN } else { Level::ERROR };
-        let place = self.place(Some(step), Some(failure.kind.code()));
+        let place = Place { attempt, ..self.place(Some(step), Some(failure.kind.code())) };
         telemetry::say(level, place, &format!("  failed: {failure}"));
         for line in &failure.output {
             telemetry::say(level, place, &format!("    | {line}"));
@@ -114,7 +125,12 @@ impl Progress for Reporter<'_> {
 
     fn say(&self, text: &str) {
         *self.spoke.borrow_mut() = true;
-        telemetry::say(Level::INFO, self.place(None, None), text);
+        // What is said while a step is done is said of the step that children are marked with.
+        let marks = process::marks();
+        let of = |name: &str| marks.get(name).map(String::as_str);
+        let attempt = of("LANDFALL_ATTEMPT").and_then(|text| text.parse().ok());
+        let place = Place { phase: of("LANDFALL_PHASE"), step: of("LANDFALL_STEP"), attempt, ..self.place(None, None) };
+        telemetry::say(Level::INFO, place, text);
     }
 
     fn changed(&self, ledger: &Ledger) {

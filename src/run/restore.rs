@@ -63,13 +63,39 @@ pub fn versions(host: &Host, path: &str) -> Result<Vec<Version>, Failure> {
     Ok(found)
 }
 
+/// What a file was before a change, as a record says it.
+pub(super) struct Before<'r> {
+    pub path: &'r str,
+    /// Id and digest of the step; `None` for `landfall restore`.
+    pub step: Option<(&'r str, &'r str)>,
+    was: &'r PriorFile,
+}
+
+/// Every file that a record tells of.
+pub(super) fn before(event: &Event) -> Vec<Before<'_>> {
+    match event {
+        Event::Intent { step, digest, prior: Prior::Files { files, .. } } => {
+            files.iter().map(|(path, was)| Before { path, step: Some((step, digest)), was }).collect()
+        }
+        Event::Restored { path, was } => vec![Before { path, step: None, was }],
+        _ => Vec::new(),
+    }
+}
+
+impl Before<'_> {
+    /// Name of the copy; `None` where there was no file.
+    pub fn sha256(&self) -> Option<&str> {
+        match self.was {
+            PriorFile::File { sha256, .. } => Some(sha256),
+            _ => None,
+        }
+    }
+}
+
 fn version_in(host: &Host, record: &Record, path: &str, backups: &str) -> Option<Version> {
-    let (step, was) = match &record.event {
-        Event::Intent { step, prior: Prior::Files { files, .. }, .. } => (step.clone(), &files.iter().find(|(file, _)| file == path)?.1),
-        Event::Restored { path: restored, was } if restored == path => ("restore".to_owned(), was),
-        _ => return None,
-    };
-    let (sha256, attributes) = match was {
+    let found = before(&record.event).into_iter().find(|before| before.path == path)?;
+    let step = found.step.map_or("restore", |(step, _)| step).to_owned();
+    let (sha256, attributes) = match found.was {
         PriorFile::File { sha256, attributes } => (Some(sha256.clone()), *attributes),
         PriorFile::Absent => (None, Attributes::own(0)),
         PriorFile::Symlink { .. } | PriorFile::Directory { .. } => return None,

@@ -1,16 +1,18 @@
 //! What others can read of a run: `/run/landfall/{status,result}.json`, and the state derived anew from the journals.
 
 use serde::{Deserialize, Serialize};
+use tracing::Level;
 
 use super::instance_dir::InstanceDir;
 use super::lookup::{self, off_switch, OffSwitch};
 use crate::engine::summary::{Circumstances, State, Summary, Told};
 use crate::engine::RunIds;
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
 use crate::host::Host;
 use crate::identity::Recorded;
-use crate::plan::{Plan, Stage, Weight};
+use crate::plan::{Operation, Plan, Stage, Weight};
+use crate::telemetry::{self, Place};
 
 /// The runtime directory.
 pub const RUNTIME: &str = "/run/landfall";
@@ -79,12 +81,19 @@ pub fn publish_result(host: &Host, plan: &Plan, summary: &Summary) -> Result<(),
 
 /// The summary of `plan` without what commands say and what children said: both hold secrets that nobody declared. Root reads
 /// them from the journals.
-fn public(plan: &Plan, summary: &Summary) -> Summary {
+pub(super) fn public(plan: &Plan, summary: &Summary) -> Summary {
     let mut public = summary.clone();
     for (step, shown) in plan.steps.iter().zip(&mut public.steps) {
         shown.description = step.operation.describe_openly();
         if let Some(failure) = &mut shown.failure {
             failure.output.clear();
+        }
+    }
+    for error in &mut public.errors {
+        error.output.clear();
+        let step = plan.steps.iter().find(|step| step.id == error.step);
+        if step.is_some_and(|step| matches!(step.operation, Operation::ScriptItem(_))) {
+            error.command = None;
         }
     }
     public
@@ -104,6 +113,28 @@ pub fn publish_unusable(host: &Host, stage: Stage, told: &str) -> Result<(), Fai
     let ids = run_ids(host)?;
     let told = vec![Told { weight: Some(Weight::Failed), message: told.to_owned() }];
     publish_state(host, &ids.run, stage, State::Failed, told)
+}
+
+/// Shows, and says on the console, why the units of this boot do nothing, where no run can say it: its state cannot even be written.
+pub fn publish_failure(host: &Host, stage: Stage, failure: &Failure) {
+    let is_told = match read_status(host) {
+        Some(StatusFile::Run(summary)) => summary.boot == host.boot_id() && summary.state == State::Failed,
+        Some(StatusFile::Nothing { told, .. }) => told.iter().any(|told| told.weight == Some(Weight::Failed)),
+        None => false,
+    };
+    let Ok(ids) = run_ids(host) else { return };
+    if is_told || failure.kind == Kind::Interrupted {
+        return;
+    }
+    let place = Place { run: Some(&ids.run), error: Some(failure.kind.code()), ..Place::default() };
+    telemetry::say(Level::ERROR, place, &format!("stage {}: failed: {failure}; `landfall why` says more", stage.name()));
+    let told = vec![Told { weight: Some(Weight::Failed), message: format!("{failure}; {}", failure.next_action()) }];
+    let nothing = StatusFile::Nothing { state: State::Failed, run: ids.run, stage, told };
+    // Where not even /run can be written, the console and the unit have said it.
+    for file in [STATUS_FILE, RESULT_FILE] {
+        let _ = write_json(host, file, &nothing);
+    }
+    let _ = crate::compat::not_begun(host, &failure.to_string());
 }
 
 /// Shows that nothing is done and why, unless something was shown already in this boot. Returns why.
@@ -151,6 +182,8 @@ pub fn view(host: &Host) -> Result<Option<(Summary, InstanceDir)>, Failure> {
         rebooting: owner.is_none() && this_boot.is_some_and(|shown| shown.state == State::WaitingForReboot),
         stage: this_boot.and_then(|shown| shown.stage).or(Some(Stage::Final)),
         expected: if host.runs_systemd() && off_switch(host).is_none() { Stage::Final } else { Stage::Local },
+        now: host.now(),
+        uptime: host.uptime_seconds(),
     };
     Ok(Some((Summary::of(&plan, &ledger, &at), directory)))
 }
@@ -161,14 +194,20 @@ mod tests {
     use crate::config::problem::Report;
     use crate::config::typed::CloudConfig;
     use crate::facts::Facts;
-    use crate::modules::{plan, PlanInput, Way};
+    use crate::modules::{plan, PlanInput, UserParts, Way};
 
     #[test]
     fn what_everybody_can_read_has_no_command_and_no_output() {
         let text = "runcmd: [mysql -pgeheim]\ntimezone: Europe/Berlin\n";
         let mut report = Report::new();
         let config = CloudConfig::read(&crate::yaml::parse("x", text).expect("yaml"), &mut report).expect("a mapping");
-        let plan = plan(PlanInput { config: &config, facts: &Facts::default(), scripts: &[], way: Way::Applied, report: &mut report });
+        let plan = plan(PlanInput {
+            config: &config,
+            facts: &Facts::default(),
+            user: UserParts::default(),
+            way: Way::Applied,
+            report: &mut report,
+        });
         let step = |id: &str, description: &str| {
             serde_json::json!({"id": id, "phase": "p", "stage": "final", "frequency": "instance", "description": description,
                 "result": "failed", "unchanged": false, "attempts": 1, "elapsed_ms": 0,
@@ -176,11 +215,13 @@ mod tests {
         };
         let described: Vec<_> = plan.steps.iter().map(|planned| step(&planned.id, &planned.operation.describe())).collect();
         let summary: Summary = serde_json::from_value(serde_json::json!({"state": "failed", "mode": "manual", "run": "r", "boot": "b",
-            "version": "0", "instance": "i", "datasource": "file", "boots": 1, "told": [], "steps": described}))
+            "version": "0", "instance": "i", "datasource": "file", "boots": 1, "told": [], "steps": described,
+            "errors": [{"code": "E_EXEC", "category": "execution", "severity": "critical", "step": "runcmd/1", "message": "exit 1",
+                "command": "mysql -pgeheim", "output": ["Access denied for geheim"], "attempts": 1, "elapsed_ms": 0, "hint": "mend it"}]}))
         .expect("a summary");
         let shown = serde_json::to_string(&public(&plan, &summary)).expect("json");
         assert!(!shown.contains("geheim"), "{shown}");
-        for expected in ["\"runcmd item 1 of 1\"", "\"exit 1\"", "link /etc/localtime"] {
+        for expected in ["\"runcmd item 1 of 1\"", "\"exit 1\"", "\"mend it\"", "link /etc/localtime"] {
             assert!(shown.contains(expected), "{expected}: {shown}");
         }
         assert!(serde_json::to_string(&summary).expect("json").contains("runcmd item 1 of 1: mysql -pgeheim"));

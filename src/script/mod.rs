@@ -48,6 +48,9 @@ fn end_of_range(items: &[&str], first: usize, left: &mut usize, parses: &mut dyn
             text.push('\n');
         }
         text.push_str(item);
+        if at == first && is_plain_command(item) {
+            return Some(at);
+        }
         if *left < 2 {
             return None;
         }
@@ -64,6 +67,24 @@ fn end_of_range(items: &[&str], first: usize, left: &mut usize, parses: &mut dyn
         }
     }
     None
+}
+
+/// Words that begin or go on with something longer where a command stands (POSIX, Shell Command Language, 2.4).
+const RESERVED: [&str; 14] = ["if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "in", "function"];
+
+/// Whether the text is one command of plain words on one line, so that no shell has to be asked whether it is whole. `>` and `>>`
+/// count as plain where a word follows at once.
+fn is_plain_command(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:=,@%+- ".contains(c);
+    let mut redirected = text.split('>').skip(1).peekable();
+    let mut has_targets = true;
+    while let Some(target) = redirected.next() {
+        // The second of `>>` begins where nothing stands between them.
+        let target = if target.is_empty() { redirected.next().unwrap_or("") } else { target };
+        has_targets &= target.starts_with(|c: char| c != ' ');
+    }
+    let first = text.split_whitespace().next().unwrap_or_default();
+    has_targets && !first.is_empty() && !RESERVED.contains(&first) && text.chars().all(|c| c == '>' || is_plain(c))
 }
 
 /// Whether the text ends in an odd number of backslashes.

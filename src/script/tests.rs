@@ -290,3 +290,44 @@ fn an_item_is_shown_as_one_line_without_secrets() {
     }
     assert!(shown(&"x".repeat(500), &redactor).chars().count() <= SHOWN + 4);
 }
+
+#[test]
+fn a_plain_command_is_whole_without_asking_a_shell_and_nothing_else_is() {
+    let plain = ["mkdir -p /var/lib/web", "echo one >>/root/runs", "systemctl enable --now nginx", "a=1 b", "echo if", "x>y", " true"];
+    let others = [
+        "",
+        "if true",
+        "do",
+        "echo >",
+        "echo > x",
+        "echo >>",
+        "echo >>> x",
+        "a > >b",
+        "echo 'a'",
+        "a; b",
+        "a && b",
+        "(a)",
+        "a \\",
+        "$x",
+        "a # b",
+        "a\nb",
+        "f() { :",
+        "cat <<E",
+        "a | b",
+        "{ a",
+        "! a",
+        "while x",
+        "function f",
+        "a `b`",
+        "a\"b\"",
+        "[ -e x ]",
+        "for",
+    ];
+    for text in plain {
+        assert!(is_plain_command(text), "{text}");
+        assert!(sh_parses(text) && !sh_parses(&format!("{text}\n)")), "{text}");
+    }
+    for text in others {
+        assert!(!is_plain_command(text), "{text}");
+    }
+}

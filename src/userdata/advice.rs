@@ -13,11 +13,12 @@ const SEARCHED_LINES: usize = 20;
 
 const HEADER_HELP: &str = "make `#cloud-config` the first line, exactly so";
 
-/// Reports what is wrong with a part as such.
-pub(super) fn report(part: &Part, report: &mut Report) {
+/// Reports what is wrong with a part as such. `is_handled`: a part handler may take what is not known here.
+pub(super) fn report(part: &Part, is_handled: bool, report: &mut Report) {
     let text = String::from_utf8_lossy(&part.content);
     match &part.kind {
         PartKind::CloudConfig => odd_header(part, &text, report),
+        PartKind::Unknown(_) if is_handled => {}
         PartKind::Unknown(declared) => match mistake(part, &text) {
             Some(Mistake { line, message, help }) => {
                 report.error("user-data-header", message).at(&place(part, line)).help(help);
@@ -34,10 +35,12 @@ pub(super) fn report(part: &Part, report: &mut Report) {
                     .help("the first line says what user-data is: `#cloud-config` for configuration, `#!/bin/sh` for a script");
             }
         },
-        kind if kind.is_handled() => odd_interpreter(part, &text, report),
+        kind if kind.is_script() => odd_interpreter(part, &text, report),
+        kind if kind.is_handled() => {}
         kind => {
-            let message = format!("{}: {} is not supported yet; nothing is done with this part", part.name, kind.mime_type());
-            report.error("part-not-supported", message).at(&place(part, 1));
+            let message =
+                format!("{}: nothing inside an archive is unpacked again, so nothing is done with this {}", part.name, kind.mime_type());
+            report.error("part-not-supported", message).at(&place(part, 1)).help("put it beside the archive, as a part of a MIME message");
         }
     }
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
 use base64::Engine as _;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
-use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
+use mail_parser::{Header, Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
 
 use crate::config::node::Origin;
 
@@ -23,13 +23,13 @@ pub(super) fn is_message(text: &[u8]) -> bool {
 }
 
 /// Gives each part that is no container to `unpacking`, in the order of the document, nested ones included.
-pub(super) fn each_part(text: &[u8], unpacking: &mut Unpacking<'_>) {
-    let before = unpacking.seen;
+pub(super) fn each_part(text: &[u8], unpacking: &mut Unpacking<'_, '_>) {
+    let before = (unpacking.seen, unpacking.out.others.len());
     if let Some(message) = MessageParser::default().parse(text.trim_ascii_start()) {
         leaves(&message, unpacking);
     }
-    if unpacking.seen == before {
-        let place = Origin::new(unpacking.blob, 1, 1);
+    if (unpacking.seen, unpacking.out.others.len()) == before {
+        let place = Origin::new(unpacking.blob.as_str(), 1, 1);
         unpacking
             .report
             .error("mime", "this is a MIME message, but there is no part in it")
@@ -38,9 +38,9 @@ pub(super) fn each_part(text: &[u8], unpacking: &mut Unpacking<'_>) {
     }
 }
 
-fn leaves(message: &Message<'_>, unpacking: &mut Unpacking<'_>) {
+fn leaves(message: &Message<'_>, unpacking: &mut Unpacking<'_, '_>) {
     for part in &message.parts {
-        let headers = headers(part);
+        let headers = headers(message, part);
         match &part.body {
             PartType::Message(inner) => leaves(inner, unpacking),
             PartType::Multipart(_) => {}
@@ -51,7 +51,7 @@ fn leaves(message: &Message<'_>, unpacking: &mut Unpacking<'_>) {
     }
 }
 
-fn headers(part: &MessagePart<'_>) -> Headers {
+fn headers(message: &Message<'_>, part: &MessagePart<'_>) -> Headers {
     let mime_type = part.content_type().map(|declared| {
         let subtype = declared.subtype().unwrap_or("plain");
         format!("{}/{subtype}", declared.ctype()).to_ascii_lowercase()
@@ -60,11 +60,16 @@ fn headers(part: &MessagePart<'_>) -> Headers {
         let header = part.headers.iter().find(|header| header.name().eq_ignore_ascii_case(name))?;
         header.value().as_text().map(|text| text.trim().to_string()).filter(|text| !text.is_empty())
     };
+    let raw = |header: &Header<'_>| {
+        let text = message.raw_message.get(header.offset_start as usize..header.offset_end as usize)?;
+        Some((header.name().to_owned(), String::from_utf8_lossy(text).trim().to_owned()))
+    };
     Headers {
         mime_type: mime_type.unwrap_or_else(|| "text/plain".into()),
         file_name: part.attachment_name().map(str::to_string).filter(|name| !name.is_empty()),
         merge_type: named("Merge-Type").or_else(|| named("X-Merge-Type")),
         launch_index: named("Launch-Index").and_then(|index| index.parse().ok()),
+        all: part.headers.iter().filter_map(raw).collect(),
     }
 }
 

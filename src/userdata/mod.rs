@@ -1,15 +1,20 @@
-//! User-data: from the bytes a datasource gave to named parts. Nothing is interpreted here.
+//! User-data: from the bytes a datasource gave to named parts.
 //!
 //! A blob is one text, whose first characters say what it is, or a MIME message of several; either may be compressed by
-//! gzip. The rules are cloud-init's (its documentation, "User-data formats"); where it silently does nothing, this reports.
-//! More lenient than it: a UTF-8 byte order mark, blank lines before MIME headers, and a compressed part that is declared as
-//! text are accepted.
+//! gzip. Includes are fetched by whoever reads ([`Includes`]) and unpacked in their place, archives are taken apart, templates
+//! are rendered. The rules are cloud-init's (its documentation, "User-data formats"); where it silently does nothing, this
+//! reports. More lenient than it: a UTF-8 byte order mark, blank lines before MIME headers, and a compressed part that is
+//! declared as text are accepted.
 //!
-//! Recognised but not handled yet, and reported so: includes, boothooks, part-handlers, archives, JSON patches, templates.
+//! As under it, nothing inside an archive is unpacked again, and a template may only become a cloud-config, a script or a
+//! boothook. What a part handler does is not known here: parts of other types that follow one are its own.
 
 mod advice;
+mod archive;
+mod include;
 mod mime;
 mod sniff;
+mod templates;
 
 use std::io::Read as _;
 
@@ -17,6 +22,9 @@ use flate2::read::MultiGzDecoder;
 
 use crate::config::node::Origin;
 use crate::config::problem::Report;
+use crate::template::Variables;
+
+pub use include::{Got, Include, Includes, NoIncludes};
 
 /// The most bytes that user-data may have, as received and after decompression.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -77,7 +85,7 @@ impl PartKind {
 
     /// Whether landfall acts on such parts.
     pub fn is_handled(&self) -> bool {
-        self.is_script() || *self == PartKind::CloudConfig
+        self.is_script() || matches!(self, Self::CloudConfig | Self::Jsonp | Self::Boothook | Self::PartHandler)
     }
 
     /// Whether this is a script that is stored and run.
@@ -101,8 +109,33 @@ pub struct Part {
     pub content: Vec<u8>,
     /// The header `Merge-Type` or `X-Merge-Type`.
     pub merge_type: Option<String>,
-    /// The header `Launch-Index`.
-    pub launch_index: Option<u64>,
+    /// The header `Launch-Index`, or what an archive says.
+    pub launch_index: Option<i64>,
+    /// All of its headers, or what an archive says beside the content: for part handlers.
+    pub headers: Vec<(String, String)>,
+}
+
+/// User-data, taken apart.
+#[derive(Debug, Default)]
+pub struct Unpacked {
+    /// Its parts.
+    pub parts: Vec<Part>,
+    /// Texts that are no part any more, by name: archives, includes, templates. For messages that quote them.
+    pub others: Vec<(String, String)>,
+}
+
+/// What taking user-data apart may ask for.
+pub struct Reading<'r> {
+    /// Gives what is included.
+    pub includes: &'r mut dyn Includes,
+    /// The variables of templates; asked for where there is one.
+    pub variables: &'r dyn Fn() -> Variables,
+    /// The variables are those of an instance. Otherwise they are made up, and what is not defined says nothing.
+    pub knows_instance: bool,
+    /// Which of several instances that were started together this is: parts for others are left out.
+    pub launch_index: Option<i64>,
+    /// Part handlers that lie on the host may take parts of types that are not known here.
+    pub has_handlers: bool,
 }
 
 /// Why nothing can be made of user-data as a whole, or of a compressed part.
@@ -120,28 +153,35 @@ pub enum UserDataError {
 }
 
 /// Tells the parts of user-data called `name` ("user-data", "vendor-data"). Empty user-data has none. What is damaged is
-/// reported and left out; what is unknown or not handled yet is reported too, and is among the parts.
-pub fn unpack(name: &str, bytes: &[u8], report: &mut Report) -> Vec<Part> {
-    unpack_within(MAX_BYTES, name, bytes, report)
+/// reported and left out; what is unknown is reported too, and is among the parts.
+pub fn unpack(name: &str, bytes: &[u8], reading: &mut Reading<'_>, report: &mut Report) -> Unpacked {
+    unpack_within(MAX_BYTES, name, bytes, reading, report)
 }
 
-fn unpack_within(limit: usize, name: &str, bytes: &[u8], report: &mut Report) -> Vec<Part> {
-    let mut unpacking = Unpacking { blob: name, left: limit, seen: 0, parts: Vec::new(), report };
+fn unpack_within(limit: usize, name: &str, bytes: &[u8], reading: &mut Reading<'_>, report: &mut Report) -> Unpacked {
+    let out = Unpacked::default();
+    let mut unpacking = Unpacking { blob: name.to_owned(), left: limit, seen: 0, including: Vec::new(), included: 0, out, reading, report };
     if let Err(error) = unpacking.blob(bytes) {
         unpacking.report.error("user-data", format!("{name}: {error}")).at(&Origin::new(name, 1, 1));
     }
-    unpacking.parts
+    unpacking.leave_out_others();
+    unpacking.out
 }
 
 /// The work of telling parts.
-struct Unpacking<'a> {
-    /// The name of the whole.
-    blob: &'a str,
-    /// How many bytes may still be decompressed.
+struct Unpacking<'a, 'r> {
+    /// The name of the whole, or of what is included just now.
+    blob: String,
+    /// How many bytes may still be decompressed or included.
     left: usize,
     /// How many parts were met, damaged ones included.
     seen: usize,
-    parts: Vec<Part>,
+    /// Addresses that are being included, outermost first.
+    including: Vec<String>,
+    /// How many addresses were included.
+    included: usize,
+    out: Unpacked,
+    reading: &'a mut Reading<'r>,
     report: &'a mut Report,
 }
 
@@ -152,10 +192,11 @@ struct Headers {
     mime_type: String,
     file_name: Option<String>,
     merge_type: Option<String>,
-    launch_index: Option<u64>,
+    launch_index: Option<i64>,
+    all: Vec<(String, String)>,
 }
 
-impl Unpacking<'_> {
+impl Unpacking<'_, '_> {
     fn blob(&mut self, bytes: &[u8]) -> Result<(), UserDataError> {
         if bytes.len() > self.left {
             return Err(UserDataError::TooLong { decompressed: false });
@@ -166,7 +207,8 @@ impl Unpacking<'_> {
             decompressed = self.gunzip(text)?;
             text = &decompressed;
         }
-        let text = self.without_bom(text, self.blob);
+        let name = self.blob.clone();
+        let text = self.without_bom(text, &name);
         if mime::is_message(text) {
             mime::each_part(text, self);
         } else if !text.trim_ascii().is_empty() {
@@ -177,9 +219,9 @@ impl Unpacking<'_> {
 
     /// A blob that is one text.
     fn single(&mut self, text: &[u8]) {
-        let name = self.blob.to_string();
+        let name = self.unique_name(Some(&self.blob));
         let kind = sniff::kind(text).unwrap_or_else(|| PartKind::Unknown(UNDECLARED.into()));
-        self.add(name, kind, text, Headers::default());
+        self.unfold(name, kind, text, Headers::default());
     }
 
     /// A part of a MIME message; `None` if its transfer encoding cannot be undone.
@@ -200,7 +242,16 @@ impl Unpacking<'_> {
         let content = self.without_bom(&content, &name);
         let sniffed = if compressed || sniff::is_sniffed_type(declared) { sniff::kind(content) } else { None };
         let kind = sniffed.unwrap_or_else(|| sniff::declared(declared));
-        self.add(name, kind, content, headers);
+        self.unfold(name, kind, content, headers);
+    }
+
+    /// A part that may stand for others.
+    fn unfold(&mut self, name: String, kind: PartKind, content: &[u8], headers: Headers) {
+        match kind {
+            PartKind::IncludeUrl | PartKind::IncludeOnceUrl => self.include(&name, content),
+            PartKind::CloudConfigArchive => self.archive(&name, content),
+            kind => self.add(name, kind, content, headers),
+        }
     }
 
     fn damaged(&mut self, name: String, why: &str) {
@@ -219,9 +270,29 @@ impl Unpacking<'_> {
             content: content.to_vec(),
             merge_type: headers.merge_type,
             launch_index: headers.launch_index,
+            headers: headers.all,
         };
-        advice::report(&part, self.report);
-        self.parts.push(part);
+        let part = if part.kind == PartKind::Jinja { self.rendered(part) } else { Some(part) };
+        self.out.parts.extend(part);
+    }
+
+    /// Reports what is wrong with the parts, and drops those that are meant for other instances.
+    fn leave_out_others(&mut self) {
+        let (wanted, report) = (self.reading.launch_index, &mut *self.report);
+        self.out.parts.retain(|part| {
+            let own = part.own_launch_index();
+            let is_meant = wanted.is_none() || own.is_none() || own == wanted;
+            if !is_meant {
+                let message = format!("the part `{}` is for the instance with launch index {}", part.name, own.unwrap_or_default());
+                report.note("launch-index", message).at(&Origin::new(part.name.as_str(), 1, 1));
+            }
+            is_meant
+        });
+        let mut handled = self.reading.has_handlers;
+        for part in &self.out.parts {
+            advice::report(part, handled, report);
+            handled |= part.kind == PartKind::PartHandler;
+        }
     }
 
     fn unique_name(&self, file_name: Option<&str>) -> String {
@@ -229,7 +300,7 @@ impl Unpacking<'_> {
             Some(name) => name.to_string(),
             None => format!("part-{:03}", self.seen + 1),
         };
-        let taken = |name: &str| self.parts.iter().any(|part| part.name == name);
+        let taken = |name: &str| self.out.parts.iter().any(|part| part.name == name);
         if !taken(&wanted) {
             return wanted;
         }
@@ -259,6 +330,16 @@ impl Unpacking<'_> {
 }
 
 impl Part {
+    /// Which instance it is for: what its header says, or, for a cloud-config, its key `launch-index`.
+    fn own_launch_index(&self) -> Option<i64> {
+        self.launch_index.or_else(|| {
+            let text =
+                std::str::from_utf8(&self.content).ok().filter(|text| self.kind == PartKind::CloudConfig && text.contains("launch-index"));
+            let document = crate::yaml::parse(&self.name, text?).ok()?;
+            document.get("launch-index")?.python_str().trim().parse().ok()
+        })
+    }
+
     /// The content as text; `None`, with an error in the report, if it is not UTF-8.
     pub fn text(&self, report: &mut Report) -> Option<&str> {
         match std::str::from_utf8(&self.content) {

@@ -6,10 +6,12 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
+use landfall::engine::summary::State;
 use landfall::error::Kind;
 use landfall::host::files::Attributes;
 use landfall::host::runlock::Take;
 use landfall::host::Host;
+use landfall::run::{self, Request, Source};
 
 use crate::table::{median, Row, Target};
 
@@ -21,10 +23,13 @@ pub fn rows() -> Vec<Row> {
     let host = Host::rooted(directory.path());
     let row = |name, unit, ours, target| Row { name, unit, peer: None, ours, target };
     let (written, raw) = atomic_write(&host, directory.path());
+    let (step, undone) = engine();
     vec![
         row("taking the run lock", (3, "ms"), 1e3 * run_lock(&host), Target::AtMost(0.1)),
         row("classifying a failure", (3, "µs"), 1e6 * classification(), Target::AtMost(10.0)),
         row("replacing a file atomically and durably, by the cost of its two fsyncs", (2, "x"), written / raw, Target::AtMost(1.2)),
+        row("the engine, for a step that finds nothing to do", (1, "µs"), 1e6 * step, Target::AtMost(50.0)),
+        row("undoing a run of 100 steps", (0, "ms"), 1e3 * undone, Target::None),
     ]
 }
 
@@ -72,4 +77,54 @@ fn atomic_write(host: &Host, directory: &Path) -> (f64, f64) {
         raw.push(start.elapsed().as_secs_f64());
     }
     (median(ours), median(raw))
+}
+
+/// Seconds that one more step takes which finds nothing to do, and seconds that undoing a run of 100 files takes.
+fn engine() -> (f64, f64) {
+    const STEPS: usize = 100;
+    let directory = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/target")).unwrap();
+    let root = directory.path();
+    for name in ["etc", "root"] {
+        fs::create_dir(root.join(name)).unwrap();
+    }
+    for (file, text) in
+        [("os-release", "ID=debian\nVERSION_ID=13\n"), ("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n")]
+    {
+        fs::write(root.join("etc").join(file), text).unwrap();
+    }
+    let host = Host::rooted(root);
+    let user_data = |files: usize| {
+        let mut text = String::from("#cloud-config\nusers: []\ndisable_root: false\nssh_deletekeys: false\nwrite_files:\n");
+        for at in 0..files {
+            text.push_str(&format!("  - {{path: /srv/{at}, content: '{at}'}}\n"));
+        }
+        text
+    };
+    let apply = |files: usize| {
+        let source = Source::File { name: "bench.yaml".into(), bytes: user_data(files).into() };
+        let start = Instant::now();
+        let report = run::run(&host, &Request::Apply(source)).unwrap();
+        let taken = start.elapsed().as_secs_f64();
+        let summary = report.summary.unwrap();
+        assert_eq!(summary.state, State::Done, "{summary:?}");
+        (taken, summary.steps.into_iter().map(|step| step.id).rev().collect::<Vec<_>>())
+    };
+    let forget = || ["var/lib/landfall", "run/landfall"].map(|path| fs::remove_dir_all(root.join(path)).unwrap());
+    let mut undone = Vec::new();
+    for _ in 0..5 {
+        let (_, steps) = apply(STEPS);
+        let start = Instant::now();
+        run::run(&host, &Request::Rollback { steps, force: false }).unwrap();
+        undone.push(start.elapsed().as_secs_f64());
+        assert!(!root.join("srv/0").exists(), "it is undone");
+        forget();
+    }
+    apply(STEPS);
+    let more = (0..ROUNDS).map(|_| {
+        forget();
+        let many = apply(STEPS).0;
+        forget();
+        (many - apply(1).0) / (STEPS - 1) as f64
+    });
+    (median(more), median(undone))
 }

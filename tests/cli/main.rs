@@ -1,7 +1,11 @@
 //! The command line as a user meets it: the built binary, its words, its exit codes. Nothing here changes this machine.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod config;
+mod notify;
 mod plan;
+mod preflight;
+mod query;
 mod run;
 mod state;
 mod usage;

@@ -3,7 +3,7 @@
 use super::run::{landfall, landfall_reading, landfall_unprivileged};
 
 /// A root directory of a plain Debian, as far as planning looks at it.
-fn root() -> tempfile::TempDir {
+pub fn root() -> tempfile::TempDir {
     let dir = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().expect("dir");
     for (path, text) in [
         ("etc/os-release", "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\n"),

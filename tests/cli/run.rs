@@ -17,8 +17,14 @@ pub fn landfall(args: &[&str]) -> Ran {
 
 /// `landfall ARGS` with something to read.
 pub fn landfall_reading(args: &[&str], input: &[u8]) -> Ran {
+    landfall_in(&[], args, input)
+}
+
+/// `landfall ARGS` with something to read and with variables in its environment.
+pub fn landfall_in(environment: &[(&str, &str)], args: &[&str], input: &[u8]) -> Ran {
     let mut child = command(env!("CARGO_BIN_EXE_landfall"))
         .args(args)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

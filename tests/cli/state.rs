@@ -11,7 +11,7 @@ const STATUS: &str = r#"{"state": "STATE", "mode": "standalone", "run": "run-1",
    "result": "running", "unchanged": false, "attempts": 1, "elapsed_ms": 0}]}"#;
 
 /// Runs `script` with `landfall` on its path, where `/run/landfall/status.json` says `state`. None without root.
-fn on_host(state: &str, script: &str) -> Option<Ran> {
+pub fn on_host(state: &str, script: &str) -> Option<Ran> {
     if !nix::unistd::geteuid().is_root() {
         assert!(std::env::var("CI").is_err(), "needs root");
         eprintln!("skipped: needs root");
@@ -146,4 +146,74 @@ fn what_commands_say_is_shown_to_root_and_kept_from_others() {
     assert!(open.matches("runcmd item 1 of 1\"").count() == 2 && open.contains("E_EXEC"), "{open} {}", ran.stderr);
     assert!(!open.contains("geheim") && !open.contains("answer-of-it"), "{open}");
     assert!(root.contains("runcmd item 1 of 1: echo answer-of-it; false -pgeheim") && root.contains("\n    answer-of-it\n"), "{root}");
+}
+
+/// The status with a step that has ended and says what it took.
+const MEASURED: &str = r#"sed -i 's/"result": "running", /"result": "done", "ended": {"time": 1785587500.5, "uptime": 30.5, "boot": "b"}, "usage": {"cpu_ms": 40, "peak_rss_kib": 2048, "written_bytes": 4096}, /; s/"elapsed_ms": 0/"elapsed_ms": 1500/' /run/landfall/status.json; "#;
+
+#[test]
+fn what_each_step_took_is_shown_in_a_table_as_json_and_as_a_picture() {
+    let Some(ran) = on_host("done", &format!("{MEASURED} landfall analyze && landfall analyze blame")) else { return };
+    let stdout = ran.ended(0).stdout;
+    let words: Vec<String> = stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let row = "+29.0 s 1.5 s 40 ms 2.0 MiB 4 KiB 1 done runcmd/1 runcmd item 1 of 1: make";
+    assert_eq!(words.iter().filter(|line| *line == row).count(), 2, "{stdout}");
+    assert!(words.iter().any(|line| line == "1.5 s 40 ms 2.0 MiB 4 KiB 1 stage final, 1 step"), "{stdout}");
+    let json = on_host("done", &format!("{MEASURED} landfall analyze --format json")).expect("root").ended(0).json();
+    let step = &json["steps"][0];
+    assert_eq!(
+        (step["cpu_ms"].as_u64(), step["begun_at"].as_f64(), json["total"]["written_bytes"].as_u64()),
+        (Some(40), Some(29.0), Some(4096))
+    );
+    let svg = on_host("done", &format!("{MEASURED} landfall analyze plot")).expect("root").ended(0).stdout;
+    assert!(svg.starts_with("<svg ") && svg.contains("runcmd/1 (1.5 s)"), "{svg}");
+    on_host("done", "landfall analyze sideways").expect("root").ended(64);
+}
+
+#[test]
+fn what_a_status_of_an_older_version_does_not_know_is_left_out() {
+    let Some(ran) = on_host("failed", "sed -i s/running/failed/ /run/landfall/status.json; landfall analyze") else { return };
+    assert!(ran.ended(0).stdout.contains("runcmd/1"));
+}
+
+#[test]
+fn watching_ends_with_the_run_and_with_its_exit_code() {
+    for (end, code) in [("done", 0), ("failed", 1)] {
+        let script = format!("(sleep 1; sed -i s/running/{end}/ /run/landfall/status.json) & landfall watch");
+        let Some(ran) = on_host("running", &script) else { return };
+        let ran = ran.ended(code);
+        assert!(!ran.stdout.contains('\u{1b}'), "{}", ran.stdout);
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(lines[0], "[1/1] ...  runcmd/1: runcmd item 1 of 1: make");
+        assert!(lines[1].starts_with(&format!("[1/1] {end} (")), "{lines:?}");
+        assert!(lines[2].starts_with(&format!("status: {end}")), "{lines:?}");
+    }
+    let script = "(sleep 1; sed -i s/running/done/ /run/landfall/status.json) & landfall watch --format json";
+    let stdout = on_host("running", script).expect("root").ended(0).stdout;
+    let events: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let words: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
+    assert_eq!(words, ["state", "started", "state", "ended", "end"], "{stdout}");
+    assert_eq!(events[4]["exit"], 0);
+}
+
+#[test]
+fn a_step_does_not_watch_its_own_run_and_who_stops_watching_leaves_it_alone() {
+    let Some(ran) = on_host("running", "LANDFALL_RUN=run-1 landfall watch") else { return };
+    assert!(ran.ended(64).stderr.contains("a step of run run-1 itself"));
+    let stopped = format!("{HOLDER} timeout -s INT 1 landfall watch; landfall unlock");
+    assert!(on_host("running", &stopped).expect("root").ended(75).stderr.contains("(landfall run) holds the run lock"));
+}
+
+#[test]
+fn a_run_by_hand_can_be_analysed_watched_afterwards_and_its_settings_asked_for() {
+    let script = "mount -t tmpfs t /var/log; printf '#cloud-config\\nruncmd: [sleep 0.5]\\nlandfall: {retry: 3}\\n' >/run/u.yaml
+        landfall -q apply /run/u.yaml && landfall watch && landfall config && landfall analyze --format json >/run/a.json";
+    let Some(ran) = on_host("done", &format!("{script}; cat /run/a.json")) else { return };
+    let (text, json) = ran.ended(0).stdout.split_once("\n{").map(|(text, json)| (text.to_owned(), format!("{{{json}"))).expect("JSON");
+    assert!(text.contains("[1/1] done (") && text.contains("status: done\n"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("retry.attempts ") && line.ends_with("user-data:3:19")), "{text}");
+    let analysis: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let step = &analysis["steps"][0];
+    assert!(step["elapsed_ms"].as_u64() >= Some(500) && step["cpu_ms"].is_u64() && step["peak_rss_kib"].as_u64() > Some(0), "{step}");
+    assert_eq!((step["result"].as_str(), step["boot"].as_u64(), analysis["open"].as_u64()), (Some("done"), Some(1), Some(0)));
 }

@@ -203,7 +203,24 @@ fn what_is_probably_not_meant_is_said_where_it_stands() {
         ("users: [{name: a, sudo: 'ALL=(ALL NOPASSWD:ALL'}]", 65, "1:25", "`ALL=(ALL NOPASSWD:ALL` is no sudo rule"),
         ("runcmd:\n- echo ok\n- 'if true; then echo'\n- echo 'x\n", 0, "3:3", "item 2 of runcmd is no whole command"),
         ("landfall: {on_error: contine}", 65, "1:22", "did you mean `continue`?"),
+        ("landfall: {notify: {on: failure}}", 65, "1:20", "has either `url` or `command`"),
+        ("landfall: {notify: [{url: 'http://x/', command: [a]}]}", 65, "1:21", "has either `url` or `command`"),
+        ("landfall: {notify: [{url: 'x.org'}]}", 65, "1:27", "`x.org` is no http or https address"),
+        ("landfall: {notify: [{url: 'http://x/', on: [sucess]}]}", 65, "1:45", "did you mean `success`?"),
+        ("landfall: {notify: {command: []}}", 65, "1:21", "an empty command"),
+        ("landfall: {notify: {command: [a], headers: {A: b}}}", 0, "1:35", "a command has no headers"),
+        ("landfall: {notify: {comand: [a]}}", 65, "1:21", "did you mean `command`?"),
+        ("reporting: {a: {type: webhok, endpoint: 'http://x/'}}", 65, "1:17", "did you mean `webhook`?"),
+        ("reporting: {a: {type: webhook}}", 65, "1:16", "a webhook has an `endpoint`"),
+        ("reporting: {a: {type: webhook, endpoint: 'http://x/', token_key: k}}", 65, "1:55", "a signed request needs `consumer_key`"),
+        ("reporting: {a: {type: hyperv}}", 0, "1:17", "a Hyper-V machine is not told"),
+        ("reporting: {a: {type: webhook, endpoint: 'http://x/'}}", 0, "1:16", "only the end of the run is reported"),
         ("power_state: {mode: rebot}", 65, "1:21", "did you mean `reboot`?"),
+        ("phone_home: {post: all}", 65, "1:13", "phone_home has no `url`"),
+        ("phone_home: {url: 'ftp://x/'}", 65, "1:19", "`ftp://x/` is no http or https address"),
+        ("phone_home: {url: 'http://x/', post: [hostnam]}", 65, "1:39", "did you mean `hostname`?"),
+        ("phone_home: {url: 'http://x/', post: some}", 65, "1:38", "neither `all` nor a list"),
+        ("phone_home: {url: 'http://x/', tries: 0}", 65, "1:39", "counted from 1 to 1000"),
         (
             "apt:\n  sources: {a: {source: deb x y z}}\n  primary: [{arches: [default], uri: 'http://x'}]\n",
             0,
@@ -239,10 +256,35 @@ fn what_is_right_is_not_taken_for_a_mistake() {
 }
 
 #[test]
-fn user_data_with_which_nothing_is_done_is_an_error() {
-    for text in ["#include\nhttps://example.org/\n", "## template: jinja\n#cloud-config\nhostname: a\n", "#cloud-boothook\n#!/bin/sh\n"] {
-        let ran = validated(text).ended(65);
-        assert!(ran.stdout.contains("error[part-not-supported]") && ran.stdout.contains("nothing is done"), "{}", ran.stdout);
+fn what_only_an_instance_or_the_network_can_tell_is_a_note_and_syntax_an_error() {
+    for (text, code, expected) in [
+        (
+            "#include\nhttp://127.0.0.1:9/x\n",
+            0,
+            "note[include-not-fetched]: http://127.0.0.1:9/x is not fetched here: what it holds is not looked at\n --> stdin:2:1",
+        ),
+        ("## template: jinja\n#cloud-config\nhostname: {{ ds.meta_data.own }}\n", 0, "note[template-variable]: `own` is not known here"),
+        ("## template: jinja\n#cloud-config\nhostname: {{ ds.own.name }}\n", 0, "note[template-not-rendered]"),
+        (
+            "## template: jinja\n#cloud-config\nhostname: {{ a b }}\n",
+            65,
+            "error[template]: the template cannot be rendered: syntax error: unexpected identifier",
+        ),
+        ("## template: jinja\n#cloud-config\npakages: [{{ v1.distro }}]\n", 0, "--> stdin (rendered):2:1"),
+        ("#cloud-boothook\n#!/bin/sh\n", 0, "stdin: valid; "),
+        (
+            "#cloud-config-archive\n- content: {a: 1}\n",
+            65,
+            "error[archive]: `content` is the text of the part, not a mapping\n --> stdin:2:12",
+        ),
+        (
+            "#cloud-config-jsonp\n[{\"op\": \"remove\", \"path\": \"/x\"}]\n",
+            65,
+            "error[patch]: the patch `stdin` is left out: there is no `/x`\n --> stdin:2:2",
+        ),
+    ] {
+        let ran = validated(text).ended(code);
+        assert!(ran.stdout.contains(expected), "{text}: {}", ran.stdout);
     }
 }
 
@@ -262,4 +304,16 @@ fn nesting_without_end_is_called_so() {
         assert!(ran.stdout.contains("nested deeper than 200 levels"), "{}", ran.stdout.chars().take(600).collect::<String>());
         assert!(!ran.stdout.contains("missing"), "{}", ran.stdout.chars().take(600).collect::<String>());
     }
+}
+
+#[test]
+fn a_gigabyte_in_a_megabyte_is_refused_with_little_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let bomb = dir.path().join("bomb");
+    let script = "{ echo '#cloud-config'; head -c 1073741824 /dev/zero; } | gzip -1 >\"$1\"; ulimit -v 262144; exec \"$2\" validate \"$1\"";
+    let mut shell = std::process::Command::new("sh");
+    let said = shell.args(["-c", script, "sh"]).arg(&bomb).arg(env!("CARGO_BIN_EXE_landfall")).output().unwrap();
+    let text = String::from_utf8_lossy(&said.stdout);
+    assert_eq!(said.status.code(), Some(65), "{said:?}");
+    assert!(text.contains("longer than 64 MiB when decompressed"), "{text}");
 }

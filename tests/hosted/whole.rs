@@ -25,6 +25,26 @@ fn the_pasted_bootstrap_installs_landfall_and_provisions_once() {
     }
 }
 
+/// An image with both: the section may stand in the user-data itself, which cloud-init calls degraded where it checks keys.
+#[test]
+fn a_section_at_the_top_of_the_user_data_is_run_where_the_image_has_both() {
+    for release in RELEASES {
+        let Some(host) = host(release, Disk::Directory, &from_package(), SECTION, "") else { return };
+        let Some(deb) = crate::bootstrap::deb() else { return };
+        host.install_deb(&deb);
+        host.files().write("/var/lib/cloud/seed/nocloud/user-data", format!("#cloud-config\nlocale: C.UTF-8\n{SECTION}"), 0o600);
+        for boots in 1..=2 {
+            let booted = boot(&host);
+            let peer = wait(&booted);
+            assert!(peer.stdout.contains("status: done") && matches!(peer.code(), Some(0 | 2)), "{}\n{}", peer.stdout, said(&booted));
+            let landfall = booted.exec(&["landfall", "status", "--wait"]);
+            assert!(landfall.ok() && landfall.stdout.starts_with("status: done\n"), "{landfall:?}\n{}", said(&booted));
+            assert_eq!(host.files().read("/root/items"), ITEMS, "{release:?}, boot {boots}");
+            booted.shutdown();
+        }
+    }
+}
+
 #[test]
 fn a_failed_run_fails_cloud_init_status() {
     for release in RELEASES {

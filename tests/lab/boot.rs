@@ -224,6 +224,11 @@ impl Booted {
         self.wait_end();
     }
 
+    /// The disk is gone: from now on whatever reads or writes gets an I/O error. The guest goes on; what is in memory is still there.
+    pub fn fail_disk(&self) {
+        self.host.fail_disk();
+    }
+
     /// Pulls the plug: what was not synced is lost. The disk is mounted again (its journal replayed) before this returns.
     pub fn power_cut(&self) {
         self.host.cut();

@@ -29,6 +29,15 @@ mount -t cgroup2 cgroup2 "$m/sys/fs/cgroup" -o nosuid,nodev,noexec
 mount -o remount,bind,ro "$m/sys"
 
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$m/run"
+# A guest that is up at its midnight does not begin its daily work in the middle of a test.
+mkdir -p "$m/run/systemd/system"
+for timer in dpkg-db-backup e2scrub_all fstrim logrotate; do ln -s /dev/null "$m/run/systemd/system/$timer.timer"; done
+# A getty that starts hangs the console up, and the kernel then drops what was written and not yet read: on a terminal that is
+# read by a busy machine that may be any line.
+for getty in console-getty container-getty@ getty@ serial-getty@; do
+  mkdir "$m/run/systemd/system/$getty.service.d"
+  printf '[Service]\nTTYVHangup=no\nTTYReset=no\n' >"$m/run/systemd/system/$getty.service.d/lab.conf"
+done
 mount -t tmpfs -o mode=755,nosuid tmpfs "$m/dev"
 mkdir -p "$m/dev/pts" "$m/dev/shm"
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$m/dev/shm"

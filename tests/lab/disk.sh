@@ -1,5 +1,5 @@
 #!/bin/bash
-# disk.sh mount|unmount|remount|sync|cut DIR: the storage of one host, in its keeper's mount namespace. LOWER, REPO and MIRROR are directories, DISK is
+# disk.sh mount|unmount|remount|sync|cut|fail DIR: the storage of one host, in its keeper's mount namespace. LOWER, REPO and MIRROR are directories, DISK is
 #   directory    upper layer in DIR itself; the page cache survives everything
 #   ext4-upper   upper layer on a loop-mounted ext4 image
 #   ext4-whole   the whole root on a loop-mounted ext4 image, no overlay
@@ -50,6 +50,14 @@ case $1 in
   unmount) unmount_all;;
   remount) unmount_all; mount_all;;
   sync) sync -f "$dir/merged";;
+  fail)
+    # EXT4_IOC_SHUTDOWN alone: from now on whatever reads or writes gets an I/O error, and what the journal did not hold is lost.
+    perl -e 'use strict; use Fcntl;
+      my ($disk) = @ARGV;
+      sysopen(my $d, $disk, O_RDONLY) or die "$disk: $!";
+      my $flags = pack("L", 2);
+      ioctl($d, 0x8004587d, $flags) or die "shutdown: $!";' "$(ext4_mount)"
+    ;;
   cut)
     # One process for both, so that nothing runs in between that sees its disk fail:
     # EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH (the journal is not flushed), then SIGKILL to the whole control group.

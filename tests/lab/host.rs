@@ -233,6 +233,11 @@ impl Host {
         self.disk("cut");
     }
 
+    pub(super) fn fail_disk(&self) {
+        assert_ne!(self.0.disk, Disk::Directory, "a disk that fails has to be one of its own: Disk::Ext4Upper or Ext4Whole");
+        self.disk("fail");
+    }
+
     /// The host's directory as this process sees it, with the keeper's mounts.
     pub(super) fn seen(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{}", self.0.keeper_pid, self.directory().display()))

@@ -21,8 +21,8 @@ remove() {
     echo 1 >"$group/cgroup.kill"
     while grep -q '^populated 1' "$group/cgroup.events" && [ $tries -lt 500 ]; do sleep 0.01; tries=$((tries + 1)); done
     find "$group" -depth -type d -exec rmdir {} +
-    # Where memory has a hierarchy of its own, a test may have made a group of this host's there.
-    rmdir "/sys/fs/cgroup/memory/landfall-lab.$name" 2>/dev/null
+    # Where a controller has a hierarchy of its own, a test may have made a group of this host's there.
+    rmdir "/sys/fs/cgroup/memory/landfall-lab.$name" "/sys/fs/cgroup/pids/landfall-lab.$name" 2>/dev/null
   fi
   tries=0
   while mounted "$name" && [ $tries -lt 500 ]; do

@@ -36,8 +36,8 @@ mod groups;
 mod host;
 mod identity;
 mod lend;
+mod limits;
 mod locks;
-mod memory;
 mod run;
 
 use std::collections::HashMap;
@@ -59,11 +59,11 @@ pub use identity::Dmi;
 #[allow(unused_imports)]
 pub use lend::LentDisk;
 #[allow(unused_imports)]
+pub use limits::Limit;
+#[allow(unused_imports)]
 pub use locks::HeldLock;
 #[allow(unused_imports)]
-pub use memory::MemoryLimit;
-#[allow(unused_imports)]
-pub use run::{run, wait_until, Output};
+pub use run::{differences, run, wait_until, Output};
 
 /// The package under test; `None` says that the test is skipped.
 #[allow(dead_code)]

@@ -179,6 +179,104 @@ E
   printf '[Unit]\nDescription=Unattended Upgrades (lab stand-in)\n[Service]\nExecStart=/usr/bin/unattended-upgrade\n' \
     >"$tree/lib/systemd/system/unattended-upgrades.service"
   finish
+
+  stand_ins
+}
+
+# kept_up NAME PROGRAM: a service that PROGRAM keeps up, started when it is installed
+kept_up() {
+  mkdir -p "$tree/usr/lib/systemd/system" "$(dirname "$tree$2")"
+  printf '#!/bin/sh\nexec sleep infinity\n' >"$tree$2"; chmod 755 "$tree$2"
+  printf '[Unit]\nDescription=%s (lab stand-in)\n[Service]\nExecStart=%s\nExecReload=/bin/true\n[Install]\nWantedBy=multi-user.target\n' "$1" "$2" \
+    >"$tree/usr/lib/systemd/system/$1.service"
+  script postinst <<E
+if [ "\$1" = configure ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; deb-systemd-invoke start $1.service >/dev/null || true; fi
+E
+}
+
+# recording PATH: a program, from standard input; `told` in it writes down what it was called with
+recording() {
+  mkdir -p "$(dirname "$tree$1")"
+  { echo '#!/bin/sh'; echo 'told() { echo "$(basename "$0") $*" >>/var/lib/told; }'; cat; } >"$tree$1"
+  chmod 755 "$tree$1"
+}
+
+# Packages that modules of cloud-init install, as small as can be: their programs write down what they are told.
+stand_ins() {
+  start chrony 4.lab
+  kept_up chrony /usr/sbin/chronyd
+  finish
+
+  start puppet-agent 8.lab
+  kept_up puppet /usr/sbin/puppetd
+  mkdir -p "$tree/etc/puppet"
+  printf '[main]\nssldir = /var/lib/puppet/ssl\n' >"$tree/etc/puppet/puppet.conf"
+  recording /usr/bin/puppet <<'E'
+case "$1 $3" in
+  'config config') echo /etc/puppet/puppet.conf;;
+  'config ssldir') echo /var/lib/puppet/ssl;;
+  'config csr_attributes') echo /etc/puppet/csr_attributes.yaml;;
+  agent*) told "$@"; exit 2;;
+esac
+E
+  # As in the real one the agent's user is there before anybody asks for its certificates.
+  script preinst <<'E'
+getent passwd puppet >/dev/null || useradd --system --home-dir /var/lib/puppet --shell /usr/sbin/nologin puppet
+E
+  finish
+
+  start salt-minion 3007.lab
+  kept_up salt-minion /usr/bin/salt-minion
+  mkdir -p "$tree/etc/salt/pki/minion"; echo "#master: salt" >"$tree/etc/salt/minion"
+  recording /usr/bin/salt-call <<'E'
+told "$@"
+E
+  finish
+
+  start mcollective 2.lab
+  kept_up mcollective /usr/sbin/mcollectived
+  mkdir -p "$tree/etc/mcollective/ssl"
+  printf 'main_collective = mcollective\nloglevel = info\n' >"$tree/etc/mcollective/server.cfg"
+  finish
+
+  start chef 18.lab
+  recording /usr/bin/chef-client <<'E'
+told "$@"
+E
+  finish
+
+  start landscape-client 24.lab
+  # Whether it is told its settings one by one or in a file, it keeps those that are the user's.
+  recording /usr/bin/landscape-config <<'E'
+case " $* " in *' --is-registered '*) exit 5;; esac
+mkdir -p /etc/landscape
+while [ $# -gt 0 ]; do
+  case $1 in
+    --import=*) sed -n 's/ *= */=/p' "${1#*=}" | sed 's/_/-/';;
+    --silent) ;;
+    --*) echo "${1#--}=$2"; shift;;
+  esac
+  shift
+done | grep -E '^(account-name|computer-title|registration-key|tags)=' | sort >/etc/landscape/told
+E
+  finish
+
+  start byobu 6.lab 'Depends: debconf'
+  printf 'Template: byobu/launch-by-default\nType: boolean\nDefault: false\nDescription: Launch it at login?\n For everybody.\n' >"$tree/DEBIAN/templates"
+  script postinst <<'E'
+. /usr/share/debconf/confmodule
+db_get byobu/launch-by-default
+echo "$RET" >/var/lib/byobu.launched
+E
+  recording /usr/bin/byobu <<'E'
+E
+  recording /usr/bin/byobu-launcher-install <<'E'
+echo install >"$HOME/.byobu"; chmod 644 "$HOME/.byobu"
+E
+  recording /usr/bin/byobu-launcher-uninstall <<'E'
+echo uninstall >"$HOME/.byobu"; chmod 644 "$HOME/.byobu"
+E
+  finish
 }
 
 build_repo() {

@@ -119,3 +119,11 @@ impl Collector {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 }
+
+/// Lines that only one of the two has, for a test's message; empty if there are none.
+pub fn differences(wanted: &str, found: &str) -> String {
+    let only = |one: &str, other: &str, mark: &str| {
+        one.lines().filter(|line| !other.lines().any(|same| same == *line)).map(|line| format!("{mark} {line}\n")).collect::<String>()
+    };
+    only(wanted, found, "-") + &only(found, wanted, "+")
+}

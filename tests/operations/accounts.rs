@@ -200,7 +200,12 @@ fn host_keys_are_made_and_half_of_one_is_made_anew() {
         assert!(done(host, make()).satisfied_after);
         assert_ne!(words(&host.files().read("/etc/ssh/ssh_host_ed25519_key.pub")), words(&public), "another key");
         assert_eq!(stat(host, "/etc/ssh/ssh_host_ed25519_key"), "600 root:root");
-        assert!(done(host, Operation::ShowHostKeys).done().detail.as_deref().unwrap().contains("SHA256:"));
+        assert!(done(host, Operation::ShowHostKeys { without_fingerprints: vec![], without_keys: vec![] })
+            .done()
+            .detail
+            .as_deref()
+            .unwrap()
+            .contains("SHA256:"));
         undone(host, made.prior);
         assert!(!host.files().exists("/etc/ssh/ssh_host_ed25519_key") && !host.files().exists("/etc/ssh/ssh_host_ed25519_key.pub"));
     });
@@ -211,4 +216,23 @@ fn what_was_recorded_survives_its_json() {
     let prior = Prior::NewUser { name: "bob".into(), home_existed: true };
     let text = serde_json::to_string(&prior).unwrap();
     assert_eq!(serde_json::from_str::<Prior>(&text).unwrap(), prior);
+}
+
+/// Homes may be elsewhere by default; whose it was before is not ours to take away.
+#[test]
+fn undoing_an_account_leaves_a_home_that_was_there_before_wherever_homes_are() {
+    each_release(|host| {
+        host.files().write("/etc/default/useradd", "SHELL=/bin/sh\nHOME=/srv/homes\n", 0o644);
+        let user = |name: &str, uid| Operation::User(CreateUser { name: name.into(), uid, create_home: true, ..CreateUser::default() });
+        let made = done(host, user("ann", None));
+        assert!(line(host, "/etc/passwd", "ann").unwrap().contains(":/srv/homes/ann:"));
+        host.files().write("/srv/homes/bob/letters", "old\n", 0o600);
+        host.chroot(&["chown", "-R", "5000:5000", "/srv/homes/bob"]).expect_ok();
+        let kept = done(host, user("bob", Some(5000)));
+        undone(host, made.prior);
+        undone(host, kept.prior);
+        assert!(line(host, "/etc/passwd", "ann").is_none() && line(host, "/etc/passwd", "bob").is_none());
+        assert!(!host.files().exists("/srv/homes/ann"));
+        assert_eq!(host.files().read("/srv/homes/bob/letters"), "old\n");
+    });
 }

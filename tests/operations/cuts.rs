@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use landfall::plan::operation::{content, CreateUser, NewPassword, Operation, Package, WriteFile};
+use landfall::plan::operation::{content, CreateUser, Edit, IniEntry, NewPassword, Operation, Package, WriteFile};
 use landfall::secret::Secret;
 
 use crate::driver::{durable_command, outcomes};
-use crate::lab::{BootOptions, Booted, Disk, Host, Lab, Release};
+use crate::lab::{differences, BootOptions, Booted, Disk, Host, Lab, Release};
 
 const HASH: &str = "$6$abcdefgh$ZJb2Lq2ZbJcW4YcW3oYd4o0n3j0Vd1VdYb1m5uYv6bq7lPq1qgQ8sVt3w9f0Qk1XvWwZlTtM4n1d6yJc2eR0l/";
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh bob@laptop";
@@ -26,10 +26,15 @@ fn operations() -> Vec<Operation> {
         create_home: true,
         ..CreateUser::default()
     };
+    let entry = |section: &str, key: &str| IniEntry { section: section.into(), key: key.into(), value: Secret::new("a value".into()) };
+    let entries = vec![entry("", "top"), entry("main", "key"), entry("agent", "key")];
     let packages = ["debconf-lf", "user-lf", "svc-lf", "big-lf", "hello-lf", "conf-lf"];
     vec![
         Operation::WriteFile(file("/srv/one", "one\n")),
+        Operation::CopyFile { from: "/srv/one".into(), to: "/srv/one.old".into() },
+        Operation::WriteFile(file("/srv/one", "another\n")),
         Operation::AppendFile(file("/srv/log", "line\n")),
+        Operation::EditFile { path: "/srv/ini".into(), change: Edit::SetIni { entries }, mode: 0o644, force_mode: false },
         Operation::Group { name: "ops".into(), system: false },
         Operation::User(bob),
         Operation::AuthorizedKeys { user: "bob".into(), keys: vec![KEY.into()], options: None },
@@ -43,7 +48,7 @@ fn operations() -> Vec<Operation> {
 
 /// Everything that must be as after an uncut run, as one text.
 const STATE: &str = r#"
-cat /srv/one /srv/log; stat -c '%a %U:%G %n' /srv/one /srv/log /home/bob /home/bob/.ssh/authorized_keys /home/bob/.bashrc
+cat /srv/one /srv/one.old /srv/ini /srv/log; stat -c '%a %U:%G %n' /srv/one /srv/log /home/bob /home/bob/.ssh/authorized_keys /home/bob/.bashrc
 id bob; grep bob: /etc/subuid /etc/subgid; cut -d: -f1 /etc/shadow /etc/passwd /etc/group /etc/gshadow | sort
 cmp /etc/skel/.bashrc /home/bob/.bashrc; cmp /etc/skel/.profile /home/bob/.profile; cat /home/bob/.ssh/authorized_keys
 grep -c '^bob:\$' /etc/shadow; ssh-keygen -y -P '' -f /etc/ssh/ssh_host_ed25519_key | cut -d' ' -f1,2 | cmp - <(cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub)
@@ -56,14 +61,6 @@ find / -xdev -name '.landfall-tmp-*' -o -xdev -name '*.dpkg-new' | head; find /e
 fn state(booted: &Booted) -> String {
     let output = booted.exec(&["bash", "-c", STATE]);
     output.stdout + &output.stderr
-}
-
-/// Lines that only one of the two has.
-fn differences(wanted: &str, found: &str) -> String {
-    let only = |one: &str, other: &str, mark: &str| {
-        one.lines().filter(|line| !other.lines().any(|same| same == *line)).map(|line| format!("{mark} {line}\n")).collect::<String>()
-    };
-    only(wanted, found, "-") + &only(found, wanted, "+")
 }
 
 fn prepared(lab: Lab, release: Release) -> Host {

@@ -77,6 +77,41 @@ fn names_that_do_not_exist_are_named_and_the_rest_is_installed() {
 }
 
 #[test]
+fn lists_that_were_never_fetched_are_fetched_before_a_name_is_called_unknown() {
+    each_release(|host| {
+        let known = run(host, &[install(&["no-such-lf"])]).pop().unwrap();
+        assert!(known.failed().kind == Kind::NotFound && known.said.is_empty(), "{known:?}");
+        host.chroot(&["sh", "-c", "find /var/lib/apt/lists -type f -delete; rm -f /var/cache/apt/*.bin"]).expect_ok();
+        let outcome = done(host, install(&["hello-lf"]));
+        assert_eq!(outcome.said, ["some lists of packages were never fetched: they are fetched now"]);
+        host.chroot(&["sh", "-c", "find /var/lib/apt/lists -type f -delete; rm -f /var/cache/apt/*.bin"]).expect_ok();
+        host.files().write("/etc/apt/sources.list", "deb [trusted=yes] http://127.0.0.1:9/ ./\n", 0o644);
+        let away = run(host, &[install(&["slow-lf"])]).pop().unwrap();
+        assert_eq!((away.failed().kind, away.failed().transient), (Kind::Network, true), "{away:?}");
+    });
+}
+
+#[test]
+fn packages_that_cannot_fit_by_apts_own_figures_are_not_begun() {
+    let Some(lab) = Lab::require() else { return };
+    for release in [Release::Bookworm, Release::Trixie] {
+        let host = lab.host(release, Disk::Ext4Upper);
+        let stanza = "Package: huge-lf\nVersion: 1.0\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\nInstalled-Size: 900000000\n\
+            Depends: hello-lf\nFilename: ./huge-lf_1.0_all.deb\nSize: 1000\nMD5sum: d41d8cd98f00b204e9800998ecf8427e\nDescription: larger than any disk\n";
+        host.files().write("/srv/huge/Packages", stanza, 0o644);
+        host.files().write("/etc/apt/sources.list.d/huge.list", "deb [trusted=yes] file:/srv/huge ./\n", 0o644);
+        done(&host, Operation::AptUpdate);
+        let outcome = run(&host, &[install(&["huge-lf"])]).pop().unwrap();
+        let failure = outcome.failed();
+        assert_eq!(failure.kind, Kind::Disk, "{failure}");
+        assert!(failure.message.contains("2 packages take 0 B of archives and 858.3 GiB unpacked"), "{failure}");
+        assert!(!state(&host, "hello-lf").starts_with("installed"), "nothing was begun");
+        whole(&host);
+        done(&host, install(&["hello-lf"]));
+    }
+}
+
+#[test]
 fn packages_that_exclude_each_other_lose_only_the_later_one() {
     each_release(|host| {
         let outcome = run(host, &[install(&["svc-lf", "hello-lf", "conflict-lf"])]).pop().unwrap();
@@ -123,6 +158,33 @@ fn what_a_cut_left_is_mended_before_anything_is_installed() {
     });
 }
 
+/// As a power cut leaves them: the names and sizes were on the disk, what the files hold was not.
+#[test]
+fn lists_that_a_cut_emptied_are_fetched_again_by_an_update() {
+    each_release(|host| {
+        let lists = || -> Vec<String> {
+            let names = host.files().list("/var/lib/apt/lists");
+            names.into_iter().filter(|name| name.ends_with("_Packages")).map(|name| format!("/var/lib/apt/lists/{name}")).collect()
+        };
+        let wipe = "for f in /var/lib/apt/lists/*_Packages; do cp -p $f /var/tmp/was; dd if=/dev/zero of=$f bs=$(stat -c %s $f) count=1 2>/dev/null; \
+                    touch -r /var/tmp/was $f; done; rm -f /var/lib/apt/lists/*Release /var/cache/apt/*.bin";
+        for interrupted in [false, true] {
+            done(host, Operation::AptUpdate);
+            assert!(!lists().is_empty());
+            assert!(host.chroot(&["sh", "-c", wipe]).ok());
+            if interrupted {
+                resumed(host, Operation::AptUpdate, Prior::None);
+            } else {
+                done(host, Operation::AptUpdate);
+            }
+            for list in lists() {
+                assert!(host.files().read(&list).starts_with("Package: "), "{list}, interrupted: {interrupted}");
+            }
+            assert!(host.chroot(&["apt-cache", "policy", "hello-lf"]).stdout.contains("Candidate: "));
+        }
+    });
+}
+
 #[test]
 fn dpkg_killed_in_the_middle_is_finished_first() {
     each_release(|host| {
@@ -136,6 +198,40 @@ fn dpkg_killed_in_the_middle_is_finished_first() {
             whole(host);
             done(host, install(&["hello-lf-"]));
         }
+    });
+}
+
+/// The conffile that was to come is there by name and size only, however the one before it stood.
+#[test]
+fn a_configuration_file_that_a_cut_emptied_before_it_was_configured_is_brought_again() {
+    each_release(|host| {
+        let unpack = |package: &str, conffile: &str| {
+            let script = format!("dpkg --unpack $(find /srv/repo -name '{package}') && : >{conffile}.dpkg-new");
+            host.chroot(&["sh", "-c", &script]).expect_ok();
+        };
+        let (hello, conf) = ("/etc/hello-lf.conf", "/etc/conf-lf/main.conf");
+        let mut next = ["slow-lf", "big-lf", "svc-lf", "user-lf"].into_iter();
+        let mut mend = || done(host, install(&[next.next().unwrap()]));
+        let read = |path: &str| host.files().read(path);
+        unpack("hello-lf_2.0*", hello);
+        mend();
+        assert_eq!(read(hello), "greeting = hello\n", "it is new");
+        host.chroot(&["dpkg", "--remove", "hello-lf"]).expect_ok();
+        unpack("hello-lf_2.0*", hello);
+        mend();
+        assert_eq!(read(hello), "greeting = hello\n", "it was there already");
+        done(host, install(&["conf-lf=1.0"]));
+        unpack("conf-lf_2.0*", conf);
+        mend();
+        assert_eq!(read(conf), "# shipped by 2.0\nvalue = 2.0\n", "it changes");
+        for path in [hello, conf] {
+            assert!(!["new", "dist", "old"].iter().any(|kind| host.files().exists(&format!("{path}.dpkg-{kind}"))), "{path}");
+        }
+        host.files().write(conf, "value = mine\n", 0o644);
+        unpack("conf-lf_2.0*", conf);
+        mend();
+        assert_eq!(read(conf), "value = mine\n", "the admin changed it");
+        whole(host);
     });
 }
 

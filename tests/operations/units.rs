@@ -6,19 +6,19 @@ use landfall::plan::operation::{Operation, UnitAction};
 use crate::driver::{ask, done, run, HELD};
 use crate::lab::{BootOptions, Booted, Disk, Lab, Release};
 
-fn unit(unit: &str, action: UnitAction) -> Operation {
+pub fn unit(unit: &str, action: UnitAction) -> Operation {
     Operation::Unit { unit: unit.into(), action, optional: false }
 }
 
-fn service(body: &str) -> String {
+pub fn service(body: &str) -> String {
     format!("[Unit]\nDescription=Test\n{body}\n[Install]\nWantedBy=multi-user.target\n")
 }
 
-fn property(booted: &Booted, unit: &str, name: &str) -> String {
+pub fn property(booted: &Booted, unit: &str, name: &str) -> String {
     booted.exec(&["systemctl", "show", "--value", "-p", name, unit]).expect_ok().trim().to_owned()
 }
 
-fn each_release(test: fn(&Booted)) {
+pub fn each_release(test: fn(&Booted)) {
     let Some(lab) = Lab::require() else { return };
     for release in [Release::Bookworm, Release::Trixie] {
         let host = lab.host(release, Disk::Directory);

@@ -114,3 +114,36 @@ fn the_settings_that_the_installed_configuration_shows_are_valid() {
     let said = format!("{}{}", checked.stdout, checked.stderr);
     assert!(checked.ok() && !said.contains("unknown") && !said.contains("invalid"), "{said}\n{settings}");
 }
+
+#[test]
+fn every_test_that_the_requirements_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    let mut open = vec![root.join("src"), root.join("tests")];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let requirements = tree("tests/REQUIREMENTS.md");
+    let cells = |line: &'_ str| -> Vec<String> { line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect() };
+    let rows: Vec<Vec<String>> = requirements.lines().filter(|line| line.starts_with("| ")).map(cells).skip(1).collect();
+    let numbers: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(numbers, (1..=41).map(|number| number.to_string()).collect::<Vec<_>>(), "each row once and in order");
+    for row in &rows {
+        let named: Vec<&str> = row[3].split('`').skip(1).step_by(2).collect();
+        for name in &named {
+            assert!(
+                sources.contains(&format!("#[test]\nfn {name}()")) || sources.contains(&format!("#[test]\n    fn {name}()")),
+                "row {}: there is no test {name}",
+                row[0]
+            );
+        }
+        assert!(!named.is_empty() || !row[4].is_empty(), "row {} has neither a test nor a word on what is missing", row[0]);
+    }
+}

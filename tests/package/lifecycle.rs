@@ -172,3 +172,28 @@ fn removing_keeps_what_was_recorded_and_purging_leaves_nothing() {
         assert_eq!(new, Vec::<String>::new(), "{release:?}");
     }
 }
+
+#[test]
+fn a_purge_after_a_run_leaves_what_the_user_asked_for_and_nothing_of_its_own() {
+    let Some(deb) = deb() else { return };
+    let Some(lab) = Lab::require() else { return };
+    let host = lab.host(Release::Trixie, Disk::Directory);
+    host.install_deb(&deb);
+    let seed = "/var/lib/cloud/seed/nocloud";
+    host.files().write(&format!("{seed}/meta-data"), "instance-id: i-purged\n", 0o644);
+    host.files().write(
+        &format!("{seed}/user-data"),
+        "#cloud-config\nhostname: purged\nwrite_files: [{path: /etc/made, content: x}]\n",
+        0o600,
+    );
+    host.files().write("/var/lib/cloud/scripts/per-boot/mine", "#!/bin/sh\n", 0o755);
+    let booted = host.boot(BootOptions::default());
+    booted.wait_running();
+    assert!(host.files().exists("/var/lib/cloud/instances/i-purged/boot-finished"));
+    booted.exec(&["dpkg", "--purge", "landfall"]).expect_ok();
+    const FIND: &str =
+        "find /var/lib/cloud /run/cloud-init /var/lib/landfall /run/landfall /etc/landfall /var/log/landfall* ! -type d 2>/dev/null | sort";
+    assert_eq!(booted.sh(FIND).stdout, format!("/var/lib/cloud/scripts/per-boot/mine\n{seed}/meta-data\n{seed}/user-data\n"));
+    assert!(host.files().exists("/etc/made"));
+    booted.shutdown();
+}

@@ -235,6 +235,6 @@ fn a_shutdown_in_the_middle_of_a_run_is_not_held_up() {
     booted.wait_until("the final stage", || stub::count(&booted, "final begin") == 1);
     let begin = std::time::Instant::now();
     booted.shutdown();
-    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
-    wait_until("the host to be down", Duration::from_secs(1), || !host.is_booted());
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+    wait_until("the host to be down", Duration::from_secs(10), || !host.is_booted());
 }

@@ -95,8 +95,8 @@ fn shadow(fields: &[String], known: &Known) -> String {
     let field = |at: usize| fields.get(at).map_or("", String::as_str);
     let days = |at: usize| match field(at) {
         "" => "-".to_owned(),
-        // The clock may pass midnight between the run and this.
-        text if text.parse().is_ok_and(|day: u64| known.today.abs_diff(day) <= 1) => "today".into(),
+        // As in a fresh image, where the day it was made is today. The clock may pass midnight between the run and this.
+        text if text.parse().is_ok_and(|day: u64| (known.made - 1..=known.today + 1).contains(&day)) => "today".into(),
         text => text.to_owned(),
     };
     let ageing = ["changed", "least", "most", "warning", "inactive", "expires"];

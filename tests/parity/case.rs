@@ -37,6 +37,10 @@ pub struct Settings {
     /// Texts that the console is searched for.
     #[serde(default)]
     pub console: Vec<String>,
+    /// Commands that are run in the host at the end of the last boot: what they print is compared. `@QUERY@` is the program's own
+    /// `query`.
+    #[serde(default)]
+    pub ask: Vec<String>,
     /// Where landfall is to differ.
     #[serde(default)]
     pub expect_different: Vec<Expected>,
@@ -134,6 +138,9 @@ impl Case {
         part(format!("{:?} {:?}", settings.boots, settings.packed).as_bytes());
         part(format!("{:?}", settings.prepare).as_bytes());
         part(format!("{:?} {:?}", settings.passwords, settings.console).as_bytes());
+        if !settings.ask.is_empty() {
+            part(format!("{:?}", settings.ask).as_bytes());
+        }
         hex(&hash.finalize())[..16].to_owned()
     }
 

@@ -20,14 +20,17 @@ pub struct Known {
     /// The user-data's text.
     pub input: String,
     pub passwords: Vec<String>,
-    /// Today, in days since 1970, as /etc/shadow counts.
+    /// The day on which the image's accounts were made, in days since 1970, as /etc/shadow counts: images are kept for a while.
+    pub made: u64,
+    /// Today, in such days.
     pub today: u64,
     lab_key: String,
     lab_key_bytes: Vec<u8>,
 }
 
 impl Known {
-    pub fn of(case: &Case, lab_key: &str) -> Self {
+    /// `shadow` is the image's.
+    pub fn of(case: &Case, lab_key: &str, shadow: &str) -> Self {
         let body: String = lab_key
             .lines()
             .skip_while(|line| !line.is_empty())
@@ -37,6 +40,7 @@ impl Known {
         Self {
             input: String::from_utf8_lossy(&case.text(lab_key)).into_owned(),
             passwords: case.settings.passwords.clone(),
+            made: shadow.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok()).max().unwrap(),
             today: now.as_secs() / 86400,
             lab_key: lab_key.trim().into(),
             lab_key_bytes: STANDARD.decode(body).unwrap(),
@@ -94,7 +98,31 @@ fn host_key(text: &str, known: &Known) -> String {
     }
 }
 
+/// Files of settings: of comments and blank lines each program has its own, and who reads the file takes neither.
+const SETTINGS: [&str; 7] = [
+    "/etc/apt/apt.conf.d/90cloud-init-pipelining",
+    "/etc/chef/client.rb",
+    "/etc/chrony/",
+    "/etc/default/keyboard",
+    "/etc/puppet/puppet.conf",
+    "/etc/rsyslog.d/",
+    "/etc/systemd/timesyncd.conf.d/",
+];
+
+/// Documents that say the same in any layout and order of their keys.
+const DOCUMENTS: [&str; 4] = ["/etc/chef/firstboot.json", "/etc/puppet/csr_attributes.yaml", "/etc/salt/grains", "/etc/salt/minion"];
+
 fn normalised(path: &str, text: &str) -> String {
+    if SETTINGS.iter().any(|known| path.starts_with(known)) {
+        let lines = text.lines().map(str::trim_end);
+        return lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '/'])).collect::<Vec<_>>().join("\n");
+    }
+    if DOCUMENTS.contains(&path) {
+        // JSON is YAML; what serde_json makes of it has its keys in order.
+        if let Ok(document) = serde_yaml::from_str::<serde_json::Value>(text) {
+            return document.to_string();
+        }
+    }
     if path.ends_with("/.ssh/authorized_keys") {
         // sshd reads them in any order, and the peer writes them in any.
         let mut lines: Vec<_> = text.lines().collect();

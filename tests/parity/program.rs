@@ -39,6 +39,26 @@ impl Program {
         }
     }
 
+    /// For every other case landfall's host has what Debian's cloud-init package leaves in `/etc/cloud`, as an image has that the package
+    /// was removed from; with `LANDFALL_PARITY_STOCK=all` for each. It is to make no difference.
+    pub fn lay_out(&self, lab: Lab, host: &Host, case: &str) {
+        let all = std::env::var("LANDFALL_PARITY_STOCK").as_deref() == Ok("all");
+        if matches!(self, Self::Landfall(_)) && (all || case.len() % 2 == 0) {
+            let stock = lab.root(Release::TrixieCloudInit).join("etc/cloud");
+            for name in ["cloud.cfg", "cloud.cfg.d/05_logging.cfg"] {
+                host.files().write(&format!("/etc/cloud/{name}"), std::fs::read(stock.join(name)).unwrap(), 0o644);
+            }
+        }
+    }
+
+    /// What asks it for the instance's data.
+    pub fn query(&self) -> &'static str {
+        match self {
+            Self::CloudInit => "cloud-init query",
+            Self::Landfall(_) => "landfall query",
+        }
+    }
+
     /// Waits for the end of its run in this boot.
     pub fn wait(&self, booted: &Booted) -> Output {
         let command: &[&str] = match self {

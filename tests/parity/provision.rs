@@ -23,8 +23,9 @@ pub struct Outcome {
 /// Runs `case` through `program`.
 pub fn provision(lab: Lab, case: &Case, program: &Program) -> Outcome {
     let lab_key = std::fs::read_to_string(lab.mirror().join("key.asc")).unwrap();
-    let known = Known::of(case, &lab_key);
     let host = program.host(lab);
+    let known = Known::of(case, &lab_key, &host.files().read("/etc/shadow"));
+    program.lay_out(lab, &host, &case.name);
     for (path, content, mode) in &case.files {
         host.files().write(path, content, *mode);
     }
@@ -71,7 +72,7 @@ fn boot(host: &Host, case: &Case, program: &Program, expected: Boot, last: bool)
         let said = program.wait(&booted);
         seen.status = running::summary(program, &said);
         if last {
-            seen.facts = running::facts(&booted, case);
+            seen.facts = running::facts(&booted, case, program);
         }
         booted.shutdown();
     }

@@ -43,8 +43,12 @@ const ASKED: [(&str, &str); 8] = [
 ];
 
 /// What the host that is up says, in the last boot of a case.
-pub fn facts(booted: &Booted, case: &Case) -> Facts {
+pub fn facts(booted: &Booted, case: &Case, program: &Program) -> Facts {
     let mut facts = asked(booted);
+    for command in &case.settings.ask {
+        let said = booted.sh(&command.replace("@QUERY@", program.query())).stdout;
+        facts.insert(format!("asked/{command}"), said.trim_end().to_owned());
+    }
     let result = booted.files().try_read("/run/cloud-init/result.json").ok();
     let result: Option<Value> = result.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let errors = result.and_then(|result| Some(result["v1"]["errors"].as_array()?.is_empty()));

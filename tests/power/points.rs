@@ -77,6 +77,7 @@ fn a_cut_at_any_point_of_the_journal_changes_nothing() {
         let report = report.unwrap_or_else(|panic| Report { wrong: vec![panic], ..Report::default() });
         println!("{}: inside {:?}", trial.name, report.inside_of);
         if !report.wrong.is_empty() {
+            println!("DIFFERS: {}\n{}", trial.name, report.evidence);
             wrong.push(format!("{}\n{}", trial.name, report.wrong.join("\n")));
         }
     }

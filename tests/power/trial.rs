@@ -48,6 +48,8 @@ pub struct Report {
     pub inside_of: Vec<BTreeSet<String>>,
     /// What is wrong with the host in the end; empty is right.
     pub wrong: Vec<String>,
+    /// What helps to understand it; long.
+    pub evidence: String,
 }
 
 /// A host that was never cut, and how long its run took.
@@ -77,7 +79,7 @@ pub fn uncut(lab: Lab, release: Release, disk: Disk, build: Build) -> Uncut {
     let traced = if build == Build::Faults { product::traced(&booted) } else { Vec::new() };
     product::disarm(&host);
     let state = EndState::of(&booted, disk);
-    let wrong: Vec<String> = unsettled.into_iter().chain(state.problems.clone()).chain(counts(&host, &BTreeSet::new(), 0)).collect();
+    let wrong: Vec<String> = unsettled.into_iter().chain(state.problems.clone()).chain(counts(&host, &|_| 1)).collect();
     assert!(wrong.is_empty(), "an uncut run on {release:?} is wrong already:\n{}\n{}", wrong.join("\n"), evidence(&booted));
     Uncut { state, duration, traced }
 }
@@ -97,9 +99,9 @@ impl Trial {
         let state = EndState::of(&booted, self.disk);
         report.wrong.extend(state.problems.iter().cloned());
         report.wrong.extend(state.difference(&uncut.state, lab.root(self.release)));
-        report.wrong.extend(counts(&host, &settled, report.cuts));
+        report.wrong.extend(counts(&host, &|item| report.most(item, &settled)));
         if !report.wrong.is_empty() {
-            report.wrong.push(evidence(&booted));
+            report.evidence = evidence(&booted);
         }
         report
     }
@@ -167,9 +169,15 @@ pub fn settle(booted: &Booted) -> Vec<String> {
     vec![format!("landfall status: exit {:?}, state {state:?}\n{}{}", output.code(), output.stdout, output.stderr)]
 }
 
-/// What is wrong with the numbers of times that the items of `runcmd` ran. Those in `settled` ran once; another one may have been
-/// cut in the middle, once for each cut.
-pub fn counts(host: &Host, settled: &BTreeSet<String>, cuts: usize) -> Vec<String> {
+impl Report {
+    /// How often a step may have run: once more for each cut in the middle of it, and those not in `settled` for each cut at all.
+    fn most(&self, step: &str, settled: &BTreeSet<String>) -> usize {
+        1 + if settled.contains(step) { self.inside_of.iter().filter(|steps| steps.contains(step)).count() } else { self.cuts }
+    }
+}
+
+/// What is wrong with the numbers of times that the items of `runcmd` ran; `most` says how often each step may have run.
+pub fn counts(host: &Host, most: &dyn Fn(&str) -> usize) -> Vec<String> {
     let text = host.files().try_read(typical::COUNT).map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
     let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
     // An append that was not synced can leave NUL bytes: that of an item that was cut in the middle, which has to run again.
@@ -179,7 +187,7 @@ pub fn counts(host: &Host, settled: &BTreeSet<String>, cuts: usize) -> Vec<Strin
     let mut wrong = Vec::new();
     for item in typical::COUNTED {
         let ran = lines.remove(item.to_string().as_str()).unwrap_or(0);
-        let most = if settled.contains(&format!("runcmd/{item}")) { 1 } else { 1 + cuts };
+        let most = most(&format!("runcmd/{item}"));
         if ran == 0 || ran > most {
             wrong.push(format!("runcmd item {item} ran {ran} times, at most {most} are right"));
         }

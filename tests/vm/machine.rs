@@ -32,6 +32,11 @@ impl Drop for Qemu {
 impl Machine {
     /// Boots the host's disk with the root's own kernel and initrd; the volume is attached, there is no network.
     pub fn boot(lab: Lab, host: &Host, volume: &Volume) -> Self {
+        Self::boot_in(lab, host, volume, "utc")
+    }
+
+    /// The same with a clock that says something else, as `2045-01-01`.
+    pub fn boot_in(lab: Lab, host: &Host, volume: &Volume, clock: &str) -> Self {
         let disk = host.lend_disk();
         let boot = lab.root(Release::TrixieVm).join("boot");
         let mut command = Command::new("setpriv");
@@ -41,6 +46,7 @@ impl Machine {
         // Time goes by in the guest as instructions do, so that no timeout of systemd knows how busy this machine is. Without AVX,
         // which glibc would use and whose emulation is slow.
         command.args(["-machine", "q35", "-accel", "tcg", "-icount", "shift=2", "-cpu", "Nehalem,+rdrand", "-smp", "2", "-m", "768"]);
+        command.args(["-rtc", &format!("base={clock}")]);
         command.arg("-kernel").arg(only(&boot, "vmlinuz-")).arg("-initrd").arg(only(&boot, "initrd.img-"));
         command.args(["-append", "root=/dev/vda rw console=ttyS0 quiet fastboot mitigations=off"]);
         command.arg("-drive").arg(drive(&disk.image(), "root", ""));

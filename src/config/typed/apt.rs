@@ -45,7 +45,7 @@ crate::record! {
         default arches: Vec<String>,
         /// Its address.
         optional uri: Address,
-        /// Addresses, of which the first is taken.
+        /// Addresses, of which apt takes the first that answers.
         default search: Vec<Address>,
         /// Key, armoured.
         optional key: PublicKeyBlock,

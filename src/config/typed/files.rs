@@ -7,6 +7,7 @@ use base64::prelude::{Engine as _, BASE64_STANDARD};
 use super::reader::{FromNode, Reader};
 use super::scalars::Address;
 use crate::config::node::{Node, Value};
+use crate::plan::operation::Checksum;
 use crate::secret::Secret;
 
 crate::record! {
@@ -38,6 +39,36 @@ crate::record! {
         required uri: Address,
         /// Request headers.
         default headers: Headers,
+        /// What the file hashes to, by SHA-256; the peer knows no such key.
+        optional sha256: Hex<64>,
+        /// The same by SHA-512.
+        optional sha512: Hex<128>,
+    }
+}
+
+impl FileSource {
+    /// What the fetched bytes have to hash to.
+    pub fn checksum(&self) -> Option<Checksum> {
+        let long = self.sha512.as_ref().map(|hex| Checksum::Sha512(hex.0.clone()));
+        long.or_else(|| self.sha256.as_ref().map(|hex| Checksum::Sha256(hex.0.clone())))
+    }
+}
+
+/// So many hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hex<const DIGITS: usize>(pub String);
+
+impl<const DIGITS: usize> FromNode for Hex<DIGITS> {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = String::from_node(node, reader)?.trim().to_ascii_lowercase();
+        if text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Some(Self(text));
+        }
+        reader.invalid(
+            &node.origin,
+            format!("this is no checksum of {DIGITS} hexadecimal digits"),
+            "as `sha256sum` and `sha512sum` print them",
+        )
     }
 }
 

@@ -1,14 +1,32 @@
 //! Every top-level key.
 
+use super::ansible::Ansible;
 use super::apt::Apt;
+use super::chef::Chef;
+use super::cloud::{SystemInfo, VendorData};
 use super::files::FileEntry;
+use super::keyboard::Keyboard;
+use super::module_lists::ModuleList;
+use super::ntp::Ntp;
+use super::others::{Byobu, GrubDpkg, KeyHash, OfOtherSystem, PublishHostKeys, ResolvConf, Updates, Words};
 use super::packages::PackageList;
 use super::passwords::{Chpasswd, DefaultPassword, PasswordLogin};
-use super::scalars::Located;
+use super::phone_home::PhoneHome;
+use super::pipelining::PipelineDepth;
+use super::puppet::Puppet;
+use super::reporting::Reporting;
+use super::rsyslog::Rsyslog;
+use super::salt::{Mcollective, SaltMinion};
+use super::scalars::{Located, OrEmpty};
 use super::scripts::ScriptItems;
-use super::ssh::{HostKeys, KeyKinds, PublicKeys, SshConsole};
+use super::seed::RandomSeed;
+use super::snap::Snap;
+use super::ssh::{HostKeys, ImportIds, KeyKinds, PublicKeys, SshConsole};
 use super::system::{AbsolutePath, CaCerts, HostName, LocaleSetting, ManageEtcHosts, PowerState, ZoneName};
+use super::ubuntu::{Drivers, Fan, Landscape, Lxd, UbuntuPro};
 use super::users::{DefaultUser, Groups, Users};
+use super::wireguard::Wireguard;
+use crate::config::node::Node;
 
 crate::record! {
     /// Every top-level key landfall does. What is neither here nor listed as "later" is reported as unknown.
@@ -25,12 +43,16 @@ crate::record! {
         optional create_hostname_file: bool,
         /// What to do with `/etc/hosts`.
         optional manage_etc_hosts: ManageEtcHosts,
+        /// What random numbers are seeded with.
+        optional random_seed: RandomSeed,
         /// Commands of every boot, before anything else.
         default bootcmd: ScriptItems,
         /// Files to write.
         default write_files: Vec<FileEntry>,
         /// Certificates to trust.
         optional ca_certs: CaCerts,
+        /// The log daemon.
+        optional rsyslog: Rsyslog,
         /// Groups to make.
         default groups: Groups,
         /// Users to make.
@@ -59,6 +81,18 @@ crate::record! {
         optional chpasswd: Chpasswd,
         /// Whether sshd takes passwords.
         optional ssh_pwauth: PasswordLogin,
+        /// Tunnels.
+        optional wireguard: Wireguard,
+        /// Snaps.
+        optional snap: Snap,
+        /// Where the default user's keys are imported from.
+        optional ssh_import_id: ImportIds,
+        /// The console's keyboard.
+        optional keyboard: Keyboard,
+        /// Where GRUB is installed when it is upgraded.
+        optional grub_dpkg: GrubDpkg,
+        /// How many requests apt has on their way.
+        optional apt_pipelining: PipelineDepth,
         /// Sources, keys and settings of apt.
         optional apt: Apt,
         /// Locale.
@@ -67,6 +101,34 @@ crate::record! {
         optional locale_configfile: AbsolutePath,
         /// Time zone.
         optional timezone: Located<ZoneName>,
+        /// Who tells the time.
+        optional ntp: OrEmpty<Ntp>,
+        /// No one asks the cloud's metadata service.
+        default disable_ec2_metadata: bool,
+        /// Whether a login starts byobu.
+        optional byobu_by_default: Byobu,
+        /// A contract with Canonical.
+        optional ubuntu_pro ["ubuntu_advantage", "ubuntu-advantage"]: UbuntuPro,
+        /// Landscape's client.
+        optional landscape: Landscape,
+        /// Containers.
+        optional lxd: Lxd,
+        /// Fan networking.
+        optional fan: Fan,
+        /// Drivers of others.
+        optional drivers: Drivers,
+        /// What Ubuntu's installer reads itself.
+        optional autoinstall: Node,
+        /// Puppet's agent.
+        optional puppet: Puppet,
+        /// Chef's client.
+        optional chef: Chef,
+        /// Ansible.
+        optional ansible: Ansible,
+        /// The Marionette Collective.
+        optional mcollective: Mcollective,
+        /// Salt's minion.
+        optional salt_minion: SaltMinion,
         /// Commands of the first boot.
         default runcmd: ScriptItems,
         /// Update the package lists.
@@ -79,25 +141,65 @@ crate::record! {
         default packages: PackageList,
         /// Whether host-key fingerprints are shown.
         optional ssh: SshConsole,
-        /// No tables of users' keys on the console; landfall shows none.
+        /// No tables of users' keys on the console.
         optional no_ssh_fingerprints: bool,
+        /// The digest of fingerprints of users' keys.
+        optional authkey_hash: KeyHash,
+        /// Types of host keys whose fingerprints are not shown.
+        optional ssh_fp_console_blacklist: Words,
+        /// Types of host keys that are not shown.
+        optional ssh_key_console_blacklist: Words,
+        /// Whether the cloud is given the host keys.
+        optional ssh_publish_hostkeys: PublishHostKeys,
+        /// When the network is configured anew.
+        optional updates: Updates,
         /// What the console is told at the end.
         optional final_message: String,
+        /// Handlers of events.
+        default reporting: Reporting,
+        /// Where this host reports itself at the end.
+        optional phone_home: PhoneHome,
         /// Reboot, halt or power off at the end.
         optional power_state: PowerState,
+        /// Repositories of Alpine.
+        optional apk_repos: OfOtherSystem,
+        /// Whether `resolv_conf` is done, on systems where it is.
+        default manage_resolv_conf: bool,
+        /// Who is asked for names, on systems where that is done.
+        optional resolv_conf: ResolvConf,
+        /// Subscription of Red Hat.
+        optional rh_subscription: OfOtherSystem,
+        /// Spacewalk.
+        optional spacewalk: OfOtherSystem,
+        /// Directory of yum's repositories.
+        optional yum_repo_dir: OfOtherSystem,
+        /// Repositories of yum.
+        optional yum_repos: OfOtherSystem,
+        /// Repositories of zypper.
+        optional zypper: OfOtherSystem,
+        /// What distribution this is.
+        optional system_info: SystemInfo,
+        /// Whether and how the vendor's data is used.
+        optional vendor_data: VendorData,
+        /// The same for its second part.
+        optional vendor_data2: VendorData,
+        /// Whether user-data is used; only the system's configuration can say no.
+        optional allow_userdata: bool,
+        /// Modules of the first stage that are run.
+        optional cloud_init_modules: ModuleList,
+        /// Modules of the second one.
+        optional cloud_config_modules: ModuleList,
+        /// Modules of the last one.
+        optional cloud_final_modules: ModuleList,
+        /// Modules of another distribution to run nevertheless.
+        default unverified_modules: Vec<String>,
     }
     later [
         // Modules of the peer.
-        "ansible", "apk_repos", "apt_pipelining", "authkey_hash", "autoinstall", "byobu_by_default", "chef", "device_aliases",
-        "disable_ec2_metadata", "disk_setup", "drivers", "fan", "fs_setup", "growpart", "grub_dpkg", "keyboard", "landscape", "lxd",
-        "manage_resolv_conf", "mcollective", "mount_default_fields", "mounts", "ntp", "phone_home", "puppet", "random_seed",
-        "resize_rootfs", "resolv_conf", "rh_subscription", "rsyslog", "salt_minion", "snap", "spacewalk", "ssh_fp_console_blacklist",
-        "ssh_import_id", "ssh_key_console_blacklist", "ssh_publish_hostkeys", "swap", "ubuntu_advantage", "ubuntu_pro", "updates",
-        "wireguard", "yum_repo_dir", "yum_repos", "zypper",
+        "device_aliases", "disk_setup", "fs_setup", "growpart", "mount_default_fields", "mounts", "resize_rootfs", "swap",
         // Settings of the peer itself.
-        "allow_userdata", "cloud_config_modules", "cloud_final_modules", "cloud_init_modules", "conf_d", "datasource",
-        "datasource_list", "def_log_file", "disable_network_activation", "log_cfgs", "manual_cache_clean", "network", "output", "reporting",
-        "syslog_fix_perms", "system_info", "unverified_modules", "vendor_data", "vendor_data2", "warnings",
+        "conf_d", "datasource", "datasource_list", "def_log_file", "disable_network_activation", "log_cfgs", "manual_cache_clean",
+        "network", "output", "syslog_fix_perms", "warnings",
     ]
 }
 

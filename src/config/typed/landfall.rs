@@ -1,11 +1,16 @@
 //! The `landfall` section: phases, and what holds for every step.
 
+use super::conditions::Conditions;
 use super::reader::{nearest, FromNode, Reader};
-use super::scalars::Located;
+use super::resources::ResourcesRecord;
+use super::scalars::{Located, OneOrMany};
+use super::services::ServiceItem;
+use super::system::AbsolutePath;
 use super::Keys;
 use crate::config::node::{Entry, Node, Value};
+use crate::plan::notify::Listener;
 use crate::plan::operation::OnInterrupt;
-use crate::plan::{OnError, Operation};
+use crate::plan::{Backoff, BreakerLimits, OnError, Operation, Retention};
 
 crate::record! {
     /// The section without the contents of its phases.
@@ -16,14 +21,23 @@ crate::record! {
         optional on_interrupt: OnInterrupt,
         /// How often a transient failure is tried again.
         optional retry: Retry,
+        /// Exit codes that mean success.
+        default accept_exit: ExitCodes,
+        /// When a host or service that fails is left alone.
+        optional breaker: Breaker,
+        /// What the host must have left.
+        optional resources: ResourcesRecord,
         /// Limits of time.
         default timeouts: Timeouts,
         /// Remove the stored user-data at the end.
         default wipe_user_data: bool,
+        /// How long copies of what files held before are kept.
+        optional backups: Backups,
+        /// Who is told how a run ended.
+        default notify: OneOrMany<Listener>,
         /// The phases, read by [`super::phases`].
         default phases: Vec<Node>,
     }
-    later ["breaker", "resources", "notify"]
 }
 
 crate::record! {
@@ -34,7 +48,11 @@ crate::record! {
         /// Phases that must have succeeded.
         default needs: Names,
         /// Whether it is run at all.
-        optional when: Located<Node>,
+        optional when: Conditions,
+        /// A path: where it exists there is nothing to do.
+        optional creates: AbsolutePath,
+        /// The phase to run where it fails.
+        optional on_failure: Located<String>,
         /// Top-level keys it takes over.
         default run: Names,
         /// What a failure does.
@@ -43,10 +61,19 @@ crate::record! {
         optional on_interrupt: OnInterrupt,
         /// How often a transient failure is tried again.
         optional retry: Retry,
+        /// Exit codes that mean success.
+        optional accept_exit: ExitCodes,
         /// Limit of time for each of its steps.
         optional timeout: Duration,
+        /// Limit of time without new output, for each of its steps.
+        optional silence: Duration,
+        /// Services that are started and waited for, after all its keys.
+        default services: Vec<ServiceItem>,
+        /// Whether it is run side by side with the phases next to it that say so too.
+        default parallel: bool,
+        /// Who is told how it ended.
+        default notify: OneOrMany<Listener>,
     }
-    later ["on_failure", "creates"]
 }
 
 /// A phase's name: part of step ids and commands.
@@ -101,31 +128,151 @@ impl FromNode for OnInterrupt {
 }
 
 /// `retry`: a number of attempts, or a mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retry {
     /// Attempts in all.
-    pub attempts: u32,
+    pub attempts: Option<u32>,
+    /// When they are made.
+    pub backoff: Backoff,
 }
 
 crate::record! {
     /// The long form of `retry`.
     pub struct RetryRecord {
         /// Attempts in all.
-        required attempts: u32,
+        optional attempts: u32,
+        /// The first pause; it doubles each time.
+        optional delay: Duration,
+        /// The longest pause.
+        optional max_delay: Duration,
+        /// No attempt begins after this much time in all.
+        optional deadline: Duration,
+        /// Whether pauses are shortened at random.
+        optional jitter: bool,
     }
-    later ["delay", "max_delay", "deadline", "jitter"]
 }
 
 impl FromNode for Retry {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let attempts = match node.as_map() {
-            Some(_) => RetryRecord::from_node(node, reader)?.attempts,
-            None => u32::from_node(node, reader)?,
+        let retry = match node.as_map() {
+            Some(_) => Self::of(&RetryRecord::from_node(node, reader)?, reader)?,
+            None => Self { attempts: Some(u32::from_node(node, reader)?), ..Self::default() },
         };
-        if !(1..=1000).contains(&attempts) {
+        if retry.attempts.is_some_and(|attempts| !(1..=1000).contains(&attempts)) {
             return reader.invalid(&node.origin, "attempts are counted from 1 to 1000", "1 means: do not try again");
         }
-        Some(Self { attempts })
+        Some(retry)
+    }
+}
+
+impl Retry {
+    fn of(record: &RetryRecord, reader: &mut Reader<'_>) -> Option<Self> {
+        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.seconds);
+        let backoff = Backoff {
+            delay_seconds: seconds(record.delay),
+            max_delay_seconds: seconds(record.max_delay),
+            deadline_seconds: seconds(record.deadline),
+            jitter: record.jitter,
+        };
+        if let (Some(delay), Some(longest)) = (backoff.delay_seconds, backoff.max_delay_seconds) {
+            if longest < delay {
+                let message = format!("the longest pause ({longest} s) is shorter than the first ({delay} s)");
+                return reader.invalid(record.place("max_delay"), message, "let `max_delay` be at least `delay`");
+            }
+        }
+        Some(Self { attempts: record.attempts, backoff })
+    }
+
+    /// What a phase says, and for the rest what the section says.
+    #[must_use]
+    pub fn or(self, section: Self) -> Self {
+        let (own, other) = (self.backoff, section.backoff);
+        Self {
+            attempts: self.attempts.or(section.attempts),
+            backoff: Backoff {
+                delay_seconds: own.delay_seconds.or(other.delay_seconds),
+                max_delay_seconds: own.max_delay_seconds.or(other.max_delay_seconds),
+                deadline_seconds: own.deadline_seconds.or(other.deadline_seconds),
+                jitter: own.jitter.or(other.jitter),
+            },
+        }
+    }
+}
+
+crate::record! {
+    /// `breaker`.
+    pub struct Breaker {
+        /// After so many failures in a row.
+        optional failures: FailureCount,
+        /// For so long.
+        optional cooldown: Duration,
+    }
+}
+
+/// A number of failures.
+#[derive(Clone, Copy, Debug)]
+pub struct FailureCount(u32);
+
+impl FromNode for FailureCount {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let count = u32::from_node(node, reader)?;
+        if count == 0 {
+            return reader.invalid(&node.origin, "failures are counted from 1", "a large number means: never");
+        }
+        Some(Self(count))
+    }
+}
+
+impl Breaker {
+    /// The limits, with the usual ones for what is not said.
+    pub fn limits(&self) -> BreakerLimits {
+        let usual = BreakerLimits::default();
+        BreakerLimits {
+            failures: self.failures.map_or(usual.failures, |count| count.0),
+            cooldown_seconds: self.cooldown.map_or(usual.cooldown_seconds, |cooldown| cooldown.seconds),
+        }
+    }
+}
+
+crate::record! {
+    /// `backups`.
+    pub struct Backups {
+        /// For so many days.
+        optional days: u32,
+        /// No more than so many of one file.
+        optional copies: u32,
+    }
+}
+
+impl Backups {
+    /// With the usual figures for what is not said.
+    pub fn retention(&self) -> Retention {
+        let usual = Retention::default();
+        Retention { days: self.days.unwrap_or(usual.days), copies: self.copies.unwrap_or(usual.copies) }
+    }
+}
+
+/// `accept_exit`: exit codes that mean success, without 0, which always does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExitCodes(pub Vec<i32>);
+
+/// One of them.
+struct ExitCode(i32);
+
+impl FromNode for ExitCode {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let code = i64::from_node(node, reader)?;
+        match u8::try_from(code) {
+            Ok(code) => Some(Self(code.into())),
+            Err(_) => reader.invalid(&node.origin, format!("{code} is no exit code"), "exit codes go from 0 to 255"),
+        }
+    }
+}
+
+impl FromNode for ExitCodes {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let codes = OneOrMany::<ExitCode>::from_node(node, reader)?;
+        Some(Self(codes.0.into_iter().map(|code| code.0).filter(|code| *code != 0).collect()))
     }
 }
 
@@ -186,6 +333,8 @@ pub struct Timeouts {
     pub downloads: Option<u64>,
     /// Everything else.
     pub other: Option<u64>,
+    /// Without new output, of whatever runs.
+    pub silence: Option<u64>,
 }
 
 crate::record! {
@@ -199,6 +348,8 @@ crate::record! {
         optional downloads: Duration,
         /// Everything else.
         optional other: Duration,
+        /// Without new output, of whatever runs.
+        optional silence: Duration,
     }
 }
 
@@ -212,10 +363,11 @@ impl FromNode for Timeouts {
                 commands: seconds(record.commands),
                 downloads: seconds(record.downloads),
                 other: seconds(record.other),
+                silence: seconds(record.silence),
             });
         }
         let one = seconds(Duration::from_node(node, reader));
-        Some(Self { packages: one, commands: one, downloads: one, other: one })
+        Some(Self { packages: one, commands: one, downloads: one, other: one, silence: None })
     }
 }
 
@@ -225,7 +377,7 @@ impl Timeouts {
         match operation {
             Operation::AptKey { .. } | Operation::AptUpdate | Operation::AptUpgrade | Operation::InstallPackages { .. } => self.packages,
             Operation::Command(_) | Operation::ScriptItem(_) | Operation::RunFile { .. } | Operation::RunDirectory { .. } => self.commands,
-            Operation::Download { .. } => self.downloads,
+            Operation::Download { .. } | Operation::PhoneHome { .. } => self.downloads,
             _ => self.other,
         }
     }
@@ -236,6 +388,8 @@ impl Timeouts {
 pub struct Phase {
     /// What it says of itself.
     pub head: PhaseHead,
+    /// The phase whose failure it is for: the one that names it in `on_failure`.
+    pub after_failure_of: Option<String>,
     /// Its own keys and those it takes over.
     pub keys: Box<Keys>,
 }
@@ -244,6 +398,8 @@ pub struct Phase {
 pub struct RawPhase {
     /// What it says of itself.
     pub head: PhaseHead,
+    /// The phase that names it in `on_failure`.
+    pub after_failure_of: Option<String>,
     /// The rest.
     pub inline: Node,
 }
@@ -259,9 +415,21 @@ pub fn read_phases(nodes: &[Node], reader: &mut Reader<'_>) -> Vec<RawPhase> {
             reader.report.error("duplicate-phase", message).at(&node.origin).help("give each its own name");
             continue;
         }
+        if report_unread_condition(&phase.head, reader) {
+            continue;
+        }
         phases.push(phase);
     }
     phases
+}
+
+/// A condition that cannot be read may be one that forbids the phase.
+fn report_unread_condition(head: &PhaseHead, reader: &mut Reader<'_>) -> bool {
+    let unread = [("when", head.when.is_none()), ("creates", head.creates.is_none())];
+    let Some((key, _)) = unread.into_iter().find(|(key, missing)| *missing && head.given.contains(key)) else { return false };
+    let message = format!("`{key}` of phase `{}` cannot be read: the phase is not run", head.name.0);
+    reader.report.error("phase-left-out", message).at(head.place(key));
+    true
 }
 
 fn read_phase(node: &Node, reader: &mut Reader<'_>) -> Option<RawPhase> {
@@ -279,7 +447,7 @@ fn read_phase(node: &Node, reader: &mut Reader<'_>) -> Option<RawPhase> {
         }
     }
     let head = PhaseHead::from_node(&Node::new(Value::Map(head), node.origin.clone()), reader)?;
-    Some(RawPhase { head, inline: Node::new(Value::Map(inline), node.origin.clone()) })
+    Some(RawPhase { head, after_failure_of: None, inline: Node::new(Value::Map(inline), node.origin.clone()) })
 }
 
 fn report_unknown(entry: &Entry, reader: &mut Reader<'_>) {
@@ -289,44 +457,5 @@ fn report_unknown(entry: &Entry, reader: &mut Reader<'_>) {
     let problem = reader.report.warning("unknown-key", message).at(&entry.key.origin);
     if let Some(near) = nearest(&spelled, &known) {
         problem.help(format!("did you mean `{near}`?"));
-    }
-}
-
-/// The phases in the order of their needs, otherwise as written. What needs an unknown phase, or itself by a detour, is
-/// reported and left out with all that needs it.
-pub fn order_phases(phases: Vec<RawPhase>, reader: &mut Reader<'_>) -> Vec<RawPhase> {
-    let mut waiting = phases;
-    let mut ordered: Vec<RawPhase> = Vec::new();
-    loop {
-        let ready = |phase: &RawPhase, ordered: &[RawPhase]| {
-            phase.head.needs.0.iter().all(|need| ordered.iter().any(|done| done.head.name.0 == need.value))
-        };
-        let Some(at) = waiting.iter().position(|phase| ready(phase, &ordered)) else { break };
-        ordered.push(waiting.remove(at));
-    }
-    let names: Vec<String> = waiting.iter().chain(&ordered).map(|phase| phase.head.name.0.clone()).collect();
-    for phase in &waiting {
-        report_unmet(phase, &names, &ordered, reader);
-    }
-    ordered
-}
-
-fn report_unmet(phase: &RawPhase, names: &[String], ordered: &[RawPhase], reader: &mut Reader<'_>) {
-    let name = &phase.head.name.0;
-    for need in &phase.head.needs.0 {
-        if ordered.iter().any(|done| done.head.name.0 == need.value) {
-            continue;
-        }
-        if names.contains(&need.value) {
-            let message = format!("phase `{name}` needs `{}`, which waits for it or is left out itself: it is not run", need.value);
-            reader.report.error("phase-cycle", message).at(&need.origin).help("let phases need only what comes before them");
-        } else {
-            let message = format!("phase `{name}` needs `{}`, and there is no such phase: it is not run", need.value);
-            let candidates: Vec<&str> = names.iter().map(String::as_str).collect();
-            let problem = reader.report.error("unknown-phase", message).at(&need.origin);
-            if let Some(near) = nearest(&need.value, &candidates) {
-                problem.help(format!("did you mean `{near}`?"));
-            }
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The top-level `apt_*` keys of before 2016, as entries of `apt`.
+//! Old top-level keys, as entries of the mapping that has taken them over: `apt_*` of before 2016, `rsyslog` as a list.
 
 use super::reader::Reader;
 use crate::config::node::{Entry, Node, Origin, Value};
@@ -20,8 +20,35 @@ const MIRROR: [(&str, &str); 3] = [("apt_mirror", "uri"), ("apt_mirror_search", 
 /// Where a list of old sources without file names goes.
 const OLD_SOURCES_FILE: &str = "cloud_config_sources.list";
 
-/// Moves the old keys under `apt`, each with a note. What `apt` itself says holds.
+/// Moves the old keys where they belong now, each with a note. What the new one itself says holds.
 pub fn upgrade(top: &mut Vec<Entry>, reader: &mut Reader<'_>) {
+    upgrade_rsyslog(top, reader);
+    upgrade_apt(top, reader);
+}
+
+/// Old keys beside a list, and what they are under `rsyslog`.
+const RSYSLOG: [(&str, &str); 2] = [("rsyslog_dir", "config_dir"), ("rsyslog_filename", "config_filename")];
+
+/// A list is what is now `configs`; only beside one the other old keys mean anything.
+fn upgrade_rsyslog(top: &mut Vec<Entry>, reader: &mut Reader<'_>) {
+    let Some(at) = top.iter().position(|entry| entry.key.as_str() == Some("rsyslog") && entry.value.as_seq().is_some()) else { return };
+    let configs = top[at].value.clone();
+    let origin = configs.origin.clone();
+    let report = &mut reader.report;
+    report.note("deprecated", "`rsyslog` as a list is an old form").at(&origin).help("write `rsyslog: {configs: [...]}`");
+    let mut fields = vec![Entry { key: word("configs", &origin), value: configs }];
+    for (old, new) in RSYSLOG {
+        if let Some(entry) = top.iter().find(|entry| entry.key.as_str() == Some(old)) {
+            let message = format!("`{old}` is an old spelling of `{new}` under `rsyslog`");
+            report.note("deprecated", message).at(&entry.key.origin);
+            fields.push(Entry { key: word(new, &entry.key.origin), value: entry.value.clone() });
+        }
+    }
+    top[at].value = Node::new(Value::Map(fields), origin);
+    top.retain(|entry| !RSYSLOG.iter().any(|(old, _)| entry.key.as_str() == Some(*old)));
+}
+
+fn upgrade_apt(top: &mut Vec<Entry>, reader: &mut Reader<'_>) {
     let mut moved = Vec::new();
     let mut mirror = Vec::new();
     top.retain(|entry| {

@@ -3,20 +3,42 @@
 //! [`CloudConfig::read`] also deals out the top-level keys: what a phase of the `landfall` section takes over is in that phase
 //! and nowhere else.
 
+pub mod ansible;
 pub mod apt;
+pub mod chef;
+pub mod cloud;
+pub mod conditions;
 pub mod files;
+pub mod keyboard;
 pub mod keys;
 pub mod landfall;
 mod legacy;
+pub mod module_lists;
+pub mod notify;
+pub mod ntp;
+pub mod others;
 pub mod packages;
 pub mod passwords;
+mod phase_order;
+pub mod phone_home;
+pub mod pipelining;
+pub mod puppet;
 pub mod reader;
 mod record;
+pub mod reporting;
+pub mod resources;
+pub mod rsyslog;
+pub mod salt;
 pub mod scalars;
 pub mod scripts;
+pub mod seed;
+pub mod services;
+pub mod snap;
 pub mod ssh;
 pub mod system;
+pub mod ubuntu;
 pub mod users;
+pub mod wireguard;
 
 use std::collections::BTreeSet;
 
@@ -31,10 +53,11 @@ use crate::config::network::Network;
 use crate::config::node::{Entry, Node, Value};
 use crate::config::problem::Report;
 use crate::plan::digest_of;
+use crate::plan::notify::Listener;
 use crate::plan::operation::OnInterrupt;
-use crate::plan::OnError;
+use crate::plan::{BreakerLimits, OnError, Resources, Retention};
 use crate::secret::Secret;
-use landfall::{RawPhase, Retry, Section, Timeouts};
+use landfall::{ExitCodes, RawPhase, Retry, Section, Timeouts};
 use reader::{nearest, FromNode as _, Reader};
 
 /// A whole configuration.
@@ -48,6 +71,8 @@ pub struct CloudConfig {
     pub phases: Vec<Phase>,
     /// What holds for every step that says nothing else.
     pub defaults: Defaults,
+    /// Who is told how the run ended.
+    pub notify: Vec<Listener>,
     /// Passwords, keys, tokens and credentials, for the redactor; not the contents of files and scripts.
     pub secrets: Vec<Secret<String>>,
     /// The network that the datasource asks for; no key of the document.
@@ -57,7 +82,7 @@ pub struct CloudConfig {
 }
 
 /// What the `landfall` section says of every step.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Defaults {
     /// What a failure does.
     pub on_error: Option<OnError>,
@@ -65,10 +90,18 @@ pub struct Defaults {
     pub on_interrupt: Option<OnInterrupt>,
     /// How often a transient failure is tried again.
     pub retry: Option<Retry>,
+    /// When a host or service that fails is left alone.
+    pub breaker: BreakerLimits,
+    /// What the host must have left.
+    pub resources: Resources,
+    /// Exit codes that mean success.
+    pub accept_exit: ExitCodes,
     /// Limits of time.
     pub timeouts: Timeouts,
     /// Remove the stored user-data when the run has ended well.
     pub wipe_user_data: bool,
+    /// How long copies of what files held before are kept.
+    pub backups: Retention,
 }
 
 impl CloudConfig {
@@ -91,28 +124,41 @@ impl CloudConfig {
         top.retain(|entry| !entry.key.as_str().is_some_and(|key| keys::CONSUMED.contains(&key) || key == "landfall"));
         if !hosted {
             legacy::upgrade(&mut top, &mut reader);
+            module_lists::apply_arguments(&mut top, &mut reader);
         }
         let section = document.get("landfall").filter(|node| !node.is_null());
         let section = section.and_then(|node| reader.within("landfall", |reader| Section::from_node(node, reader)));
+        let mut notify = section.as_ref().map(|section| section.notify.0.clone()).unwrap_or_default();
         let (raw, defaults) = match section {
-            Some(section) => (reader.within("landfall.phases", |reader| runnable(&section, reader)), Defaults::of(&section)),
+            Some(section) => (
+                reader
+                    .within("landfall.phases", |reader| phase_order::order_phases(landfall::read_phases(&section.phases, reader), reader)),
+                Defaults::of(&section),
+            ),
             None => (Vec::new(), Defaults::default()),
         };
         let mut moved = BTreeSet::new();
-        let phases: Vec<Phase> = raw
+        let mut phases: Vec<Phase> = raw
             .into_iter()
             .filter_map(|phase| {
                 let documents = take_over(&phase, &mut top, &mut moved, hosted, &mut reader);
                 let keys = reader.within(&format!("phase {}", phase.head.name.0), |reader| Keys::from_node(&documents, reader))?;
-                Some(Phase { head: phase.head, keys: Box::new(keys) })
+                Some(Phase { head: phase.head, after_failure_of: phase.after_failure_of, keys: Box::new(keys) })
             })
             .collect();
         if hosted {
             top.clear();
         }
         let keys = Keys::from_node(&Node::new(Value::Map(top), document.origin.clone()), &mut reader)?;
+        // Who the default user is does not depend on who asks for him.
+        phases
+            .iter_mut()
+            .filter(|phase| phase.keys.system_info.is_none())
+            .for_each(|phase| phase.keys.system_info.clone_from(&keys.system_info));
+        let every = std::iter::once(&keys).chain(phases.iter().map(|phase| &*phase.keys));
+        notify.extend(every.flat_map(|keys| keys.reporting.0.iter().cloned()));
         let digest = digest_of(&document.to_json());
-        Some(Self { keys, moved, phases, defaults, secrets: reader.secrets, network: None, digest })
+        Some(Self { keys, moved, phases, defaults, notify, secrets: reader.secrets, network: None, digest })
     }
 
     /// Adds the network of the datasource, read from `document`.
@@ -131,29 +177,19 @@ impl CloudConfig {
 }
 
 impl Defaults {
-    const fn of(section: &Section) -> Self {
+    fn of(section: &Section) -> Self {
         Self {
             on_error: section.on_error,
             on_interrupt: section.on_interrupt,
             retry: section.retry,
+            breaker: section.breaker.as_ref().map(landfall::Breaker::limits).unwrap_or_default(),
+            resources: section.resources.as_ref().map(resources::ResourcesRecord::limits).unwrap_or_default(),
+            accept_exit: section.accept_exit.clone(),
             timeouts: section.timeouts,
             wipe_user_data: section.wipe_user_data,
+            backups: section.backups.as_ref().map(landfall::Backups::retention).unwrap_or_default(),
         }
     }
-}
-
-/// The phases that can be run, in order.
-fn runnable(section: &Section, reader: &mut Reader<'_>) -> Vec<RawPhase> {
-    let mut phases = landfall::read_phases(&section.phases, reader);
-    phases.retain(|phase| match &phase.head.when {
-        None => true,
-        Some(when) => {
-            let message = format!("`when` is not supported yet: phase `{}` is not run", phase.head.name.0);
-            reader.report.error("unsupported", message).at(&when.origin).help("let a command of the phase decide");
-            false
-        }
-    });
-    landfall::order_phases(phases, reader)
 }
 
 /// The cloud-config of a phase: its own keys, and those it takes from the top level.

@@ -12,9 +12,18 @@ pub struct PackageEntry {
     pub origin: Origin,
 }
 
-/// `packages`: names, `[name, version]` pairs, `{apt: [...]}`.
+/// One snap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapEntry {
+    /// What `snap install` is told: its name, and perhaps one option.
+    pub words: Vec<String>,
+    /// Its place.
+    pub origin: Origin,
+}
+
+/// `packages`: names, `[name, version]` pairs, `{apt: [...]}`; and what stands under `{snap: [...]}`.
 #[derive(Clone, Debug, Default)]
-pub struct PackageList(pub Vec<PackageEntry>);
+pub struct PackageList(pub Vec<PackageEntry>, pub Vec<SnapEntry>);
 
 impl FromNode for PackageList {
     /// An entry that cannot be read is reported and left out. Order is the user's; repeats are dropped.
@@ -52,10 +61,7 @@ impl PackageList {
                             Some(_) => self.read_items(&entry.value, reader),
                             None => self.read_item(&entry.value, reader),
                         }),
-                        "snap" => {
-                            let message = format!("snap packages ({}) are not supported yet: they are not installed", reader.path());
-                            reader.report.error("unsupported", message).at(&entry.key.origin);
-                        }
+                        "snap" => reader.within("snap", |reader| self.read_snaps(&entry.value, reader)),
                         other => {
                             let message = format!("`{other}` is no package manager of this system");
                             let _: Option<()> = reader.invalid(&entry.key.origin, message, "use apt");
@@ -68,6 +74,23 @@ impl PackageList {
                 if let Some(name) = String::from_node(item, reader) {
                     self.add(name.trim(), &item.origin, reader);
                 }
+            }
+        }
+    }
+
+    /// A name, or a name and an option, as in `[juju, --edge]`.
+    fn read_snaps(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        for item in node.as_seq().unwrap_or(std::slice::from_ref(node)) {
+            let words = match item.as_seq() {
+                Some(words) => words.iter().filter(|word| word.is_scalar()).map(Node::source_text).collect(),
+                None => String::from_node(item, reader).into_iter().collect::<Vec<_>>(),
+            };
+            let is_name = |name: &String| name.starts_with(|c: char| c.is_ascii_alphanumeric()) && !name.contains(char::is_whitespace);
+            if words.len() > 2 || !words.first().is_some_and(is_name) {
+                let _: Option<()> =
+                    reader.invalid(&item.origin, "this is no snap: it is not installed", "a name, or [NAME, OPTION] as in [juju, --edge]");
+            } else {
+                self.1.push(SnapEntry { words, origin: item.origin.clone() });
             }
         }
     }

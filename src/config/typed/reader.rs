@@ -30,6 +30,12 @@ impl<'r> Reader<'r> {
         result
     }
 
+    /// Back up one level.
+    #[inline(never)]
+    fn leave(&mut self) {
+        self.path.pop();
+    }
+
     /// `users[2].groups`: where the reader stands.
     pub fn path(&self) -> String {
         let mut out = String::new();
@@ -149,28 +155,45 @@ impl<'n> Fields<'n> {
 
     /// Reads an optional field.
     pub fn optional<T: FromNode>(&mut self, key: &'static str, old: &[&'static str], reader: &mut Reader<'_>) -> Option<T> {
-        let node = self.take(key, old, reader)?;
-        if node.is_null() {
-            return T::from_null(&node.origin);
-        }
-        reader.within(key, |reader| T::from_node(node, reader))
+        let node = self.enter(key, old, reader)?;
+        let value = if node.is_null() { T::from_null(&node.origin) } else { T::from_node(node, reader) };
+        reader.leave();
+        value
     }
 
     /// Reads a field that must be there.
     pub fn required<T: FromNode>(&mut self, key: &'static str, old: &[&'static str], reader: &mut Reader<'_>) -> Option<T> {
-        match self.take(key, old, reader).filter(|node| !node.is_null()) {
-            Some(node) => reader.within(key, |reader| T::from_node(node, reader)),
-            None => {
-                let message = format!("{} has no `{key}`", reader.path());
-                reader.report.error("required", message).at(&self.node.origin).help(format!("add `{key}: ...`"));
-                None
-            }
+        let node = self.enter_required(key, old, reader)?;
+        let value = T::from_node(node, reader);
+        reader.leave();
+        value
+    }
+
+    /// The value of `key`, one level down; to be left once it is read. Apart from its reading, which every type does in code of its
+    /// own: so that there is little of that.
+    #[inline(never)]
+    fn enter(&mut self, key: &'static str, old: &[&'static str], reader: &mut Reader<'_>) -> Option<&'n Node> {
+        let node = self.take(key, old, reader)?;
+        reader.path.push(key.to_owned());
+        Some(node)
+    }
+
+    #[inline(never)]
+    fn enter_required(&mut self, key: &'static str, old: &[&'static str], reader: &mut Reader<'_>) -> Option<&'n Node> {
+        let found = self.take(key, old, reader).filter(|node| !node.is_null());
+        if found.is_some() {
+            reader.path.push(key.to_owned());
+        } else {
+            let message = format!("{} has no `{key}`", reader.path());
+            reader.report.error("required", message).at(&self.node.origin).help(format!("add `{key}: ...`"));
         }
+        found
     }
 
     /// Reports every key that no field took; `later` are those that landfall knows and does not do yet. Returns the keys that
     /// had a value, with their places.
-    pub fn finish(self, later: &[&'static str], reader: &mut Reader<'_>) -> Vec<(&'static str, Origin)> {
+    #[inline(never)]
+    pub fn finish(self, later: &[&'static str], reader: &mut Reader<'_>) -> (Vec<&'static str>, Vec<Origin>) {
         for (entry, used) in self.node.entries().iter().zip(&self.used) {
             if *used {
                 continue;
@@ -189,8 +212,15 @@ impl<'n> Fields<'n> {
                 problem.help(format!("did you mean `{near}`?"));
             }
         }
-        self.given
+        self.given.into_iter().unzip()
     }
+}
+
+/// Entries in the order of their keys, as they are spelled.
+pub fn sorted_by_key(entries: &[Entry]) -> Vec<&Entry> {
+    let mut sorted: Vec<&Entry> = entries.iter().collect();
+    sorted.sort_by_key(|entry| entry.key.source_text());
+    sorted
 }
 
 /// The known word nearest to `word`, if it is near enough to be meant.

@@ -52,7 +52,7 @@ macro_rules! record {
             fn from_node(node: &$crate::config::node::Node, reader: &mut $crate::config::typed::reader::Reader<'_>) -> Option<Self> {
                 let mut fields = $crate::config::typed::reader::Fields::open(node, reader)?;
                 $(let $field = $crate::record!(@read $need fields reader ($crate::record!(@key $field $($key)?)) [$($($old),+)?] $ty);)*
-                let (given, places) = fields.finish(Self::LATER, reader).into_iter().unzip();
+                let (given, places) = fields.finish(Self::LATER, reader);
                 Some(Self { origin: node.origin.clone(), given, places, $($field: $crate::record!(@keep $need $field)),* })
             }
         }

@@ -2,6 +2,7 @@
 
 use super::reader::{FromNode, Reader};
 use crate::config::node::{Node, Origin, Value};
+use crate::config::problem::Report;
 use crate::secret::Secret;
 
 impl FromNode for String {
@@ -139,6 +140,36 @@ pub struct Located<T> {
     pub value: T,
     /// Its place.
     pub origin: Origin,
+}
+
+/// A record of which nothing has to be said: the key alone counts too.
+#[derive(Clone, Debug)]
+pub struct OrEmpty<T>(pub T);
+
+impl<T: FromNode> FromNode for OrEmpty<T> {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        T::from_node(node, reader).map(Self)
+    }
+
+    fn from_null(origin: &Origin) -> Option<Self> {
+        // A mapping without entries holds nothing that could be reported.
+        let empty = Node::new(Value::Map(Vec::new()), origin.clone());
+        T::from_node(&empty, &mut Reader::new(&mut Report::new())).map(Self)
+    }
+}
+
+/// A word without blanks, as it stands in a line of a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word(pub String);
+
+impl FromNode for Word {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = String::from_node(node, reader)?;
+        if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return reader.invalid(&node.origin, format!("`{text}` is left out: one word is wanted"), "give each its own entry");
+        }
+        Some(Self(text))
+    }
 }
 
 impl<T: FromNode> FromNode for Located<T> {

@@ -48,7 +48,8 @@ impl FromNode for ScriptItems {
     }
 }
 
-fn quote_words(words: &[Node], reader: &mut Reader<'_>) -> Option<String> {
+/// Words as a shell reads them; one that is no scalar is reported, and then there is no command.
+pub fn quote_words(words: &[Node], reader: &mut Reader<'_>) -> Option<String> {
     let mut quoted = Vec::with_capacity(words.len());
     for word in words {
         if !word.is_scalar() {

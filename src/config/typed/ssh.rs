@@ -43,6 +43,29 @@ impl FromNode for PublicKeys {
     }
 }
 
+/// Who is asked for whose keys, as ssh-import-id(1) takes it: `gh:name`, `lp:name`. A list, or one string with commas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportIds(pub Vec<String>);
+
+impl FromNode for ImportIds {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let names = match &node.value {
+            Value::Str(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
+            _ => Vec::<String>::from_node(node, reader)?,
+        };
+        let mut ids: Vec<String> = Vec::new();
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            if name.starts_with('-') || name.contains(char::is_whitespace) {
+                let _: Option<()> =
+                    reader.invalid(&node.origin, format!("`{name}` names nobody: it is left out"), "as in gh:name or lp:name");
+            } else if !ids.contains(&name) {
+                ids.push(name);
+            }
+        }
+        Some(Self(ids))
+    }
+}
+
 /// Key types of OpenSSH (`ssh -Q key`); the short names are the peer's.
 const KEY_TYPES: [&str; 19] = [
     "ssh-ed25519",

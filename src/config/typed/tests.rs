@@ -28,8 +28,17 @@ fn problems_have_the_place_of_what_is_wrong() {
         ("chpasswd:\n  list: |\n    nocolon\n", "user-data:3:5"),
         ("landfall:\n  phases:\n    - name: a\n      needs: [b]\n", "user-data:4:15"),
         ("landfall:\n  phases:\n    - name: a\n      run: [runcmd]\n", "user-data:4:13"),
+        ("landfall:\n  retry:\n    delay: soon\n", "user-data:3:12"),
+        ("landfall:\n  retry:\n    delay: 9s\n    max_delay: 3s\n", "user-data:4:5"),
+        ("landfall:\n  accept_exit: [0,\n    300]\n", "user-data:3:5"),
+        ("landfall:\n  breaker:\n    failures: 0\n", "user-data:3:15"),
+        ("landfall:\n  timeouts:\n    silence: x\n", "user-data:3:14"),
+        ("landfall:\n  phases:\n    - name: a\n      silence: 0\n", "user-data:4:16"),
+        ("landfall:\n  phases:\n    - name: a\n      on_failure: b\n", "user-data:4:19"),
+        ("landfall:\n  phases:\n    - name: a\n      on_failure: a\n", "user-data:4:19"),
+        ("landfall:\n  phases:\n    - name: a\n      when: {outcome: {b: done}}\n", "user-data:4:24"),
         ("apt:\n  sources:\n    x:\n      sauce: y\n", "user-data:4:7"),
-        ("packages:\n  - {snap: [x]}\n", "user-data:2:6"),
+        ("packages:\n  - {dnf: [x]}\n", "user-data:2:6"),
     ] {
         let found = problems(text);
         let places: Vec<String> = found
@@ -38,6 +47,23 @@ fn problems_have_the_place_of_what_is_wrong() {
             .map(|problem| problem.origin.as_ref().expect("a place").to_string())
             .collect();
         assert_eq!(places, [place], "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn a_condition_that_cannot_be_read_is_located_and_its_phase_is_left_out() {
+    for (condition, place) in [
+        ("when: {arch: amd46}", "user-data:4:20"),
+        ("when: {memroy: '> 1G'}", "user-data:4:14"),
+        ("when: {memory: 1G}", "user-data:4:22"),
+        ("when: {virtualization: [kvm, lxd]}", "user-data:4:36"),
+        ("when: {outcome: {b: finished}}", "user-data:4:27"),
+        ("creates: x", "user-data:4:16"),
+    ] {
+        let (config, report) = read(&format!("landfall:\n  phases:\n    - name: a\n      {condition}\n    - name: b\n"));
+        let places: Vec<String> = report.problems.iter().map(|problem| problem.origin.as_ref().expect("a place").to_string()).collect();
+        assert_eq!(places, [place, "user-data:4:7"], "{condition}: {:?}", report.problems);
+        assert!(config.phases.len() == 1 && config.phases[0].head.name.0 == "b", "{condition}");
     }
 }
 
@@ -170,4 +196,30 @@ fn every_key_of_modules_is_read() {
     for key in modules.flat_map(|module| module.keys) {
         assert!(Keys::KEYS.contains(key), "{key}");
     }
+}
+
+#[test]
+fn who_is_told_of_the_end_is_read_with_the_key_on_as_it_is_written() {
+    use crate::plan::notify::Occasion;
+    let text = "landfall: {notify: [{url: 'https://bob:pw-1234@x.org/hook/t0ken-path', on: [failure, success]}, {command: [logger]}]}";
+    let mut report = Report::new();
+    let config = CloudConfig::read(&crate::yaml::parse("x", text).expect("YAML"), &mut report).expect("a mapping");
+    assert!(report.problems.is_empty(), "{report:?}");
+    assert_eq!(config.notify[0].on, [Occasion::Failure, Occasion::Success]);
+    assert_eq!((config.notify[0].name().as_str(), config.notify[1].name().as_str()), ("https://x.org", "logger"));
+    assert_eq!(config.notify[1].on, [Occasion::Always]);
+    let secrets: Vec<&str> = config.secrets.iter().map(|secret| secret.expose().as_str()).collect();
+    assert!(secrets.contains(&"pw-1234") && secrets.contains(&"hook/t0ken-path"), "{secrets:?}");
+}
+
+#[test]
+fn webhooks_of_the_peer_are_told_and_its_logs_need_nobody() {
+    use crate::plan::notify::Message;
+    let text = "reporting: {logging: {type: log, level: DEBUG}, a: {type: webhook, endpoint: 'http://x.org/hook', timeout: 5, retries: 3}}";
+    let mut report = Report::new();
+    let document = crate::yaml::parse("x", text).expect("YAML");
+    let config = CloudConfig::read(&document, &mut report).expect("a mapping");
+    assert!(!report.has_errors() && config.notify.len() == 1, "{report:?}");
+    assert!(matches!(&config.notify[0].target, crate::plan::notify::Target::Url { message: Message::Peers, .. }));
+    assert!(CloudConfig::read_section(&document, &mut report).expect("a mapping").notify.is_empty(), "cloud-init tells them itself");
 }

@@ -3,7 +3,7 @@
 use super::passwords::PasswordText;
 use super::reader::{FromNode, Reader};
 use super::scalars::{Located, Text};
-use super::ssh::PublicKeys;
+use super::ssh::{ImportIds, PublicKeys};
 use crate::config::node::{Entry, Node, Origin, Value};
 
 crate::record! {
@@ -55,8 +55,13 @@ crate::record! {
         optional ssh_authorized_keys: PublicKeys,
         /// The instance's keys lead to a message that names the default user.
         optional ssh_redirect_user: Redirect,
+        /// Whose keys are imported for him.
+        optional ssh_import_id: ImportIds,
+        /// Address of an account of Ubuntu's shop; nothing else that is said of the user counts then.
+        optional snapuser: Mail,
+        /// The account is one that a system-user assertion names.
+        optional known: bool,
     }
-    later ["ssh_import_id", "snapuser"]
 }
 
 macro_rules! first_of {
@@ -75,7 +80,7 @@ impl UserEntry {
     pub fn or(self, second: Self) -> Self {
         first_of!(self, second; name, gecos, homedir, primary_group, uid, groups, create_groups, passwd, hashed_passwd,
             plain_text_passwd, lock_passwd, shell, expiredate, inactive, selinux_user, no_user_group, system, no_log_init,
-            no_create_home, sudo, doas, ssh_authorized_keys, ssh_redirect_user)
+            no_create_home, sudo, doas, ssh_authorized_keys, ssh_redirect_user, ssh_import_id, snapuser, known)
     }
 
     /// A user of whom nothing but the name is known.
@@ -111,6 +116,20 @@ impl FromNode for AccountPath {
             return reader.invalid(&node.origin, format!("`{path}` is no absolute path"), "begin it with /");
         }
         Some(Self(path))
+    }
+}
+
+/// An address of mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail(pub String);
+
+impl FromNode for Mail {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = String::from_node(node, reader)?;
+        if !text.contains('@') || text.starts_with('-') || text.contains(char::is_whitespace) {
+            return reader.invalid(&node.origin, format!("`{text}` is no address of mail"), "as in bob@example.org");
+        }
+        Some(Self(text))
     }
 }
 
@@ -249,6 +268,16 @@ impl FromNode for DefaultUser {
             reader.report.note("deprecated", "`user` as a string is an old form").at(&node.origin).help("use `users`");
             return UserEntry::named(name, &node.origin, reader).map(Self);
         }
+        read_user(node, reader).map(Self)
+    }
+}
+
+/// `system_info.default_user`: who the default user is where `user` says nothing.
+#[derive(Clone, Debug)]
+pub struct StockUser(pub UserEntry);
+
+impl FromNode for StockUser {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         read_user(node, reader).map(Self)
     }
 }

@@ -210,7 +210,10 @@ pub(super) fn prior_user(context: &Context<'_>, user: &CreateUser) -> Result<Pri
     if find_user(context, &user.name)?.is_some() {
         return Ok(Prior::None);
     }
-    let home = user.home.clone().unwrap_or_else(|| format!("/home/{}", user.name));
+    let home = match &user.home {
+        Some(home) => home.clone(),
+        None => context.host.home_of_new_user(&user.name).map_err(io_failure("read", "/etc/default/useradd"))?,
+    };
     Ok(Prior::NewUser { name: user.name.clone(), home_existed: context.host.exists(&home) })
 }
 
@@ -432,6 +435,11 @@ pub(super) fn verify_lock(context: &Context<'_>, user: &str, lock: PasswordLock)
 
 // --- undo ---
 
+fn members_now(context: &Context<'_>, group: &str) -> Result<Vec<String>, Failure> {
+    let group = context.host.group(group).map_err(io_failure("read", "/etc/group"))?;
+    Ok(group.map(|group| group.members).unwrap_or_default())
+}
+
 pub(super) fn undo(context: &Context<'_>, prior: &Prior) -> Result<(), Failure> {
     match prior {
         Prior::NewUser { name, home_existed } if find_user(context, name)?.is_some() => {
@@ -442,7 +450,7 @@ pub(super) fn undo(context: &Context<'_>, prior: &Prior) -> Result<(), Failure> 
             tool(context, &["groupdel", named(name)?], None, &format!("removing group {name}"))
         }
         Prior::NewMembers { group, users } => {
-            let now = context.host.group(group).map_err(io_failure("read", "/etc/group"))?.map(|group| group.members).unwrap_or_default();
+            let now = members_now(context, group)?;
             users.iter().filter(|user| now.contains(user)).try_for_each(|user| {
                 tool(context, &["gpasswd", "-d", named(user)?, named(group)?], None, &format!("taking {user} out of group {group}"))
             })
@@ -460,7 +468,7 @@ pub(super) fn is_gone(context: &Context<'_>, prior: &Prior) -> Result<bool, Fail
         Prior::NewUser { name, .. } => find_user(context, name)?.is_none(),
         Prior::NewGroup { name } => !group_exists(context, name)?,
         Prior::NewMembers { group, users } => {
-            let now = context.host.group(group).map_err(io_failure("read", "/etc/group"))?.map(|group| group.members).unwrap_or_default();
+            let now = members_now(context, group)?;
             !users.iter().any(|user| now.contains(user))
         }
         Prior::Shadow { user, line } => {

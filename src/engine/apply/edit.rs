@@ -1,6 +1,6 @@
 //! Changes to the lines of a text file, as pure functions of the text. Applying one twice equals applying it once.
 
-use crate::plan::operation::Edit;
+use crate::plan::operation::{Edit, IniEntry};
 
 /// `text` after `change`. Returned as it is, byte for byte, where nothing is to change; lines that are not concerned stay as
 /// they are in any case.
@@ -14,6 +14,7 @@ pub fn edited(text: &str, change: &Edit) -> String {
         Edit::HostsEntry { address, names } => hosts_entry(&old, address, names),
         Edit::PrefixLines { prefix } => prefix_lines(&old, prefix),
         Edit::HostnameFile { name } => hostname_file(&old, name),
+        Edit::SetIni { entries } => entries.iter().fold(owned(&old), set_ini),
     };
     if new == old {
         return text.to_owned();
@@ -179,6 +180,50 @@ fn hosts_entry(old: &[&str], address: &str, names: &[String]) -> Vec<String> {
     new
 }
 
+/// `[main]`: the name of the section that begins here.
+fn section_of(line: &str) -> Option<&str> {
+    line.trim().strip_prefix('[')?.split_once(']').map(|(name, _)| name.trim())
+}
+
+/// `key = value`, `key: value`: where the value begins, if the line sets `key`. Comments begin with `#` or `;`.
+fn ini_value<'l>(line: &'l str, key: &str) -> Option<&'l str> {
+    let (name, value) = line.split_at(line.find(['=', ':'])?);
+    let name = name.trim();
+    (!name.starts_with(['#', ';']) && name.eq_ignore_ascii_case(key)).then(|| value[1..].trim())
+}
+
+/// The last line that sets the key counts for who reads the file: one is left. A new one stands at the end of its section.
+fn set_ini(mut lines: Vec<String>, entry: &IniEntry) -> Vec<String> {
+    let value = entry.value.expose();
+    let new = format!("{} = {value}", entry.key);
+    let start = match lines.iter().position(|line| section_of(line) == Some(entry.section.as_str())) {
+        Some(at) => at + 1,
+        None if entry.section.is_empty() => 0,
+        None => {
+            if lines.last().is_some_and(|line| !line.trim().is_empty()) {
+                lines.push(String::new());
+            }
+            lines.extend([format!("[{}]", entry.section), new]);
+            return lines;
+        }
+    };
+    let end = lines[start..].iter().position(|line| section_of(line).is_some()).map_or(lines.len(), |length| start + length);
+    let found: Vec<usize> = (start..end).filter(|at| ini_value(&lines[*at], &entry.key).is_some()).collect();
+    let Some((last, others)) = found.split_last() else {
+        let filled = lines[start..end].iter().rposition(|line| !line.trim().is_empty()).map_or(start, |at| start + at + 1);
+        lines.insert(filled, new);
+        return lines;
+    };
+    if ini_value(&lines[*last], &entry.key) != Some(value.as_str()) {
+        let indent: String = lines[*last].chars().take_while(|c| c.is_whitespace()).collect();
+        lines[*last] = indent + &new;
+    }
+    for at in others.iter().rev() {
+        lines.remove(*at);
+    }
+    lines
+}
+
 fn prefix_lines(old: &[&str], prefix: &str) -> Vec<String> {
     let prefixed = |line: &&str| -> String {
         let exempt = line.trim().is_empty() || line.trim_start().starts_with('#') || line.starts_with(prefix);
@@ -284,6 +329,30 @@ mod tests {
         becomes(&entry, "127.0.1.1 new\n127.0.1.1 new.example.org new\n127.0.1.1 z\n", "127.0.1.1 new.example.org new\n127.0.1.1 z\n");
     }
 
+    fn ini(entries: &[(&str, &str, &str)]) -> Edit {
+        let entry = |(section, key, value): &(&str, &str, &str)| IniEntry {
+            section: (*section).into(),
+            key: (*key).into(),
+            value: Secret::new((*value).into()),
+        };
+        Edit::SetIni { entries: entries.iter().map(entry).collect() }
+    }
+
+    #[test]
+    fn a_setting_is_set_in_its_section_and_nowhere_else() {
+        let server = ini(&[("agent", "server", "p.example.org")]);
+        becomes(&server, "", "[agent]\nserver = p.example.org\n");
+        becomes(&server, "[main]\nserver = x\n", "[main]\nserver = x\n\n[agent]\nserver = p.example.org\n");
+        becomes(
+            &server,
+            "# mine\n[agent]\n  Server=x\n# server = y\nserver: z\n\n[main]\nserver = x\n",
+            "# mine\n[agent]\n# server = y\nserver = p.example.org\n\n[main]\nserver = x\n",
+        );
+        becomes(&server, "[agent]\n  server=p.example.org\n", "[agent]\n  server=p.example.org\n");
+        becomes(&server, "[agent]\nx = 1\n\n[b]\n", "[agent]\nx = 1\nserver = p.example.org\n\n[b]\n");
+        becomes(&ini(&[("", "a", "1"), ("", "b", "2"), ("s", "a", "3")]), "a = 0\n", "a = 1\nb = 2\n\n[s]\na = 3\n");
+    }
+
     #[test]
     fn prefixes_and_names_leave_comments_alone() {
         let prefix = Edit::PrefixLines { prefix: "!".into() };
@@ -313,6 +382,7 @@ mod tests {
             list.prop_map(|names| Edit::HostsEntry { address: "127.0.1.1".into(), names }),
             "[!a]{1,2}".prop_map(|prefix| Edit::PrefixLines { prefix }),
             "[a-c]{1,3}".prop_map(|name| Edit::HostnameFile { name }),
+            ("[ab]{0,1}", "[a-cA-C]{1,2}", "[a-c ]{0,2}").prop_map(|(section, key, value)| ini(&[(&section, &key, &value)])),
         ]
     }
 
@@ -320,6 +390,7 @@ mod tests {
         let line = prop_oneof![
             prop::collection::vec(word(), 0..4).prop_map(|words| words.join(" ")),
             ("[a-cA-C]{1,2}", "[ =]", "[a-c]{0,2}").prop_map(|(key, by, value)| format!("{key}{by}{value}")),
+            "[ab]".prop_map(|name| format!("[{name}]")),
         ];
         prop::collection::vec(line, 0..8).prop_flat_map(|lines| {
             let text = lines.join("\n");

@@ -25,6 +25,8 @@ fn owner_ids(context: &Context<'_>, owner: &Owner, path: &str) -> Result<(Option
     };
     let uid = match &owner.user {
         None => None,
+        // By its number wherever there are users (base-passwd): the file need not be asked.
+        Some(name) if name == "root" => Some(0),
         Some(name) => match context.host.user(name).map_err(io_failure("read", "/etc/passwd"))? {
             Some(user) => Some(user.uid),
             None => Some(name.parse().map_err(|_| missing("user", name))?),
@@ -32,6 +34,7 @@ fn owner_ids(context: &Context<'_>, owner: &Owner, path: &str) -> Result<(Option
     };
     let gid = match &owner.group {
         None => None,
+        Some(name) if name == "root" => Some(0),
         Some(name) => match context.host.group(name).map_err(io_failure("read", "/etc/group"))? {
             Some(group) => Some(group.gid),
             None => Some(name.parse().map_err(|_| missing("group", name))?),
@@ -149,6 +152,27 @@ pub(super) fn write(context: &Context<'_>, file: &WriteFile, bytes: &[u8]) -> Re
     Ok(Effect::default())
 }
 
+/// Writes a whole file with the bytes of another one.
+pub(super) fn write_from(context: &Context<'_>, file: &WriteFile, source: &str) -> Result<Effect, Failure> {
+    let (target, now) = target(context, &file.path)?;
+    let attributes = wanted_attributes(context, file, now)?;
+    make_parents(context, &target, file.own_parents.then_some(attributes))?;
+    context.host.write_from(&target, source, attributes).map_err(io_failure("write", &file.path))?;
+    Ok(Effect::default())
+}
+
+/// The directory that a write to `path` ends in.
+pub(super) fn target_directory(context: &Context<'_>, path: &str) -> Result<String, Failure> {
+    Ok(parent(&target(context, path)?.0).to_owned())
+}
+
+/// The file is there with this mode and owner; where a write to it ends.
+pub(super) fn has_attributes(context: &Context<'_>, file: &WriteFile) -> Result<Option<String>, Failure> {
+    let (target, Some(now)) = target(context, &file.path)? else { return Ok(None) };
+    let right = wanted_attributes(context, file, Some(now)).is_ok_and(|wanted| wanted == now);
+    Ok(right.then_some(target))
+}
+
 /// Appends to a file; the whole file is written anew, so that a cut leaves it with or without the addition.
 pub(super) fn append(context: &Context<'_>, file: &WriteFile, bytes: &[u8]) -> Result<Effect, Failure> {
     let (target, _) = target(context, &file.path)?;
@@ -191,8 +215,10 @@ pub(super) fn verify_append(context: &Context<'_>, file: &WriteFile, bytes: Opti
     let (target, Some(now)) = target(context, &file.path)? else {
         return Err(Failure::new(Kind::Unknown, format!("{} is not there after it was written", file.path)));
     };
-    let held = context.host.read(&target).map_err(io_failure("read", &target))?.unwrap_or_default();
-    let right = now == wanted_attributes(context, file, Some(now))? && bytes.is_none_or(|bytes| contains(&held, bytes));
+    let mut right = now == wanted_attributes(context, file, Some(now))?;
+    if let Some(bytes) = bytes.filter(|_| right) {
+        right = contains(&context.host.read(&target).map_err(io_failure("read", &target))?.unwrap_or_default(), bytes);
+    }
     if right {
         Ok(())
     } else {
@@ -233,6 +259,29 @@ pub(super) fn edit(context: &Context<'_>, path: &str, change: &Edit, mode: u32, 
     };
     make_parents(context, &target, None)?;
     context.host.write(&target, after.as_bytes(), attributes).map_err(io_failure("write", path))?;
+    Ok(Effect::default())
+}
+
+/// What a copy of `from` would hold; `None` where there is nothing to copy.
+fn copied(context: &Context<'_>, from: &str) -> Result<Option<(Vec<u8>, Attributes)>, Failure> {
+    let (source, Some(attributes)) = target(context, from)? else { return Ok(None) };
+    Ok(context.host.read(&source).map_err(io_failure("read", from))?.map(|bytes| (bytes, attributes)))
+}
+
+/// There is nothing to copy, or the copy is there.
+pub(super) fn check_copy(context: &Context<'_>, from: &str, to: &str) -> Result<Checked, Failure> {
+    let Some((bytes, attributes)) = copied(context, from)? else { return Ok(Checked::Satisfied) };
+    let (path, now) = target(context, to)?;
+    let same = now == Some(attributes) && context.host.read(&path).map_err(io_failure("read", to))? == Some(bytes);
+    Ok(Checked::satisfied_if(same))
+}
+
+/// Copies a file with its mode and owner.
+pub(super) fn copy(context: &Context<'_>, from: &str, to: &str) -> Result<Effect, Failure> {
+    let Some((bytes, attributes)) = copied(context, from)? else { return Ok(Effect::default()) };
+    let (path, _) = target(context, to)?;
+    make_parents(context, &path, None)?;
+    context.host.write(&path, &bytes, attributes).map_err(io_failure("write", to))?;
     Ok(Effect::default())
 }
 
@@ -283,12 +332,12 @@ fn directory_attributes(context: &Context<'_>, path: &str, mode: u32, owner: Opt
     Ok(wanted)
 }
 
-/// The directory is there with this mode and owner.
-pub(super) fn check_directory(context: &Context<'_>, path: &str, mode: u32, owner: Option<&Owner>) -> Result<Checked, Failure> {
+/// The directory is there with this mode and owner, or, where it may be kept, with any.
+pub(super) fn check_directory(context: &Context<'_>, path: &str, mode: u32, owner: Option<&Owner>, keep: bool) -> Result<Checked, Failure> {
     let path = context.host.follow_trusted(path).map_err(io_failure("look at", path))?;
     let Some(status) = context.host.status(&path).map_err(io_failure("look at", &path))? else { return Ok(Checked::Needed) };
     let right = status.kind == FileKind::Directory
-        && directory_attributes(context, &path, mode, owner).is_ok_and(|wanted| wanted == status.attributes);
+        && (keep || directory_attributes(context, &path, mode, owner).is_ok_and(|wanted| wanted == status.attributes));
     Ok(Checked::satisfied_if(right))
 }
 

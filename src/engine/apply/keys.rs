@@ -18,11 +18,11 @@ const KINDS: [&str; 9] = [
 /// A key line taken apart.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Key<'l> {
-    options: Option<&'l str>,
-    kind: &'l str,
+    pub(super) options: Option<&'l str>,
+    pub(super) kind: &'l str,
     /// What tells one key from another.
-    body: &'l str,
-    comment: &'l str,
+    pub(super) body: &'l str,
+    pub(super) comment: &'l str,
 }
 
 fn is_kind(word: &str) -> bool {

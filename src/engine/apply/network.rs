@@ -104,6 +104,7 @@ fn program(context: &Context<'_>, argv: &[&str], what: &str) -> Result<(), Failu
     let mut spec = Spec::new(argv.iter().copied()).output(&context.output);
     spec.env.clone_from(&context.env);
     spec.deadline = context.deadline.or(Some(LIMIT));
+    spec.silence = context.silence;
     let ended = context.host.run(&spec)?;
     if ended.success() {
         Ok(())

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::files::{io_failure, prior_of};
+use super::room;
 use super::undo::put_back;
 use super::{Checked, Context, Effect, Left, PackageChange, Prior, PriorFile};
 use crate::error::{Failure, Kind};
 use crate::host::apt::Apt;
+use crate::host::apt_sizes::Caches;
 use crate::host::dpkg::{automatic_in, parse_status, DpkgPackage};
 use crate::host::process::Spec;
-use crate::host::repair::{installed_in, Installed, NewPackages};
+use crate::host::repair::{installed_in, installed_of, Installed, NewPackages};
 use crate::identity;
 use crate::plan::operation::Package;
 use crate::secret::Secret;
@@ -70,7 +72,8 @@ fn packages_now(context: &Context<'_>) -> Result<Vec<DpkgPackage>, Failure> {
 }
 
 fn apt<'c>(context: &'c Context<'_>) -> Apt<'c> {
-    Apt { host: context.host, output: context.output.clone(), env: context.env.clone(), deadline: context.deadline, say: context.say }
+    let (deadline, silence) = (context.deadline, context.silence);
+    Apt { host: context.host, output: context.output.clone(), env: context.env.clone(), deadline, silence, say: context.say }
 }
 
 // --- what was there before, and mending after a cut ---
@@ -98,8 +101,7 @@ fn brought_beside(context: &Context<'_>, package: &DpkgPackage) -> Vec<String> {
 pub(super) fn mend(context: &Context<'_>, interrupted: Option<&Prior>, new: NewPackages) -> Result<Vec<String>, Failure> {
     let mut before: Option<Installed> = None;
     if let Some(Prior::Packages { status, databases, .. }) = interrupted {
-        let bytes = context.host.backed_up(&context.backups, status).map_err(io_failure("read the copy of", STATUS))?;
-        before = installed_in(&String::from_utf8_lossy(&bytes));
+        before = installed_in(&text_of_copy(context, STATUS, status)?);
         for (path, was) in databases {
             restore_if_torn(context, path, was)?;
         }
@@ -115,9 +117,9 @@ pub(super) fn mend(context: &Context<'_>, interrupted: Option<&Prior>, new: NewP
 
 /// The packages whose versions differ from those of a status file in the backups.
 pub(super) fn changes_since(context: &Context<'_>, status: &str) -> Result<Vec<PackageChange>, Failure> {
-    let mut before = versions(&packages_in(context, status)?);
+    let mut before = installed_of(&packages_in(context, status)?);
     let mut changes = Vec::new();
-    for (package, after) in versions(&packages_now(context)?) {
+    for (package, after) in installed_of(&packages_now(context)?) {
         let was = before.remove(&package);
         if was.as_ref() != Some(&after) {
             changes.push(PackageChange { package, before: was, after: Some(after) });
@@ -127,15 +129,16 @@ pub(super) fn changes_since(context: &Context<'_>, status: &str) -> Result<Vec<P
     Ok(changes)
 }
 
-fn versions(packages: &[DpkgPackage]) -> Installed {
-    packages.iter().filter(|package| package.is_installed()).map(|package| (package.spec(), package.version.clone())).collect()
-}
-
 /// The packages of a status file in the backups.
 fn packages_in(context: &Context<'_>, status: &str) -> Result<Vec<DpkgPackage>, Failure> {
-    let bytes = context.host.backed_up(&context.backups, status).map_err(io_failure("read the copy of", STATUS))?;
     let damaged = || Failure::new(Kind::PackageCorrupt, "the copy of dpkg's status file is damaged").transient(false);
-    parse_status(&String::from_utf8_lossy(&bytes)).ok_or_else(damaged)
+    parse_status(&text_of_copy(context, STATUS, status)?).ok_or_else(damaged)
+}
+
+/// What a file held before, from the backups.
+fn text_of_copy(context: &Context<'_>, path: &str, sha256: &str) -> Result<String, Failure> {
+    let bytes = context.host.backed_up(&context.backups, sha256).map_err(io_failure("read the copy of", path))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn restore_if_torn(context: &Context<'_>, path: &str, was: &PriorFile) -> Result<(), Failure> {
@@ -167,7 +170,7 @@ const GOING_BACK: [&str; 1] = ["--allow-downgrades"];
 /// What is to be undone of `left`: what stands as the step left it. A package that somebody has changed since is theirs.
 fn still_ours(context: &Context<'_>, status: &str, left: Option<&Left>) -> Result<(Vec<PackageChange>, Vec<String>), Failure> {
     let Some(left) = left else { return Ok((changes_since(context, status)?, Vec::new())) };
-    let now = versions(&packages_now(context)?);
+    let now = installed_of(&packages_now(context)?);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for change in &left.packages {
         let is = now.get(&change.package);
@@ -235,10 +238,7 @@ fn plain_name(spec: &str) -> &str {
 /// Marks of automatic installation, for the packages that were there before.
 fn put_marks_back(context: &Context<'_>, apt: &Apt<'_>, before: &[DpkgPackage], databases: &[(String, PriorFile)]) -> Result<(), Failure> {
     let was = match databases.iter().find(|(path, _)| path == EXTENDED_STATES) {
-        Some((path, PriorFile::File { sha256, .. })) => {
-            let bytes = context.host.backed_up(&context.backups, sha256).map_err(io_failure("read the copy of", path))?;
-            automatic_in(&String::from_utf8_lossy(&bytes))
-        }
+        Some((path, PriorFile::File { sha256, .. })) => automatic_in(&text_of_copy(context, path, sha256)?),
         _ => BTreeSet::new(),
     };
     let now = context.host.automatic_packages().map_err(io_failure("read", EXTENDED_STATES))?;
@@ -271,13 +271,14 @@ pub(super) fn update(context: &Context<'_>, interrupted: Option<&Prior>) -> Resu
 pub(super) fn upgrade(context: &Context<'_>, interrupted: Option<&Prior>) -> Result<Effect, Failure> {
     let actions = mend(context, interrupted, NewPackages::CameForOthers)?;
     let before = packages_now(context)?;
+    room::check_packages(context, &apt(context), None)?;
     apt(context).upgrade()?;
     Ok(effect_of(actions, counted(&before, &packages_now(context)?)))
 }
 
 /// `installed 3 packages, upgraded 2`.
 fn counted(before: &[DpkgPackage], after: &[DpkgPackage]) -> Option<String> {
-    let (old, now) = (versions(before), versions(after));
+    let (old, now) = (installed_of(before), installed_of(after));
     let new = now.keys().filter(|spec| !old.contains_key(*spec)).count();
     let upgraded = now.iter().filter(|(spec, version)| old.get(*spec).is_some_and(|old| old != *version)).count();
     let parts: Vec<String> = [(new, "installed"), (upgraded, "upgraded")]
@@ -325,13 +326,24 @@ pub(super) fn install(context: &Context<'_>, packages: &[Package], interrupted: 
     }
     let before = packages_now(context)?;
     let mut refused = Vec::new();
-    let accepted = match apt.simulate(&all) {
-        Ok(()) => all,
-        Err(failure) if !matches!(failure.kind, Kind::NotFound | Kind::Config | Kind::Exec) => return Err(failure),
+    let mut tried = apt.simulate(&all);
+    if tried.as_ref().is_err_and(|failure| failure.kind == Kind::NotFound) && apt.has_missing_lists()? {
+        (context.say)("some lists of packages were never fetched: they are fetched now");
+        apt.update()?;
+        tried = apt.simulate(&all);
+    }
+    let accepted = match tried {
+        Ok(_) => all,
+        Err(failure) if failure.transient || !matches!(failure.kind, Kind::NotFound | Kind::Config | Kind::Exec) => return Err(failure),
         Err(failure) => sorted_out(&apt, all, failure, &mut refused),
     };
+    if let Some(passing) = refused.iter().find(|one| one.failure.transient) {
+        // Not the package's fault.
+        return Err(passing.failure.clone());
+    }
     let mut effect = Effect::default();
     if !accepted.is_empty() {
+        room::check_packages(context, &apt, Some(&accepted))?;
         if let Err(failure) = apt.install(&[], &accepted) {
             let now = packages_now(context)?;
             let there = accepted.iter().all(|spec| stands(spec, &now) == Some(true));
@@ -376,7 +388,7 @@ fn by_halves(apt: &Apt<'_>, mut specs: Vec<String>, failure: Failure, refused: &
     let mut accepted = Vec::new();
     for half in [specs, second] {
         match apt.simulate(&half) {
-            Ok(()) => accepted.extend(half),
+            Ok(_) => accepted.extend(half),
             Err(failure) => accepted.extend(by_halves(apt, half, failure, refused)),
         }
     }
@@ -401,10 +413,10 @@ fn refusal(apt: &Apt<'_>, refused: &[Refused], installed: usize) -> Failure {
     failure.output = refused.iter().flat_map(|one| one.failure.output.clone()).collect();
     failure.exit = refused.iter().find_map(|one| one.failure.exit);
     if unknown {
-        let known = apt.known_names();
+        let known = apt.known_names(Caches::Renew);
         let close: Vec<String> = names.iter().filter_map(|name| closest(name, &known)).collect();
         let meant = if close.is_empty() { String::new() } else { format!("did you mean {}? ", close.join(", ")) };
-        failure.hint = Some(format!("{meant}correct the name, or add the apt source that has it, and apply the user-data again"));
+        failure.hint = Some(format!("{meant}correct the name, or add the apt source that has it, then `landfall apply FILE`"));
     }
     failure
 }
@@ -436,7 +448,8 @@ fn distance(one: &str, other: &str) -> usize {
 // --- debconf ---
 
 pub(super) fn debconf(context: &Context<'_>, selections: &Secret<String>) -> Result<Effect, Failure> {
-    context.host.wait_for_package_locks(DEBCONF_LIMIT, context.say)?;
+    // As long as the packages that are to have these answers wait.
+    context.host.wait_for_package_locks(apt(context).lock_wait(), context.say)?;
     let mut spec = Spec::new(["debconf-set-selections"]).stdin(selections.clone()).deadline(context.deadline.unwrap_or(DEBCONF_LIMIT));
     spec.env.clone_from(&context.env);
     let ended = context.host.run(&spec)?;

@@ -12,8 +12,7 @@ use crate::host::files::Attributes;
 use crate::host::process::Spec;
 
 /// RSA keys take their time on small machines.
-const KEYGEN_LIMIT: Duration = Duration::from_secs(300);
-const KEY_FILES: &str = "/etc/ssh/ssh_host_*_key.pub";
+pub(super) const KEYGEN_LIMIT: Duration = Duration::from_secs(300);
 
 // --- authorized keys ---
 
@@ -157,28 +156,4 @@ pub(super) fn verify_host_key(context: &Context<'_>, kind: &str) -> Result<(), F
         Checked::Satisfied => Ok(()),
         Checked::Needed => Err(Failure::new(Kind::Unknown, format!("the {kind} host key is not whole after it was made"))),
     }
-}
-
-/// Shows fingerprints and keys on the console, between the marks that tools which read consoles look for.
-pub(super) fn show_host_keys(context: &Context<'_>) -> Result<Effect, Failure> {
-    let host = context.host;
-    let mut fingerprints = String::new();
-    let mut keys = String::new();
-    for path in host.matching(KEY_FILES).map_err(io_failure("look for", KEY_FILES))? {
-        let ended = host.run(&Spec::new(["ssh-keygen", "-l", "-f", path.as_str()]).deadline(KEYGEN_LIMIT))?;
-        if ended.success() {
-            fingerprints.push_str(ended.stdout.trim_end());
-            fingerprints.push('\n');
-            keys.push_str(text_of(context, &path)?.trim_end());
-            keys.push('\n');
-        }
-    }
-    if fingerprints.is_empty() {
-        return Ok(Effect { detail: Some("there are no host keys to show".into()), ..Effect::default() });
-    }
-    host.console_only(&format!(
-        "-----BEGIN SSH HOST KEY FINGERPRINTS-----\n{fingerprints}-----END SSH HOST KEY FINGERPRINTS-----\n\
-         -----BEGIN SSH HOST KEY KEYS-----\n{keys}-----END SSH HOST KEY KEYS-----\n"
-    ));
-    Ok(Effect { detail: Some(fingerprints.trim_end().replace('\n', "; ")), ..Effect::default() })
 }

@@ -25,7 +25,9 @@ pub fn undo(prior: &Prior, left: Option<&Left>, context: &Context<'_>) -> Result
             Ok(effect)
         }
         Prior::Hostname { running } => system::hostname(context, running),
-        Prior::Unit { unit, enabled, active } => units::undo(context, unit, *enabled, *active).map(|()| Effect::default()),
+        Prior::Unit { unit, enabled, active, down } => {
+            units::undo(context, &units::Before { unit, enabled: *enabled, active: *active, down: *down }).map(|()| Effect::default())
+        }
         Prior::NewUser { .. } | Prior::NewGroup { .. } | Prior::NewMembers { .. } | Prior::Shadow { .. } => {
             accounts::undo(context, prior).map(|()| Effect::default())
         }
@@ -34,58 +36,35 @@ pub fn undo(prior: &Prior, left: Option<&Left>, context: &Context<'_>) -> Result
 
 /// Whether everything is as it was recorded: as `verify`, for [`undo`].
 pub fn verify_undone(prior: &Prior, left: Option<&Left>, context: &Context<'_>) -> Result<(), Failure> {
-    let differs = |what: &str| Failure::new(Kind::Unknown, format!("it was undone, but {what} is not as it was before"));
-    match prior {
-        Prior::None => Ok(()),
-        Prior::Files { files, .. } => files.iter().try_for_each(|(path, was)| match stands(context, path, was) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(differs(path)),
-            Err(failure) => Err(failure),
-        }),
-        Prior::Packages { status, .. } => packages::verify_undone(context, status, left),
+    let (so, what) = match prior {
+        Prior::None => return Ok(()),
+        Prior::Packages { status, .. } => return packages::verify_undone(context, status, left),
+        Prior::Files { files, .. } => {
+            for (path, was) in files {
+                as_before(stands(context, path, was)?, path)?;
+            }
+            return Ok(());
+        }
         Prior::Hostname { running } => {
-            let so = !context.host.is_live() || context.host.running_hostname().as_ref() == Some(running);
-            if so {
-                Ok(())
-            } else {
-                Err(differs("the hostname"))
-            }
+            (!context.host.is_live() || context.host.running_hostname().as_ref() == Some(running), "the hostname".to_owned())
         }
-        Prior::Unit { unit, enabled, active } => {
-            if units::is_undone(context, unit, *enabled, *active)? {
-                Ok(())
-            } else {
-                Err(differs(unit))
-            }
+        Prior::Unit { unit, enabled, active, down } => {
+            let before = units::Before { unit, enabled: *enabled, active: *active, down: *down };
+            (units::is_undone(context, &before)?, unit.clone())
         }
-        Prior::NewUser { name, .. } => {
-            if accounts::is_gone(context, prior)? {
-                Ok(())
-            } else {
-                Err(differs(&format!("user {name}")))
-            }
-        }
-        Prior::NewGroup { name } => {
-            if accounts::is_gone(context, prior)? {
-                Ok(())
-            } else {
-                Err(differs(&format!("group {name}")))
-            }
-        }
-        Prior::NewMembers { group, .. } => {
-            if accounts::is_gone(context, prior)? {
-                Ok(())
-            } else {
-                Err(differs(&format!("group {group}")))
-            }
-        }
-        Prior::Shadow { user, .. } => {
-            if accounts::is_gone(context, prior)? {
-                Ok(())
-            } else {
-                Err(differs(&format!("the shadow entry of {user}")))
-            }
-        }
+        Prior::NewUser { name, .. } => (accounts::is_gone(context, prior)?, format!("user {name}")),
+        Prior::NewGroup { name } => (accounts::is_gone(context, prior)?, format!("group {name}")),
+        Prior::NewMembers { group, .. } => (accounts::is_gone(context, prior)?, format!("group {group}")),
+        Prior::Shadow { user, .. } => (accounts::is_gone(context, prior)?, format!("the shadow entry of {user}")),
+    };
+    as_before(so, &what)
+}
+
+fn as_before(so: bool, what: &str) -> Result<(), Failure> {
+    if so {
+        Ok(())
+    } else {
+        Err(Failure::new(Kind::Unknown, format!("it was undone, but {what} is not as it was before")))
     }
 }
 

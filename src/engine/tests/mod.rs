@@ -1,5 +1,8 @@
 //! The engine on this machine's own `/bin/sh`, with everything it writes in a temporary directory.
 
+mod downloads;
+mod look_ahead;
+mod phases;
 mod rollback;
 
 use std::cell::RefCell;
@@ -78,9 +81,15 @@ fn plan(steps: Vec<Step>) -> Plan {
         datasource: "test".into(),
         config_digest: String::new(),
         steps,
+        phases: Vec::new(),
+        breaker: Default::default(),
+        backups: Default::default(),
+        resources: Default::default(),
         problems: Vec::new(),
         secrets: Vec::new(),
+        notify: Vec::new(),
         wipe_user_data: false,
+        waits_for: Vec::new(),
     }
 }
 
@@ -119,6 +128,8 @@ fn run_with(dir: &Path, plan: &Plan, boot: &str, again: &[&str]) -> (RunEnd, Sum
         rebooting: end == RunEnd::Rebooting,
         stage: Some(Stage::Final),
         expected: Stage::Final,
+        now: host.now(),
+        uptime: host.uptime_seconds(),
     };
     let summary = Summary::of(plan, engine.ledger(), &at);
     (end, summary)
@@ -141,6 +152,15 @@ fn cut_after_intent(dir: &Path, step: &str, stop: bool) {
         }
     }
     std::fs::write(dir.join("journal"), kept).expect("journal");
+    if let Some(number) = step.strip_prefix("runcmd/").and_then(|number| number.parse::<u32>().ok()) {
+        // Later items have not left the state of their shell yet.
+        for entry in std::fs::read_dir(dir.join("shell")).expect("directory").flatten() {
+            let last = entry.path().extension().and_then(|last| last.to_string_lossy().parse::<u32>().ok());
+            if last.is_some_and(|last| last > number) {
+                std::fs::remove_file(entry.path()).expect("removed");
+            }
+        }
+    }
     if stop {
         struct Stamp;
         impl super::journal::Stamp for Stamp {
@@ -182,6 +202,22 @@ fn each_item_runs_once_and_has_its_own_result() {
 }
 
 #[test]
+fn what_a_step_took_is_recorded_and_a_step_without_work_records_nothing() {
+    let dir = tempdir();
+    let mut steps = script(&["i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done", ":"]);
+    steps.push(step("noop", Operation::Directory { path: "/usr".into(), mode: 0o755, owner: None, keep: false }));
+    let plan = plan(steps);
+    let (_, summary) = run(dir.path(), &plan, "boot-1");
+    let usage = summary.steps[0].usage.expect("measured");
+    assert!(usage.cpu_ms >= 10, "the shell is still open, and counted: {usage:?}");
+    assert!(summary.steps[1].usage.is_some());
+    assert!(summary.steps[0].ended.as_ref().is_some_and(|ended| ended.boot == "boot-1"));
+    let stored = std::fs::read_to_string(dir.path().join("journal")).expect("journal");
+    assert!(stored.contains("\"usage\":{\"cpu_ms\":"), "{stored}");
+    assert_eq!((summary.steps[2].unchanged, summary.steps[2].usage), (true, None));
+}
+
+#[test]
 fn a_failing_last_item_fails_the_run_and_exit_leaves_the_rest_not_run() {
     let dir = tempdir();
     let (_, summary) = run(dir.path(), &plan(script(&["true", "false"])), "boot-1");
@@ -214,6 +250,29 @@ fn a_cut_item_is_run_again_with_the_state_before_it_and_finished_ones_are_not() 
     assert!(summary.told.iter().any(|told| told.message.contains("was cut off and is run again")), "{:?}", summary.told);
     let once = "f a b\n/usr\n0027\n";
     assert_eq!(std::fs::read_to_string(&out).expect("out"), format!("third\n{once}{once}"));
+}
+
+#[test]
+fn items_that_ended_are_not_run_again_where_the_journal_has_lost_them() {
+    let dir = tempdir();
+    let out = dir.path().join("out");
+    let write = |text: &str| format!("{text} >>{}", out.display());
+    let texts = ["v=kept".to_owned(), write("echo one $v"), write("echo two $v")];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let plan = plan(script(&texts));
+    run(dir.path(), &plan, "boot-1");
+    cut_after_intent(dir.path(), "runcmd/3", false);
+    std::fs::write(dir.path().join("journal"), "").expect("journal");
+    let shell = dir.path().join("shell");
+    for entry in std::fs::read_dir(&shell).expect("directory").flatten() {
+        if entry.file_name().to_string_lossy().ends_with(".3") {
+            std::fs::remove_file(entry.path()).expect("removed");
+        }
+    }
+    let (_, summary) = run(dir.path(), &plan, "boot-2");
+    assert_eq!(summary.state, State::Degraded);
+    assert!(summary.told.iter().any(|told| told.message.contains("lost its last records")), "{:?}", summary.told);
+    assert_eq!(std::fs::read_to_string(&out).expect("out"), "one kept\ntwo kept\ntwo kept\n", "the third is run with the state before it");
 }
 
 #[test]
@@ -295,6 +354,50 @@ fn work_cut_off_in_three_boots_running_is_given_up() {
     let (_, summary) = run(dir.path(), &plan, "boot-4");
     assert_eq!(results(&summary), [StepResult::Failed, StepResult::Done]);
     assert!(summary.steps[0].failure.as_ref().is_some_and(|failure| failure.message.contains("given up")));
+}
+
+/// Nothing but what the user wrote brings a host down by itself: a file, a package, a user is finished however often the power goes.
+#[test]
+fn work_of_landfall_itself_is_finished_however_often_it_was_cut_off() {
+    let dir = tempdir();
+    let target = dir.path().join("target").display().to_string();
+    let file = WriteFile { path: target.clone(), content: content("x"), mode: Some(0o600), owner: None, own_parents: false };
+    let plan = plan(vec![step("write_files/x", Operation::WriteFile(file))]);
+    for boot in ["boot-1", "boot-2", "boot-3", "boot-4"] {
+        let (_, summary) = run(dir.path(), &plan, boot);
+        assert_eq!(results(&summary), [StepResult::Done], "{boot}: {:?}", summary.steps[0].failure);
+        std::fs::remove_file(&target).expect("written");
+        cut_after_intent(dir.path(), "write_files/x", false);
+    }
+    let (_, summary) = run(dir.path(), &plan, "boot-5");
+    assert_eq!(results(&summary), [StepResult::Done]);
+}
+
+/// A landfall that is killed outside of its units leaves behind what it started: it is not to run beside the same work again.
+#[test]
+fn what_goes_on_of_an_item_whose_landfall_was_killed_is_ended_before_it_is_run_again() {
+    let dir = tempdir();
+    let (out, host) = (dir.path().join("out"), Host::default());
+    let text = format!("echo begun >>{}", out.display());
+    let plan = plan(script(&[&text, "true"]));
+    run(dir.path(), &plan, "boot-1");
+    cut_after_intent(dir.path(), "runcmd/1", false);
+    let left = |arguments: [&str; 2], step: &str| {
+        let mut command = std::process::Command::new("/bin/sh");
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        std::os::unix::process::CommandExt::arg0(&mut command, arguments[0]);
+        command.args(["-c", arguments[1]]).env("LANDFALL_RUN", "run-boot-1").env("LANDFALL_STEP", step).spawn().expect("starts")
+    };
+    let mut of_item = left(["sh", "sleep 97; true"], "runcmd/1");
+    let mut shell = left(["/var/lib/cloud/instance/scripts/runcmd", "while :; do :; done"], "runcmd/0");
+    let mut of_other = left(["sh", "sleep 98; true"], "users/x");
+    let (_, summary) = run(dir.path(), &plan, "boot-1");
+    assert_eq!(results(&summary), [StepResult::Done, StepResult::Done]);
+    assert!(of_item.wait().is_ok_and(|status| !status.success()) && shell.wait().is_ok_and(|status| !status.success()));
+    assert!(of_other.try_wait().expect("asked").is_none(), "what belongs to another step goes on");
+    assert!(host.process(i32::try_from(of_other.id()).expect("pid")).is_some());
+    nix::sys::signal::killpg(nix::unistd::Pid::from_raw(of_other.id() as i32), nix::sys::signal::Signal::SIGKILL).expect("killed");
+    let _ = of_other.wait();
 }
 
 #[test]
@@ -476,4 +579,21 @@ fn after_a_write_error_of_the_journal_nothing_more_is_changed() {
 #[test]
 fn a_verdict_is_stored_as_it_is_named() {
     assert_eq!(serde_json::to_string(&Verdict::NotRun).expect("json"), "\"not-run\"");
+}
+
+#[test]
+fn a_script_that_ended_because_nothing_could_be_started_is_gone_on_with_at_the_next_boot() {
+    let dir = tempdir();
+    let mark = dir.path().join("mark").display().to_string();
+    let fails = format!("echo x >>{mark}; [ $(wc -l <{mark}) = 2 ] || {{ echo 'runcmd: 6: Cannot fork' >&2; exit 2; }}");
+    let plan = plan(script(&["true", &fails, "true"]));
+    let (_, summary) = run(dir.path(), &plan, "boot-1");
+    assert_eq!(results(&summary), [StepResult::Done, StepResult::Failed, StepResult::NotRun]);
+    let (_, summary) = run(dir.path(), &plan, "boot-2");
+    assert_eq!((results(&summary), summary.state), (vec![StepResult::Done; 3], State::Done));
+    let dir = tempdir();
+    let plain = Plan { steps: script(&["exit 2", "true"]), ..plan };
+    run(dir.path(), &plain, "boot-1");
+    let (_, summary) = run(dir.path(), &plain, "boot-2");
+    assert_eq!(results(&summary), [StepResult::Failed, StepResult::NotRun], "what a script has decided stays");
 }

@@ -25,7 +25,17 @@ fn undo(dir: &Path, plan: &Plan, extent: &Extent, force: bool) -> Vec<String> {
 }
 
 fn state(dir: &Path, plan: &Plan) -> State {
-    let at = Circumstances { mode: "test", run: "r", boot: "b", running: false, rebooting: false, stage: None, expected: Stage::Final };
+    let at = Circumstances {
+        mode: "test",
+        run: "r",
+        boot: "b",
+        running: false,
+        rebooting: false,
+        stage: None,
+        expected: Stage::Final,
+        uptime: 0.0,
+        now: 0.0,
+    };
     Summary::of(plan, &ledger(dir), &at).state
 }
 
@@ -157,7 +167,8 @@ fn a_phase_that_was_undone_for_a_failure_that_may_pass_is_done_by_a_later_boot()
         mode: Some(0o600),
         ..WriteFile { path: String::new(), content: content(""), mode: None, owner: None, own_parents: false }
     };
-    let fetch = Operation::Download { url: format!("http://127.0.0.1:{port}/x"), headers: Default::default(), file, append: false };
+    let fetch =
+        Operation::Download { url: format!("http://127.0.0.1:{port}/x"), headers: Default::default(), file, append: false, checksum: None };
     let limits = Limits { attempts: Some(1), ..Limits::default() };
     let fetch = Step { on_error: OnError::Rollback, phase: "site".into(), limits, ..step("site/2", fetch) };
     let plan = plan(vec![write(dir, "site/1", "before", "x"), fetch]);

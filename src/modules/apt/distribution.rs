@@ -1,8 +1,9 @@
 //! The distribution's own sources: `preserve_sources_list: false`, `primary`, `security`, `sources_list`, `disable_suites`.
 
 use super::template::{Variables, HELP};
-use super::{need_gpg, plain_file, DEFAULT_KEYSERVER, GPG, SOURCES_DIR, TRUSTED_KEYS};
+use super::{need_gpg, plain_file, settings_file, DEFAULT_KEYSERVER, GPG, SOURCES_DIR, TRUSTED_KEYS};
 use crate::config::typed::apt::{Apt, Mirror};
+use crate::config::typed::scalars::Address;
 use crate::modules::{Scope, Steps};
 use crate::openpgp;
 use crate::plan::operation::Operation;
@@ -24,11 +25,11 @@ pub fn mirrors(scope: &Scope<'_>, steps: &mut Steps) -> Mirrors {
     let apt = scope.keys.apt.as_ref();
     let chosen = |entries: &[Mirror], key: &str, steps: &mut Steps| -> Option<String> {
         let mirror = for_architecture(entries, &scope.facts.arch)?;
-        if mirror.uri.is_none() && !mirror.search.is_empty() {
-            let message = format!("`apt.{key}.search` is not tried in turn yet: the first address is taken");
-            steps.report.warning("unsupported", message).at(mirror.place("search")).help("give `uri`");
+        match (&mirror.uri, mirror.search.as_slice()) {
+            (Some(uri), _) => Some(uri.0.clone()),
+            (None, [] | [_]) => mirror.search.first().map(|address| address.0.clone()),
+            (None, several) => Some(mirror_list(key, several, mirror, steps)),
         }
-        mirror.uri.as_ref().or(mirror.search.first()).map(|address| address.0.clone())
     };
     let primary = apt.and_then(|apt| chosen(&apt.primary, "primary", steps));
     let security = apt.and_then(|apt| chosen(&apt.security, "security", steps));
@@ -42,6 +43,14 @@ pub fn mirrors(scope: &Scope<'_>, steps: &mut Steps) -> Mirrors {
             stock(scope)
         }
     }
+}
+
+/// Several mirrors are given to apt, which takes the first that answers, for each file anew: apt-transport-mirror(1).
+fn mirror_list(key: &str, addresses: &[Address], mirror: &Mirror, steps: &mut Steps) -> String {
+    let path = format!("/etc/apt/mirrors/{key}.list");
+    let lines: String = addresses.iter().zip(1..).map(|(address, priority)| format!("{}\tpriority:{priority}\n", address.0)).collect();
+    steps.add(&format!("{key}/mirrors"), Operation::WriteFile(plain_file(&path, lines))).at(mirror.place("search"));
+    format!("mirror+file:{path}")
 }
 
 fn for_architecture<'m>(entries: &'m [Mirror], arch: &str) -> Option<&'m Mirror> {
@@ -89,7 +98,7 @@ pub fn plan_sources(mirrors: &Mirrors, scope: &Scope<'_>, steps: &mut Steps) {
     let deb822 = is_deb822(&text);
     let text = if deb822 { without_suites(&text, &suites) } else { without_suite_lines(&text, &suites) };
     let path = if deb822 { format!("{SOURCES_DIR}/{}.sources", scope.facts.distro) } else { SOURCES_LIST.to_owned() };
-    let step = steps.add("sources", Operation::WriteFile(plain_file(&path, text)));
+    let step = steps.add("sources", Operation::WriteFile(settings_file(&path, &text)));
     let written = match origin {
         Some(origin) => step.at(origin).id(),
         None => step.id(),

@@ -6,7 +6,7 @@
 mod distribution;
 mod template;
 
-use super::{packages, Module, Scope, Steps};
+use super::{ops, packages, Module, Scope, Steps};
 use crate::config::node::Origin;
 use crate::config::typed::apt::{safe_file_name, Apt, Source};
 use crate::config::typed::Located;
@@ -87,11 +87,16 @@ fn plan_settings(scope: &Scope<'_>, steps: &mut Steps) {
     let conf = apt.and_then(|apt| apt.conf.as_ref()).map(|conf| conf.0.expose().as_str()).unwrap_or_default();
     for (name, path, text) in [("proxy", PROXY_FILE, proxies.as_str()), ("conf", CONF_FILE, conf)] {
         if !text.is_empty() {
-            steps.add(name, Operation::WriteFile(plain_file(path, text))).at(&origin);
+            steps.add(name, Operation::WriteFile(settings_file(path, text))).at(&origin);
         } else if scope.facts.files.contains(path) {
             steps.add(&format!("{name}/remove"), Operation::RemoveFiles { paths: vec![path.into()] });
         }
     }
+}
+
+/// A file of settings or sources: with a password in it, only root's; apt lets others go on without a file that they may not read.
+fn settings_file(path: &str, text: &str) -> WriteFile {
+    WriteFile { mode: Some(ops::mode_of(text)), ..plain_file(path, text) }
 }
 
 fn plain_file(path: &str, bytes: impl Into<Vec<u8>>) -> WriteFile {
@@ -217,9 +222,10 @@ fn plan_source_file(name: &Located<String>, file_name: &str, text: &str, source:
     let block = format!("{text}\n");
     let operation = if source.append.unwrap_or(true) && suffix == ".list" {
         let change = Edit::EnsureBlock { block: Secret::new(block), header: String::new() };
-        Operation::EditFile { path, change, mode: 0o644, force_mode: false }
+        let mode = ops::mode_of(text);
+        Operation::EditFile { path, change, mode, force_mode: mode != 0o644 }
     } else {
-        Operation::WriteFile(plain_file(&path, block))
+        Operation::WriteFile(settings_file(&path, &block))
     };
     let key = format!("{}/{}.gpg", if text.contains(NAMED_KEYS) { NAMED_KEYS } else { TRUSTED_KEYS }, stem(file_name));
     steps.add(&name.value, operation).at(&source.origin).needs_thing(&format!("apt-key:{key}"));

@@ -103,7 +103,7 @@ fn proxies_and_conf_are_written_and_leftovers_removed() {
     assert_steps(
         &plan,
         &[
-            "apt_configure/proxy: write /etc/apt/apt.conf.d/90cloud-init-aptproxy (82 bytes, 0644, root:root) @final",
+            "apt_configure/proxy: write /etc/apt/apt.conf.d/90cloud-init-aptproxy (82 bytes, 0600, root:root) @final",
             "apt_configure/conf: write /etc/apt/apt.conf.d/94cloud-init-config (9 bytes, 0644, root:root) @final",
         ],
     );
@@ -244,14 +244,23 @@ fn one_bad_source_never_loses_the_others() {
         ("apt: {sources: [x]}", "failed: apt.sources must be a mapping of names to sources, not a list"),
         ("apt: {proxy: \"http://x\\\";y\"}", "failed: apt.proxy: this is no address"),
         ("apt: {generate_mirrorlists: true}", "degraded: `generate_mirrorlists` in apt is not supported yet"),
-        (
-            "apt: {primary: [{arches: [default], search: [http://a, http://b]}], sources: {x: {source: 'deb $MIRROR'}}}",
-            "degraded: `apt.primary.search` is not tried in turn yet",
-        ),
         ("apt: {add_apt_repo_match: '^x', sources: {x: {source: 'deb a'}}}", "degraded: `apt.add_apt_repo_match` is not supported yet"),
     ] {
         assert!(problems(&applied(text)).iter().any(|found| found.starts_with(problem)), "{text}: {:?}", problems(&applied(text)));
     }
+}
+
+#[test]
+fn several_mirrors_are_a_list_that_apt_tries_in_turn() {
+    let plan = applied("apt: {primary: [{arches: [default], search: [http://a, http://b]}], sources: {x: {source: 'deb $MIRROR x y'}}}");
+    let Operation::WriteFile(file) = &plan.steps[0].operation else { panic!("{:?}", mine(&plan)) };
+    assert_eq!(file.path, "/etc/apt/mirrors/primary.list");
+    assert_eq!(file.content.expose().0, b"http://a\tpriority:1\nhttp://b\tpriority:2\n");
+    let Operation::EditFile { change: Edit::EnsureBlock { block, .. }, .. } = &plan.steps[1].operation else { panic!("{:?}", mine(&plan)) };
+    assert!(block.expose().contains("deb mirror+file:/etc/apt/mirrors/primary.list x y"), "{:?}", block.expose());
+    assert!(problems(&plan).is_empty(), "{:?}", problems(&plan));
+    let one = applied("apt: {primary: [{arches: [default], search: [http://a]}], sources: {x: {source: 'deb $MIRROR x y'}}}");
+    assert!(mine(&one).iter().all(|step| !step.contains("mirrors")), "{:?}", mine(&one));
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn planned(text: &str, programs: &[&str]) -> Plan {
     let config = CloudConfig::read(&document("{}"), &mut report).expect("a mapping");
     let Some(Asked::Network(network)) = read(&written, facts.has("netplan"), &mut report) else { panic!("{text}: {report:?}") };
     let config = config.with_network(*network, &written);
-    plan_of(PlanInput { config: &config, facts: &facts, scripts: &[], way: Way::Applied, report: &mut report })
+    plan_of(PlanInput { config: &config, facts: &facts, user: Default::default(), way: Way::Applied, report: &mut report })
 }
 
 /// The files of the step, each under its path, without the header.

@@ -1,7 +1,7 @@
 //! `write_files`.
 
 use super::super::testing::{applied, assert_problems, assert_steps, problems, steps, written};
-use crate::plan::operation::Operation;
+use crate::plan::operation::{Checksum, Operation};
 
 #[test]
 fn files_are_written_early_deferred_appended_or_fetched() {
@@ -93,11 +93,31 @@ fn one_bad_entry_never_loses_the_others() {
         ("{path: /b, contents: x}", "degraded: unknown key `contents` in write_files[0]: it is ignored (did you mean `content`?)"),
         ("{path: /b, source: {url: x}}", "failed: write_files[0].source has no `uri`"),
         ("{path: /b, source: {uri: 'ftp://x/y'}}", "failed: /b cannot be fetched by ftp: the file is not written"),
+        ("{path: /b, source: {uri: /x, sha256: abc}}", "failed: `sha256` of /b cannot be read: the file is not written"),
+        (
+            "{path: /b, source: {uri: /x, sha512: abc}}",
+            "failed: write_files[0].source.sha512: this is no checksum of 128 hexadecimal digits",
+        ),
         ("5", "failed: write_files[0] must be a mapping"),
     ] {
         let plan = applied(&format!("write_files: [{entry}, {{path: /a}}]"));
         assert!(steps(&plan).iter().any(|step| step.starts_with("write_files/a:")), "{entry}");
         assert!(problems(&plan).iter().any(|found| found.starts_with(problem)), "{entry}: {:?}", problems(&plan));
+    }
+}
+
+#[test]
+fn a_fetched_file_may_name_its_checksum() {
+    let (short, long) = ("A0".repeat(32), "b1".repeat(64));
+    for (keys, checksum) in [
+        (format!("sha256: {short}"), Checksum::Sha256(short.to_lowercase())),
+        (format!("sha512: {long}"), Checksum::Sha512(long.clone())),
+        (format!("sha512: {long}, sha256: {short}"), Checksum::Sha512(long.clone())),
+    ] {
+        let plan = applied(&format!("write_files: [{{path: /a, source: {{uri: 'https://x/y', {keys}}}}}]"));
+        assert_problems(&plan, &[]);
+        assert_steps(&plan, &["write_files/a: write /a from https://x/y, checked by its checksum @final"]);
+        assert!(matches!(&plan.steps[0].operation, Operation::Download { checksum: Some(found), .. } if *found == checksum), "{keys}");
     }
 }
 

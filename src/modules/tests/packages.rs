@@ -39,7 +39,8 @@ fn one_bad_entry_never_loses_the_others() {
     for (entry, problem) in [
         ("--purge", "failed: packages[0]: `--purge` cannot be a package's name"),
         ("nginx curl", "failed: packages[0]: `nginx curl` cannot be a package's name"),
-        ("{snap: [x]}", "failed: snap packages (packages[0]) are not supported yet"),
+        ("{snap: [x]}", "failed: snaps are installed on Ubuntu only: x is not installed"),
+        ("{snap: ['-x']}", "failed: packages[0].snap: this is no snap: it is not installed"),
         ("{dnf: [x]}", "failed: packages[0]: `dnf` is no package manager of this system (use apt)"),
         ("[a, b, c]", "failed: packages[0] must be [NAME, VERSION], not a list"),
         ("[]", "failed: packages[0] must be [NAME, VERSION], not a list"),

@@ -84,7 +84,7 @@ fn facts_are_asked_for_by_script() {
     let text = "{timezone: Europe/Berlin, runcmd: [a], bootcmd: [b, c], landfall: {phases: [{name: x, runcmd: [d]}]}}";
     let config = CloudConfig::read(&super::super::testing::document(text), &mut Report::new()).expect("config");
     let asked = questions(&config);
-    assert_eq!(asked.timezone, Some("Europe/Berlin"));
+    assert_eq!(asked.timezones, ["Europe/Berlin"]);
     let expected = [("bootcmd", vec!["b", "c"]), ("runcmd", vec!["a"]), ("x.runcmd", vec!["d"])];
     assert_eq!(asked.scripts, expected.map(|(name, texts)| (name.to_owned(), texts)));
 }

@@ -3,7 +3,7 @@
 use super::super::testing::{applied, assert_problems, assert_steps, debian, first_boot, planned, problems, steps, written};
 use super::super::Way;
 use crate::facts::Facts;
-use crate::plan::operation::{Condition, Operation};
+use crate::plan::operation::{Condition, FormValue, Operation};
 use crate::plan::Plan;
 
 #[test]
@@ -62,7 +62,10 @@ fn a_locale_without_a_character_set_means_utf_8() {
 
 #[test]
 fn the_time_zone_is_linked_and_named() {
-    let facts = |zone_exists| Facts { zone_exists, ..debian() };
+    let facts = |known: Option<bool>| {
+        let zones = known.map(|known| ("Europe/Berlin".to_owned(), known));
+        Facts { zones: zones.into_iter().collect(), ..debian() }
+    };
     let zone = |facts: &Facts| planned("timezone: Europe/Berlin", facts, &[], Way::Applied);
     let link = "timezone: link /etc/localtime to /usr/share/zoneinfo/Europe/Berlin @final";
     let name = "timezone/name: write /etc/timezone (14 bytes, 0644, root:root) @final <- timezone";
@@ -72,6 +75,11 @@ fn the_time_zone_is_linked_and_named() {
     let plan = zone(&facts(Some(false)));
     assert_steps(&plan, &[]);
     assert!(problems(&plan)[0].starts_with("failed: there is no time zone `Europe/Berlin` on this host"));
+    let phases = "{timezone: Europe/Berlin, landfall: {phases: [{name: later, timezone: Europe/Nowhere}]}}";
+    let known = Facts { zones: [("Europe/Berlin".into(), true), ("Europe/Nowhere".into(), false)].into(), ..debian() };
+    let plan = planned(phases, &known, &[], Way::Applied);
+    assert_steps(&plan, &[link, name]);
+    assert!(problems(&plan)[0].starts_with("failed: there is no time zone `Europe/Nowhere` on this host"), "{:?}", problems(&plan));
     let found = steps(&zone(&facts(None)));
     assert_eq!(found[1], "timezone/install-tzdata: install tzdata @final");
     assert_eq!(found[2], format!("{link} <- timezone/install-tzdata"));
@@ -136,6 +144,33 @@ fn the_final_message_has_its_variables_in_one_form() {
 }
 
 #[test]
+fn phone_home_sends_what_it_is_told_to_when_all_else_is_done() {
+    let form = |plan: &Plan| match plan.steps.first().map(|step| &step.operation) {
+        Some(Operation::PhoneHome { url, form, tries }) => {
+            let value = |value: &FormValue| match value {
+                FormValue::Text(text) => text.clone(),
+                FormValue::File(path) => path.trim_start_matches("/etc/ssh/").to_owned(),
+            };
+            let fields: Vec<String> = form.iter().map(|field| format!("{}={}", field.name, value(&field.value))).collect();
+            format!("{url} {tries} {}", fields.join(" "))
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        form(&applied("phone_home: {url: 'https://x.org/$INSTANCE_ID/${INSTANCE_ID}'}")),
+        "https://x.org/i-1/i-1 10 pub_key_rsa=ssh_host_rsa_key.pub pub_key_ecdsa=ssh_host_ecdsa_key.pub \
+         pub_key_ed25519=ssh_host_ed25519_key.pub instance_id=i-1 hostname=localhost fqdn=localhost"
+    );
+    let some = "{fqdn: web.example.org, phone_home: {url: 'http://x/', post: [fqdn, hostname], tries: 3}}";
+    let plan = applied(some);
+    let last = plan.steps.last().expect("steps");
+    assert_eq!((last.id.as_str(), last.weight), ("phone_home", crate::plan::Weight::Degraded));
+    assert_eq!(last.operation.describe(), "phone home to http://x: fqdn, hostname");
+    assert_eq!(form(&Plan { steps: vec![last.clone()], ..plan.clone() }), "http://x/ 3 fqdn=web.example.org hostname=web");
+    assert_eq!(first_boot(some).steps.last().map(|step| step.id.clone()).as_deref(), Some("final_message"), "after it");
+}
+
+#[test]
 fn power_state_says_that_its_timeout_means_nothing() {
     assert_problems(
         &applied("power_state: {mode: reboot, timeout: 120}"),
@@ -189,9 +224,64 @@ fn power_state_takes_the_peers_forms() {
 
 #[test]
 fn fingerprints_are_shown_at_first_boot_unless_forbidden() {
-    let shows = |plan: &Plan| steps(plan).iter().any(|step| step.contains("fingerprints"));
+    let shows = |plan: &Plan| steps(plan).iter().any(|step| step.contains("host-key fingerprints"));
     assert!(shows(&first_boot("{}")));
     assert!(!shows(&first_boot("ssh: {emit_keys_to_console: false}")));
     assert!(shows(&applied("ssh: {emit_keys_to_console: true}")));
     assert!(!shows(&applied("hostname: x")));
+}
+
+#[test]
+fn the_keyboard_is_set_and_the_console_told() {
+    let mut facts = debian();
+    facts.programs.insert("setupcon".into());
+    let plan = planned("keyboard: {layout: de, variant: nodeadkeys, options: 'ctrl:nocaps'}", &facts, &[], Way::Applied);
+    assert_steps(
+        &plan,
+        &[
+            "keyboard: write /etc/default/keyboard (137 bytes, 0644, root:root) @final",
+            "keyboard/console: restart console-setup.service @final <- keyboard",
+        ],
+    );
+    let text = written(&plan, "keyboard");
+    for line in ["XKBMODEL=\"pc105\"", "XKBLAYOUT=\"de\"", "XKBVARIANT=\"nodeadkeys\"", "XKBOPTIONS=\"ctrl:nocaps\"", "BACKSPACE=\"guess\""]
+    {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    let plan = applied("keyboard: {layout: us, model: pc104}");
+    assert!(written(&plan, "keyboard").contains("XKBMODEL=\"pc104\"\n"));
+    assert_eq!(steps(&plan)[2], "package_update_upgrade_install/install: install console-setup @final", "it takes the file up");
+    for (text, problem) in [
+        ("{model: pc105}", "failed: keyboard has no `layout`"),
+        ("{layout: 'us\"; reboot'}", "failed: keyboard.layout: `us\"; reboot` has a character that no keyboard setting has"),
+        ("us", "failed: keyboard must be a mapping, not a string"),
+    ] {
+        let plan = applied(&format!("keyboard: {text}"));
+        assert!(problems(&plan)[0].starts_with(problem), "{text}: {:?}", problems(&plan));
+        assert_steps(&plan, &[]);
+    }
+}
+
+#[test]
+fn apt_has_as_many_requests_on_their_way_as_is_said() {
+    for (value, depth) in
+        [("false", Some("0")), ("'False'", Some("0")), ("0", Some("0")), ("5", Some("5")), ("'3'", Some("3")), ("os", None)]
+    {
+        let plan = applied(&format!("apt_pipelining: {value}"));
+        assert_problems(&plan, &[]);
+        match depth {
+            None => assert_steps(&plan, &[]),
+            Some(depth) => assert_eq!(
+                written(&plan, "apt_pipelining").lines().last(),
+                Some(format!("Acquire::http::Pipeline-Depth \"{depth}\";").as_str()),
+                "{value}"
+            ),
+        }
+    }
+    assert_problems(&applied("apt_pipelining: none"), &["note: `none` is an old form (write `os`)"]);
+    for value in ["true", "6", "-1", "[1]", "fast"] {
+        let plan = applied(&format!("apt_pipelining: {value}"));
+        assert!(problems(&plan)[0].starts_with("degraded: apt_pipelining: `"), "{value}: {:?}", problems(&plan));
+        assert_steps(&plan, &[]);
+    }
 }

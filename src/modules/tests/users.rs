@@ -220,7 +220,7 @@ fn one_bad_entry_never_loses_the_others() {
         ("{name: bob, system: true, ssh_authorized_keys: [ssh-rsa AAAA]}", "failed: user `bob` is not made: SSH keys need a home"),
         ("{name: 'bad name'}", "failed: users[0].name: `bad name` has a character no account may have"),
         ("{name: -x}", "failed: users[0].name: `-x` begins with a character"),
-        ("{name: bob, snapuser: a@b}", "degraded: `snapuser` in users[0] is not supported yet"),
+        ("{name: bob, snapuser: b}", "failed: users[0].snapuser: `b` is no address of mail"),
         ("{name: bob, sudo: true}", "failed: users[0].sudo: `true` is no rule"),
         ("{name: bob, sudo: [nonsense, 'ALL=ALL']}", "failed: users[0].sudo: `nonsense` is no sudo rule"),
         ("{name: bob, uid: many}", "failed: users[0].uid must be a whole number"),

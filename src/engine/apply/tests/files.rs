@@ -125,10 +125,10 @@ fn files_are_removed_by_pattern_and_put_back() {
 #[test]
 fn directories_and_links_are_made_and_put_back() {
     let root = Root::new();
-    let operation = Operation::Directory { path: "/etc/sudoers.d".into(), mode: 0o750, owner: None };
+    let operation = Operation::Directory { path: "/etc/sudoers.d".into(), mode: 0o750, owner: None, keep: false };
     let before = root.done(&operation);
     root.satisfied(&operation);
-    let narrower = Operation::Directory { path: "/etc/sudoers.d".into(), mode: 0o700, owner: None };
+    let narrower = Operation::Directory { path: "/etc/sudoers.d".into(), mode: 0o700, owner: None, keep: false };
     let narrow = root.done(&narrower);
     undo(&narrow, None, &root.context()).expect("undo");
     assert_eq!(root.mode("/etc/sudoers.d"), 0o750);
@@ -142,4 +142,20 @@ fn directories_and_links_are_made_and_put_back() {
     undo(&before, None, &root.context()).expect("undo");
     assert_eq!(root.text("/etc/localtime"), "zone");
     assert_eq!(root.refused(&Operation::Symlink { path: "/etc".into(), target: "x".into() }).kind, Kind::Config);
+}
+
+#[test]
+fn a_copy_is_kept_with_mode_and_owner_and_one_of_nothing_is_none() {
+    let root = Root::new();
+    let operation = Operation::CopyFile { from: "/etc/ntp.conf".into(), to: "/etc/ntp.conf.dist".into() };
+    root.satisfied(&operation);
+    root.done(&Operation::WriteFile(file("/etc/ntp.conf", "old\n")));
+    root.put("/etc/ntp.conf.dist", "older\n");
+    let before = root.done(&operation);
+    assert_eq!((root.text("/etc/ntp.conf.dist").as_str(), root.mode("/etc/ntp.conf.dist")), ("old\n", 0o640));
+    root.satisfied(&operation);
+    undo(&before, None, &root.context()).expect("undo");
+    assert_eq!(root.text("/etc/ntp.conf.dist"), "older\n");
+    let directory = Operation::CopyFile { from: "/etc".into(), to: "/x".into() };
+    assert_eq!(root.refused(&directory).kind, Kind::Config);
 }

@@ -1,6 +1,7 @@
 //! Operations on a throwaway root.
 #![allow(clippy::disallowed_methods)]
 
+mod download;
 mod files;
 
 use std::collections::BTreeMap;
@@ -44,9 +45,12 @@ impl Root {
             output: self.dir.path().join("output"),
             env: BTreeMap::new(),
             deadline: None,
+            silence: None,
             backups: "/state/backups".into(),
+            downloads: "/state/downloads".into(),
             instance: "i-1".into(),
             datasource: "nocloud".into(),
+            resources: Resources::default(),
             say: &|_| {},
         }
     }

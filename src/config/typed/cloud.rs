@@ -1,0 +1,117 @@
+//! Settings of the peer itself: `system_info`, `vendor_data`, `vendor_data2`, and what is read for nothing else.
+
+use super::reader::{FromNode, Reader};
+use super::users::StockUser;
+use crate::config::node::{Node, Value};
+
+crate::record! {
+    /// `system_info`: what distribution this is. Only its default user means something here: the rest is found out.
+    pub struct SystemInfo {
+        /// The default user, as the distribution or the maker of the image has him.
+        optional default_user: StockUser,
+        /// Found in os-release.
+        optional distro: Unused,
+        /// Of the peer's own files.
+        optional paths: Unused,
+        /// Sources that are written where nobody names any.
+        optional package_mirrors: Unused,
+        /// Known by the distribution.
+        optional ssh_svcname: Unused,
+        /// Who configures the network: found out.
+        optional network: Unused,
+        /// Known by the distribution.
+        optional ntp_client: Unused,
+        /// apt is apt here.
+        optional apt_get_command: Unused,
+        /// apt is apt here.
+        optional apt_get_upgrade_subcommand: Unused,
+        /// apt is apt here.
+        optional apt_get_wrapper: Unused,
+    }
+}
+
+/// What is said and says nothing here.
+#[derive(Clone, Copy, Debug)]
+pub struct Unused;
+
+impl FromNode for Unused {
+    fn from_node(_: &Node, _: &mut Reader<'_>) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+/// `vendor_data`, `vendor_data2`: whether what the vendor gives is used, and how.
+#[derive(Clone, Debug, Default)]
+pub struct VendorData {
+    /// It is used; by default it is.
+    pub enabled: Option<bool>,
+    /// Put before each of its scripts: a program with arguments.
+    pub prefix: Vec<String>,
+    /// MIME types of parts that are left out.
+    pub disabled_handlers: Vec<String>,
+}
+
+crate::record! {
+    /// The mapping.
+    pub struct VendorRecord {
+        /// Whether it is used at all.
+        optional enabled: bool,
+        /// A program, or one with its arguments.
+        default prefix: Words,
+        /// Types that are left out.
+        default disabled_handlers: Words,
+    }
+}
+
+impl FromNode for VendorData {
+    /// As the peer: what is no mapping switches it off.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if node.as_map().is_none() {
+            let message = format!("{} is {}, not a mapping: the vendor's data is not used", reader.path(), node.kind());
+            reader.report.warning("type", message).at(&node.origin).help("write `{enabled: true}` or `{enabled: false}`");
+            return Some(Self { enabled: Some(false), ..Self::default() });
+        }
+        let record = VendorRecord::from_node(node, reader)?;
+        Some(Self { enabled: record.enabled, prefix: record.prefix.0, disabled_handlers: record.disabled_handlers.0 })
+    }
+}
+
+impl VendorData {
+    /// What a document says of the vendor's data under this key; what is wrong with it is told where the keys are read.
+    pub fn of(document: &Node, key: &str) -> Self {
+        let mut quiet = crate::config::problem::Report::new();
+        let node = document.get(key).filter(|node| !node.is_null());
+        node.and_then(|node| Self::from_node(node, &mut Reader::new(&mut quiet))).unwrap_or_default()
+    }
+}
+
+/// One word, or a list of them.
+#[derive(Clone, Debug, Default)]
+pub struct Words(pub Vec<String>);
+
+impl FromNode for Words {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Seq(_) => Vec::from_node(node, reader).map(Self),
+            _ => String::from_node(node, reader).map(|word| Self(vec![word])),
+        }
+    }
+}
+
+/// Keys of the system's configuration that are about the peer's own process: its logs, its cache, its search for a datasource.
+pub const OF_THE_PEER_ITSELF: [&str; 14] = [
+    "_log",
+    "conf_d",
+    "datasource",
+    "datasource_list",
+    "def_log_file",
+    "disable_network_activation",
+    "log_cfgs",
+    "logcfg",
+    "manual_cache_clean",
+    "network",
+    "output",
+    "syslog_fix_perms",
+    "updates",
+    "warnings",
+];

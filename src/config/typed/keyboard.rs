@@ -1,0 +1,32 @@
+//! `keyboard`.
+
+use super::reader::{FromNode, Reader};
+use crate::config::node::Node;
+
+crate::record! {
+    /// `keyboard`, as keyboard(5) has it.
+    pub struct Keyboard {
+        /// Layout: `us`.
+        required layout: KeyboardWord,
+        /// Model.
+        optional model: KeyboardWord,
+        /// Variant of the layout.
+        optional variant: KeyboardWord,
+        /// Options.
+        optional options: KeyboardWord,
+    }
+}
+
+/// A value of keyboard(5): a shell reads it in double quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyboardWord(pub String);
+
+impl FromNode for KeyboardWord {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = String::from_node(node, reader)?;
+        if text.contains(|c: char| "\"\\$`".contains(c) || c.is_control()) {
+            return reader.invalid(&node.origin, format!("`{text}` has a character that no keyboard setting has"), "as in layout: us");
+        }
+        Some(Self(text))
+    }
+}

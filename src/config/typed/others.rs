@@ -1,0 +1,152 @@
+//! Smaller keys: `updates`, `byobu_by_default`, `grub_dpkg`, `ssh_publish_hostkeys`, `authkey_hash`, and keys of other systems.
+
+use super::reader::{FromNode, Reader};
+use super::scalars::Text;
+use crate::config::node::{Node, Origin, Value};
+
+crate::record! {
+    /// `updates`.
+    pub struct Updates {
+        /// The network.
+        optional network: NetworkUpdates,
+    }
+}
+
+crate::record! {
+    /// `updates.network`.
+    pub struct NetworkUpdates {
+        /// When it is configured anew.
+        default when: Vec<UpdateEvent>,
+    }
+}
+
+/// What has the network configured anew.
+#[derive(Clone, Debug)]
+pub struct UpdateEvent {
+    /// `boot-new-instance`, `boot`, `boot-legacy`, `hotplug`.
+    pub name: &'static str,
+    /// Its place.
+    pub origin: Origin,
+}
+
+impl FromNode for UpdateEvent {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        const KNOWN: [&str; 4] = ["boot-new-instance", "boot-legacy", "boot", "hotplug"];
+        let word = String::from_node(node, reader)?;
+        match KNOWN.iter().find(|known| **known == word) {
+            Some(name) => Some(Self { name, origin: node.origin.clone() }),
+            None => reader.unknown_word(&node.origin, format!("`{word}` is none"), &word, &KNOWN),
+        }
+    }
+}
+
+/// `byobu_by_default`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Byobu {
+    /// Start it at login, or do not.
+    pub enable: bool,
+    /// For the default user.
+    pub user: bool,
+    /// For everybody.
+    pub system: bool,
+}
+
+impl FromNode for Byobu {
+    /// The peer enables it for everybody whatever else is said.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        const KNOWN: [&str; 8] = ["enable-system", "enable-user", "disable-system", "disable-user", "enable", "disable", "user", "system"];
+        let word = String::from_node(node, reader)?;
+        Some(match word.as_str() {
+            "enable" | "enable-system" | "system" => Self { enable: true, user: false, system: true },
+            "enable-user" | "user" => Self { enable: true, user: true, system: true },
+            "disable" => Self { enable: false, user: true, system: true },
+            "disable-system" => Self { enable: false, user: false, system: true },
+            "disable-user" => Self { enable: false, user: true, system: false },
+            _ => return reader.unknown_word(&node.origin, format!("`{word}` is none"), &word, &KNOWN),
+        })
+    }
+}
+
+crate::record! {
+    /// `grub_dpkg`: what the packages of GRUB are told.
+    pub struct GrubDpkg {
+        /// Whether anything is done.
+        default enabled: bool,
+        /// Disks that it is installed on.
+        optional pc_devices as "grub-pc/install_devices": Text,
+        /// It is installed nowhere.
+        optional pc_devices_empty as "grub-pc/install_devices_empty": bool,
+        /// Partitions that it is installed on.
+        optional efi_devices as "grub-efi/install_devices": Text,
+    }
+}
+
+crate::record! {
+    /// `ssh_publish_hostkeys`.
+    pub struct PublishHostKeys {
+        /// Whether (the default).
+        optional enabled: bool,
+        /// Types that are not.
+        default blacklist: Vec<String>,
+    }
+}
+
+/// A digest for fingerprints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHash(pub &'static str);
+
+impl FromNode for KeyHash {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        const KNOWN: [&str; 7] = ["sha256", "sha512", "sha384", "sha224", "sha1", "md5", "blake2b"];
+        let word = String::from_node(node, reader)?.to_ascii_lowercase();
+        match KNOWN.iter().find(|known| **known == word) {
+            Some(name) => Some(Self(name)),
+            None => reader.unknown_word(&node.origin, format!("`{word}` is no digest: sha256 is used"), &word, &KNOWN),
+        }
+    }
+}
+
+/// Words in a list, or one with commas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words(pub Vec<String>);
+
+impl FromNode for Words {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Str(text) => Some(Self(text.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect())),
+            _ => Vec::from_node(node, reader).map(Self),
+        }
+    }
+}
+
+crate::record! {
+    /// `resolv_conf`.
+    pub struct ResolvConf {
+        /// Who is asked for names.
+        default nameservers: Vec<Text>,
+        /// Domains that are searched.
+        default searchdomains: Vec<Text>,
+        /// The host's own.
+        optional domain: Text,
+        /// Networks that come first.
+        default sortlist: Vec<Text>,
+        /// Options.
+        optional options: Node,
+    }
+}
+
+/// What another system is told. Its passwords are secrets here too.
+#[derive(Clone, Debug)]
+pub struct OfOtherSystem;
+
+impl FromNode for OfOtherSystem {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        for entry in node.entries() {
+            let name = entry.key.source_text().replace('-', "_");
+            if ["password", "activation_key"].contains(&name.as_str()) && entry.value.is_scalar() {
+                let _ = reader.secret(entry.value.source_text());
+            }
+        }
+        Some(Self)
+    }
+}

@@ -1,0 +1,79 @@
+//! `phone_home`: where this host reports itself when it is done, and with what.
+
+use super::reader::{FromNode, Reader};
+use super::scalars::Address;
+use crate::config::node::Node;
+
+crate::record! {
+    /// `phone_home`.
+    pub struct PhoneHome {
+        /// Where to; `$INSTANCE_ID` in it is filled in.
+        required url: WebAddress,
+        /// What is sent; everything, by default.
+        default post: PostList,
+        /// Tries in all.
+        optional tries: Tries,
+    }
+}
+
+/// An `http:` or `https:` address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebAddress(pub String);
+
+impl FromNode for WebAddress {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Address(address) = Address::from_node(node, reader)?;
+        let host = ["http://", "https://"].iter().find_map(|scheme| address.strip_prefix(scheme));
+        match host.and_then(|rest| rest.split(['/', '?', '#']).next()) {
+            Some(host) if !host.is_empty() && !address.contains(char::is_whitespace) => Some(Self(address)),
+            _ => {
+                let message = format!("`{}` is no http or https address", crate::redact::url(&address));
+                reader.invalid(&node.origin, message, "as in https://example.org/hosts/$INSTANCE_ID")
+            }
+        }
+    }
+}
+
+/// What can be sent, in the peer's order.
+pub const FIELDS: [&str; 6] = ["pub_key_rsa", "pub_key_ecdsa", "pub_key_ed25519", "instance_id", "hostname", "fqdn"];
+
+/// `post`: `all`, or a list of [`FIELDS`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostList(pub Vec<&'static str>);
+
+impl Default for PostList {
+    fn default() -> Self {
+        Self(FIELDS.to_vec())
+    }
+}
+
+impl FromNode for PostList {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(items) = node.as_seq() else {
+            return match String::from_node(node, reader)?.as_str() {
+                "all" => Some(Self::default()),
+                other => reader.unknown_word(&node.origin, format!("`{other}` is neither `all` nor a list"), other, &["all"]),
+            };
+        };
+        let field = |item: &Node, reader: &mut Reader<'_>| {
+            let name = String::from_node(item, reader)?;
+            let known = FIELDS.iter().find(|known| **known == name).copied();
+            known.or_else(|| reader.unknown_word(&item.origin, format!("`{name}` cannot be sent"), &name, &FIELDS))
+        };
+        Some(Self(items.iter().filter_map(|item| field(item, reader)).collect()))
+    }
+}
+
+/// `tries`, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tries(pub u32);
+
+impl FromNode for Tries {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let tries = u32::from_node(node, reader)?;
+        if (1..=1000).contains(&tries) {
+            return Some(Self(tries));
+        }
+        reader.invalid(&node.origin, "tries are counted from 1 to 1000", "10 is the default")
+    }
+}

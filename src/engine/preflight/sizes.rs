@@ -1,0 +1,19 @@
+//! What apt says of the packages of a plan, for whoever asks before anything is changed.
+
+use std::collections::BTreeMap;
+
+use crate::engine::needs::Needs;
+use crate::host::apt::Apt;
+use crate::host::apt_sizes::{Caches, PackageSizes};
+use crate::host::Host;
+
+/// What the packages take; `None` where the plan has none, or apt has no lists to tell it from.
+pub fn package_sizes(host: &Host, needs: &Needs) -> Option<PackageSizes> {
+    needs.package_step.as_ref()?;
+    if !host.has_package_lists() || !host.finds_program("apt-get") {
+        return None;
+    }
+    let limit = std::time::Duration::from_secs(120);
+    let apt = Apt { host, output: "/dev/null".into(), env: BTreeMap::new(), deadline: Some(limit), silence: None, say: &|_| {} };
+    apt.sizes(needs.upgrade, &needs.packages, Caches::Leave).ok()
+}

@@ -1,0 +1,209 @@
+//! Which modules are run, and how often: `cloud_init_modules`, `cloud_config_modules`, `cloud_final_modules`.
+//!
+//! A list that is given says what is run of its stage; without one all of it is. The order stays the usual one.
+
+use super::{Module, Steps};
+use crate::config::typed::module_lists::{ModuleEntry, ModuleList, LIST_KEYS};
+use crate::config::typed::reader::nearest;
+use crate::config::typed::Keys;
+use crate::plan::Frequency;
+
+/// Every module of the peer on Debian and Ubuntu, by the list that usually has it, those of [`super::MODULES`] included.
+const KNOWN: [&[&str]; 3] = [
+    &[
+        "seed_random",
+        "bootcmd",
+        "write_files",
+        "growpart",
+        "resizefs",
+        "disk_setup",
+        "mounts",
+        "set_hostname",
+        "update_hostname",
+        "update_etc_hosts",
+        "ca_certs",
+        "rsyslog",
+        "users_groups",
+        "ssh",
+        "resolv_conf",
+        "migrator",
+    ],
+    &[
+        "wireguard",
+        "snap",
+        "ubuntu_autoinstall",
+        "ssh_import_id",
+        "keyboard",
+        "locale",
+        "set_passwords",
+        "grub_dpkg",
+        "apt_pipelining",
+        "apt_configure",
+        "ubuntu_pro",
+        "ntp",
+        "timezone",
+        "disable_ec2_metadata",
+        "runcmd",
+        "byobu",
+        "emit_upstart",
+    ],
+    &[
+        "package_update_upgrade_install",
+        "fan",
+        "landscape",
+        "lxd",
+        "ubuntu_drivers",
+        "write_files_deferred",
+        "puppet",
+        "chef",
+        "ansible",
+        "mcollective",
+        "salt_minion",
+        "reset_rmc",
+        "refresh_rmc_and_interface",
+        "rightscale_userdata",
+        "scripts_vendor",
+        "scripts_per_once",
+        "scripts_per_boot",
+        "scripts_per_instance",
+        "scripts_user",
+        "ssh_authkey_fingerprints",
+        "keys_to_console",
+        "install_hotplug",
+        "phone_home",
+        "final_message",
+        "power_state_change",
+    ],
+];
+
+/// What the lists say of one module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// It is run, as often as said; `None` for as often as usual.
+    Run(Option<Frequency>),
+    /// The list with this index leaves it out.
+    LeftOut(usize),
+}
+
+/// The lists that are given.
+pub struct Lists<'k> {
+    given: [Option<&'k ModuleList>; 3],
+}
+
+impl<'k> Lists<'k> {
+    /// Those of a configuration.
+    pub fn of(keys: &'k Keys) -> Self {
+        Self { given: [keys.cloud_init_modules.as_ref(), keys.cloud_config_modules.as_ref(), keys.cloud_final_modules.as_ref()] }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &'k ModuleEntry> + '_ {
+        self.given.iter().flatten().flat_map(|list| &list.modules)
+    }
+
+    /// What they say of a module, by the peer's name.
+    fn peers(&self, name: &str) -> Listed {
+        if let Some(entry) = self.entries().find(|entry| entry.name == name) {
+            return Listed::Run(entry.frequency);
+        }
+        match KNOWN.iter().position(|names| names.contains(&name)) {
+            Some(at) if self.given[at].is_some() => Listed::LeftOut(at),
+            _ => Listed::Run(None),
+        }
+    }
+
+    /// What they say of one of our modules. `runcmd` writes a script that `scripts_user` runs, so it takes both, and is run as
+    /// often as that; the name of the host takes either of two.
+    pub fn of_module(&self, module: &Module) -> Listed {
+        match module.name {
+            "runcmd" => match self.peers("runcmd") {
+                Listed::Run(_) => self.peers("scripts_user"),
+                left_out => left_out,
+            },
+            "set_hostname" => match (self.peers("set_hostname"), self.peers("update_hostname")) {
+                (Listed::LeftOut(_), Listed::Run(_)) => Listed::Run(None),
+                (listed, _) => listed,
+            },
+            name => self.peers(name),
+        }
+    }
+
+    /// Says that a module with something to do is left out.
+    pub fn report_left_out(&self, module: &Module, list: usize, keys: &Keys, steps: &mut Steps) {
+        let Some(key) = module.keys.iter().find(|key| keys.given.contains(key)) else { return };
+        let place = self.given[list].and_then(|list| list.origin.as_ref()).map(|origin| format!(" at {origin}")).unwrap_or_default();
+        let message = format!("`{key}` is not done: `{}`{place} leaves out the module for it", LIST_KEYS[list]);
+        steps.report.warning("module-left-out", message).at(keys.place(key)).help("add the module to the list, or leave the list out");
+    }
+
+    /// Says which names are no modules at all.
+    pub fn report_unknown(&self, steps: &mut Steps) {
+        let known: Vec<&str> = KNOWN.iter().flat_map(|names| names.iter().copied()).collect();
+        for entry in self.entries().filter(|entry| !known.contains(&entry.name.as_str())) {
+            let problem = steps.report.warning("unknown-module", format!("there is no module `{}`", entry.name)).at(&entry.origin);
+            if let Some(near) = nearest(&entry.name, &known) {
+                problem.help(format!("did you mean `{near}`?"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{applied, assert_problems, problems, steps};
+    use super::*;
+    use crate::modules::{CLOSING, MODULES};
+
+    #[test]
+    fn every_module_of_ours_with_a_peer_is_known_by_its_name() {
+        let own = ["network", "services", "boothooks"];
+        for module in MODULES.iter().chain(CLOSING).filter(|module| !own.contains(&module.name)) {
+            assert!(KNOWN.iter().any(|names| names.contains(&module.name)), "{}", module.name);
+        }
+    }
+
+    #[test]
+    fn what_a_list_leaves_out_is_not_done_and_said() {
+        let lists = "cloud_final_modules: [scripts-user]\ncloud_config_modules: [runcmd, cc_timezone.py]\n";
+        let plan = applied(&format!("{lists}timezone: Europe/Berlin\nruncmd: [a]\npackages: [b]\nlocale: C.UTF-8\n"));
+        let mut phases: Vec<String> = plan.steps.iter().map(|step| step.phase.clone()).collect();
+        phases.dedup();
+        assert_eq!(phases, ["timezone", "runcmd"], "{:?}", steps(&plan));
+        assert_problems(
+            &plan,
+            &[
+                "degraded: `locale` is not done: `cloud_config_modules` at user-data:2:23 leaves out the module for it (add the module to the list, or leave the list out)",
+                "degraded: `packages` is not done: `cloud_final_modules` at user-data:1:22 leaves out the module for it (add the module to the list, or leave the list out)",
+            ],
+        );
+    }
+
+    #[test]
+    fn frequencies_of_the_lists_hold() {
+        for (lists, expected) in [
+            ("cloud_final_modules: [[scripts-user, always]]", Frequency::Boot),
+            ("cloud_final_modules: [{name: scripts_user, frequency: once}]", Frequency::Once),
+            ("cloud_config_modules: [[runcmd, always]]", Frequency::Instance),
+            ("cloud_final_modules: [[scripts_user, sometimes]]", Frequency::Instance),
+        ] {
+            let plan = applied(&format!("{lists}\nruncmd: [a]\n"));
+            assert_eq!(plan.steps[0].frequency, expected, "{lists}");
+            assert_eq!(problems(&plan).len(), usize::from(lists.contains("sometimes")), "{lists}: {:?}", plan.problems);
+        }
+    }
+
+    #[test]
+    fn unknown_modules_and_arguments_are_told_and_known_ones_used() {
+        let plan =
+            applied("cloud_config_modules: [[timezone, once-per-instance, Europe/Berlin], time-zone, [runcmd, always, x], byobu, 5]\n");
+        let linked = steps(&plan).iter().any(|step| step.starts_with("timezone: link /etc/localtime to /usr/share/zoneinfo/Europe/Berlin"));
+        assert!(linked, "{:?}", steps(&plan));
+        assert_problems(
+            &plan,
+            &[
+                "degraded: the module `runcmd` takes no arguments here: they are ignored",
+                "failed: cloud_config_modules must be the name of a module, or a list or mapping that begins with it, not an integer",
+                "degraded: there is no module `time_zone` (did you mean `timezone`?)",
+            ],
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! `ssh_import_id`, for the default user and for each user.
+
+use super::accounts::{Accounts, USER_KEYS};
+use super::users::thing;
+use super::{ops, packages, Module, Scope, Steps};
+use crate::config::node::Origin;
+use crate::plan::operation::Operation;
+use crate::plan::{Frequency, Stage};
+
+/// Keys that a service knows of a person, where ssh-import-id(1) is there.
+pub const SSH_IMPORT_ID: Module = Module {
+    name: "ssh_import_id",
+    stage: Stage::Final,
+    frequency: Frequency::Instance,
+    keys: &["ssh_import_id", "users", "user"],
+    implied: false,
+    plan: |scope, steps| {
+        if scope.facts.has(PROGRAM) {
+            plan(scope, steps);
+        }
+    },
+};
+
+/// Where it has to be installed first, from the sources that the user wants.
+pub const SSH_IMPORT_ID_AFTER_APT: Module = Module {
+    plan: |scope, steps| {
+        if !scope.facts.has(PROGRAM) {
+            plan(scope, steps);
+        }
+    },
+    ..SSH_IMPORT_ID
+};
+
+const PROGRAM: &str = "ssh-import-id";
+
+fn plan(scope: &Scope<'_>, steps: &mut Steps) {
+    let wanted = wanted(scope, steps);
+    let Some((_, _, first)) = wanted.first() else { return };
+    let missing = !scope.facts.has(PROGRAM);
+    let installed = missing.then(|| packages::install_together(&[PROGRAM.to_owned()], first, steps)).flatten();
+    for (user, ids, origin) in wanted {
+        let command = ops::command(&["runuser", "-u", &user, "--", PROGRAM], &ids, &format!("import SSH keys for {user}"));
+        // A service that does not answer is asked once more, as by the peer.
+        let step = steps.add(&user, Operation::Command(command)).at(&origin).needs_thing(&thing(&user)).attempts_unless_said(2);
+        if let Some(installed) = &installed {
+            let _ = step.needs(installed);
+        }
+    }
+}
+
+/// Who gets which keys, and where that is said. The peer takes for the default user only what stands at the top.
+fn wanted(scope: &Scope<'_>, steps: &mut Steps) -> Vec<(String, Vec<String>, Origin)> {
+    let mut wanted: Vec<(String, Vec<String>, Origin)> = Vec::new();
+    if let Some(ids) = scope.keys.ssh_import_id.as_ref().filter(|ids| !ids.0.is_empty()) {
+        let place = scope.keys.place("ssh_import_id");
+        match &scope.accounts.default {
+            Some(user) => wanted.push((user.clone(), ids.0.clone(), place.clone())),
+            None => {
+                let message = "`ssh_import_id` is for the default user, and there is none";
+                steps.report.warning("ssh-import-id", message).at(place).help("add `default` to `users`, or give it to a user");
+            }
+        }
+    }
+    for account in Accounts::of(scope.keys, scope.facts, scope.implies(USER_KEYS)).users {
+        let Some(ids) = account.entry.ssh_import_id.as_ref().filter(|ids| !ids.0.is_empty()) else { continue };
+        match wanted.iter_mut().find(|(user, _, _)| *user == account.name) {
+            Some((_, known, _)) => known.extend(ids.0.iter().filter(|id| !known.contains(id)).cloned().collect::<Vec<_>>()),
+            None => wanted.push((account.name.clone(), ids.0.clone(), account.entry.place("ssh_import_id").clone())),
+        }
+    }
+    wanted
+}

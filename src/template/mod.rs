@@ -1,0 +1,137 @@
+//! Jinja templates over instance data, as cloud-init renders them (its documentation, "Instance metadata").
+//!
+//! A template begins with the line `## template: jinja`. It is rendered with the instance's data, of which every key with `-`
+//! or `.` also has a name with `_`, and of which the keys of `v1` also stand at the top. What is not defined is written as
+//! `CI_MISSING_JINJA_VAR/NAME` and named in the result. Values print as Python prints them, and the methods of Python's
+//! strings, mappings and lists that templates use are there.
+//!
+//! Not covered: `include`, `import` and `extends` (a template has no files), `cycler`, `joiner`, `lipsum`.
+
+mod filters;
+mod methods;
+mod print;
+mod variables;
+
+#[cfg(test)]
+mod tests;
+
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+
+pub use variables::{alias, converted, Variables};
+
+/// What a variable that is not defined is written as, before its name.
+pub const MISSING: &str = "CI_MISSING_JINJA_VAR/";
+
+/// Steps of the template's program: many times what a template for user-data takes, and no more than a second.
+const FUEL: u64 = 10_000_000;
+
+/// The most bytes that a template may become.
+const LONGEST: usize = 64 << 20;
+
+/// Why a template cannot be rendered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TemplateError {
+    /// Line of the text as the user wrote it, header included, from 1.
+    pub line: u32,
+    /// What is wrong, in a sentence without full stop.
+    pub message: String,
+    /// It cannot be read at all, whatever the variables are.
+    pub is_syntax: bool,
+}
+
+/// A rendered template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The text, without the header.
+    pub text: String,
+    /// What was not defined and was written all the same: each name with the line it is looked for on.
+    pub missing: Vec<(String, u32)>,
+}
+
+/// Whether the first line says that this is a template; blanks and case do not count, as under the peer.
+pub fn is_template(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default().trim_end();
+    let Some(rest) = first.strip_prefix("##").map(str::trim_start) else { return false };
+    let kind = rest.get(.."template:".len()).filter(|start| start.eq_ignore_ascii_case("template:")).map(|start| &rest[start.len()..]);
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("jinja"))
+}
+
+/// Renders a template, whose first line is its header.
+///
+/// # Errors
+/// It cannot be read, or rendering it fails.
+pub fn render(template: &str, variables: &Variables) -> Result<Rendered, TemplateError> {
+    let body = template.split_once('\n').map_or("", |(_, body)| body);
+    // As the peer: the last newline is kept, whatever stands before it.
+    let (body, end) = body.strip_suffix('\n').map_or((body, ""), |body| (body, "\n"));
+    let text = rendered(body, variables).map_err(|error| TemplateError { line: error.line + 1, ..error })? + end;
+    let mut missing: Vec<(String, u32)> = Vec::new();
+    for (at, _) in text.match_indices(MISSING) {
+        let ends = |c: char| c.is_whitespace() || "'\"`,;()[]{}<>".contains(c);
+        let name = text[at + MISSING.len()..].split(ends).next().unwrap_or_default().to_owned();
+        if !missing.iter().any(|(known, _)| *known == name) {
+            let line = line_of(template, &name);
+            missing.push((name, line));
+        }
+    }
+    Ok(Rendered { text, missing })
+}
+
+fn rendered(body: &str, variables: &Variables) -> Result<String, TemplateError> {
+    let mut environment = Environment::empty();
+    filters::teach(&mut environment);
+    environment.set_trim_blocks(true);
+    environment.set_keep_trailing_newline(true);
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    environment.set_fuel(Some(FUEL));
+    environment.set_formatter(|out, _, value| print::print(out, value));
+    environment.set_unknown_method_callback(methods::call);
+    let template = environment.template_from_str(body).map_err(|error| told(&error, body))?;
+    let mut out = Bounded::default();
+    template.render_captured_to(variables.root(), &mut out).map_err(|error| told(&error, body))?;
+    String::from_utf8(out.0).map_err(|_| TemplateError { line: 1, message: "the result is no text".into(), is_syntax: false })
+}
+
+/// What a template becomes, up to [`LONGEST`].
+#[derive(Default)]
+struct Bounded(Vec<u8>);
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > LONGEST {
+            return Err(std::io::Error::other("it becomes longer than 64 MiB"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn told(error: &minijinja::Error, body: &str) -> TemplateError {
+    let is_syntax = matches!(error.kind(), ErrorKind::SyntaxError);
+    let line = error.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(1).max(1);
+    let mut message = match error.kind() {
+        ErrorKind::OutOfFuel => "it does not come to an end".to_owned(),
+        ErrorKind::WriteFailure => "it becomes longer than 64 MiB".to_owned(),
+        kind => match error.detail() {
+            Some(detail) => format!("{kind}: {detail}"),
+            None => kind.to_string(),
+        },
+    };
+    let text = body.lines().nth(line as usize - 1).unwrap_or_default();
+    if error.kind() == ErrorKind::InvalidOperation && text.contains('-') {
+        message.push_str("; a name with `-` is written with `_` here, or quoted: `ds['a-b']`");
+    }
+    TemplateError { line, message, is_syntax }
+}
+
+/// The first line that names it where the template is more than text; the first of all where none does.
+fn line_of(template: &str, name: &str) -> u32 {
+    let names = |line: &str| line.contains(name) && (line.contains("{{") || line.contains("{%"));
+    let at = template.lines().position(names).unwrap_or(0);
+    u32::try_from(at + 1).unwrap_or(1)
+}

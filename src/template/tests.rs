@@ -1,0 +1,52 @@
+//! What is not told by the stored results of the real templates (`tests/template_parity.rs`).
+
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn the_first_line_says_what_a_template_is() {
+    for (text, is) in [
+        ("## template: jinja\nx", true),
+        ("## TEMPLATE: Jinja  \nx", true),
+        ("##template:jinja", true),
+        ("# template: jinja\n", false),
+        ("## template: basic\n", false),
+        ("#cloud-config\n## template: jinja\n", false),
+        ("", false),
+    ] {
+        assert_eq!(is_template(text), is, "{text}");
+    }
+}
+
+#[test]
+fn data_gets_aliases_and_the_keys_of_v1_at_the_top() {
+    let data = json!({"v1": {"a-b": 1}, "ds": {"k.v": {"x-y": [1]}}, "version": 2, "v2x": {"no": 1}, "n": null});
+    let plain = json!({"v1": {"a-b": 1}, "a-b": 1, "ds": {"k.v": {"x-y": [1]}}, "version": 2, "v2x": {"no": 1}, "n": null});
+    assert_eq!(converted(&data, false), plain);
+    let aliased = converted(&data, true);
+    for (path, value) in [("/a_b", json!(1)), ("/v1/a_b", json!(1)), ("/ds/k_v/x_y", json!([1])), ("/ds/k.v/x-y", json!([1]))] {
+        assert_eq!(aliased.pointer(path), Some(&value), "{path}");
+    }
+    assert_eq!((alias("plain_key"), alias("a-b.c:d e/é")), (None, Some("a_b_c_d e_é".to_owned())));
+}
+
+#[test]
+fn a_template_without_an_end_or_a_bound_is_refused() {
+    let variables = Variables::of(&json!({}));
+    let rendered = |body: &str| render(&format!("## template: jinja\n{body}"), &variables).map_err(|error| error.message);
+    assert_eq!(
+        rendered("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"),
+        Err("it does not come to an end".into())
+    );
+    let long = "{% for a in range(2000) %}{{ 'x' * 40000 }}{% endfor %}";
+    assert_eq!(rendered(long), Err("it becomes longer than 64 MiB".into()));
+    assert!(rendered("{% include 'x' %}").is_err(), "a template has no files");
+}
+
+#[test]
+fn missing_names_are_told_once_with_the_line_they_are_asked_for_on() {
+    let template = "## template: jinja\nnothing here\n{% if a %}{% endif %}{{ nothing }} {{ nothing }} '{{ other }}'\n";
+    let rendered = render(template, &Variables::of(&json!({}))).expect("rendered");
+    assert_eq!(rendered.missing, [("nothing".to_owned(), 3), ("other".to_owned(), 3)]);
+}

@@ -1,0 +1,193 @@
+//! The variables of a template: instance data, its aliases, and what stands for a variable that is not defined.
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Object, ObjectRepr, Value, ValueKind};
+use minijinja::{Error, ErrorKind};
+use serde_json::{Map, Value as Json};
+
+use super::MISSING;
+
+/// Instance data, made ready for templates.
+#[derive(Clone)]
+pub struct Variables {
+    root: Arc<Scope>,
+}
+
+impl Variables {
+    /// The variables that instance data gives.
+    pub fn of(instance_data: &Json) -> Self {
+        let data = match converted(instance_data, true) {
+            Json::Object(data) => data,
+            _ => Map::new(),
+        };
+        Self { root: Arc::new(Scope { data, is_root: true }) }
+    }
+
+    pub(super) fn root(&self) -> Value {
+        Value::from_dyn_object(self.root.clone())
+    }
+}
+
+/// The name with which a key that has `-` or `.` can be reached by a dot; `None` where the key itself can.
+pub fn alias(key: &str) -> Option<String> {
+    // What jinja takes for an operator; the longest first.
+    const OPERATORS: [&str; 25] =
+        ["//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ","];
+    let mut out = String::with_capacity(key.len());
+    let mut rest = key;
+    while let Some(first) = rest.chars().next() {
+        match OPERATORS.iter().find(|operator| rest.starts_with(**operator)) {
+            Some(operator) => {
+                out.push('_');
+                rest = &rest[operator.len()..];
+            }
+            None if first == ';' => {
+                out.push('_');
+                rest = &rest[1..];
+            }
+            None => {
+                out.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    (out != key).then_some(out)
+}
+
+/// Instance data with the keys of `v1` at the top as well, and with aliases where they are asked for.
+pub fn converted(data: &Json, aliases: bool) -> Json {
+    let Json::Object(entries) = data else { return data.clone() };
+    let mut out = Map::new();
+    let mut sorted: Vec<_> = entries.iter().collect();
+    sorted.sort_by_key(|(key, _)| key.as_str());
+    for (key, value) in sorted {
+        let value = converted(value, aliases);
+        let is_versioned = key.strip_prefix('v').is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+        if let (true, Json::Object(lifted)) = (is_versioned, &value) {
+            out.extend(lifted.clone());
+        }
+        if let Some(alias) = alias(key).filter(|_| aliases) {
+            out.insert(alias, value.clone());
+        }
+        out.insert(key.clone(), value);
+    }
+    Json::Object(out)
+}
+
+/// What the engine has a name for although it is no variable.
+const FUNCTIONS: [&str; 2] = ["range", "namespace"];
+
+/// A mapping of instance data. What is looked for in it and is not there is a [`Missing`], which knows its name.
+#[derive(Debug)]
+pub(super) struct Scope {
+    data: Map<String, Json>,
+    is_root: bool,
+}
+
+fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::from(()),
+        Json::Bool(value) => Value::from(*value),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(value), _) => Value::from(value),
+            (None, Some(value)) => Value::from(value),
+            (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(items) => Value::from_object(List(items.iter().map(value).collect())),
+        Json::Object(data) => Value::from_object(Scope { data: data.clone(), is_root: false }),
+    }
+}
+
+impl Object for Scope {
+    /// A mapping would be asked by `in` whether it has a value for a key, and this one has one for all.
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Iterable
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str() {
+            Some(name) => self.get_value_by_str(name),
+            None => Some(Value::from_object(Missing(key.to_string()))),
+        }
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
+        match self.data.get(name) {
+            Some(json) => Some(value(json)),
+            None if self.is_root && FUNCTIONS.contains(&name) => None,
+            None => Some(Value::from_object(Missing(name.to_owned()))),
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.data.keys().map(|key| Value::from(key.as_str())).collect())
+    }
+}
+
+/// A list.
+#[derive(Debug)]
+pub(super) struct List(pub Vec<Value>);
+
+impl Object for List {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let item = key.as_usize().and_then(|at| self.0.get(at)).cloned();
+        Some(item.unwrap_or_else(|| Value::from_object(Missing(key.to_string()))))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Seq(self.0.len())
+    }
+}
+
+/// A variable that is not defined: false, empty, and written with its name.
+#[derive(Debug)]
+struct Missing(String);
+
+impl Object for Missing {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Iterable
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let message = format!("`{}` is not defined, so there is no `{key}` in it", self.0);
+        Some(Value::from(Error::new(ErrorKind::UndefinedError, message)))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Empty
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        false
+    }
+
+    fn call(self: &Arc<Self>, _: &minijinja::State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
+        Err(Error::new(ErrorKind::UndefinedError, format!("`{}` is not defined", self.0)))
+    }
+
+    fn call_method(self: &Arc<Self>, _: &minijinja::State<'_, '_>, method: &str, _: &[Value]) -> Result<Value, Error> {
+        Err(Error::new(ErrorKind::UndefinedError, format!("`{}` is not defined, so there is no `{method}` in it", self.0)))
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{MISSING}{}", self.0)
+    }
+}
+
+/// Whether a value is a mapping, and its keys.
+pub(super) fn keys(value: &Value) -> Option<Vec<Value>> {
+    let is_mapping = value.kind() == ValueKind::Map || value.downcast_object_ref::<Scope>().is_some();
+    is_mapping.then(|| value.try_iter().into_iter().flatten().collect())
+}
+
+/// Whether a value stands for what is not defined.
+pub(super) fn is_missing(value: &Value) -> bool {
+    value.is_undefined() || value.downcast_object_ref::<Missing>().is_some()
+}
