@@ -76,9 +76,9 @@ fn run((fault, when): (&Fault, When)) -> Vec<String> {
     drop(origin);
     booted.kill();
     let files = host.files();
-    files.write("/root/over", "", 0o644);
     files.remove("/root/filler");
     host.chroot(&["rm", "-rf", "/root/filler.d"]);
+    files.write("/root/over", "", 0o644);
     let serve: &dyn Fn(&Booted) -> Origin = &|booted| Origin::start(booted, lab.repo(), Manner::Serves);
     // A command of the user's that failed for want of room is tried again by whoever made some.
     wrong.extend(if when == When::InRuncmd { mended_by_resume(&host, serve) } else { mended(&host, serve) });
