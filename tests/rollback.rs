@@ -136,7 +136,11 @@ fn a_whole_run_is_undone_to_what_was_there_before() {
 fn what_others_have_done_since_is_left_alone_and_named() {
     on(&[Release::Trixie], |booted| {
         apply(&booted);
-        booted.sh("echo mine >>/etc/motd; apt-get -q -y install big-lf; apt-get -q -y install hello-lf=1.0 --allow-downgrades").expect_ok();
+        booted.sh("echo mine >>/etc/motd; echo old:other | chpasswd; echo letter >/home/eve/letter").expect_ok();
+        let theirs = booted.sh("grep ^old: /etc/shadow").stdout;
+        let drift = booted.sh("landfall drift").stdout;
+        assert!(drift.contains("/etc/motd has been changed") && drift.contains("the password of old has been changed"), "{drift}");
+        booted.sh("apt-get -q -y install big-lf; apt-get -q -y install hello-lf=1.0 --allow-downgrades").expect_ok();
         let alone = booted.sh("landfall rollback --step users_groups/eve 2>&1; echo $?").stdout;
         assert!(alone.contains("rests on it") && alone.ends_with("64\n"), "{alone}");
 
@@ -144,6 +148,10 @@ fn what_others_have_done_since_is_left_alone_and_named() {
         assert_eq!(output.code(), Some(1), "{output:?}");
         assert!(output.stdout.contains("/etc/motd has been changed since by somebody else"), "{output:?}");
         assert_eq!(booted.files().read("/etc/motd"), "newmine\n");
+        assert!(output.stdout.contains("the password of old has been changed since by somebody else"), "{output:?}");
+        assert_eq!(booted.sh("grep ^old: /etc/shadow").stdout, theirs);
+        assert_eq!(booted.sh("cat /home/eve/letter; getent passwd eve; ls -A /home").stdout, "letter\nada\neve\nold\n");
+        assert!(booted.sh("landfall logs").stdout.contains("/home/eve holds what was put there since and stays"));
         let packages = booted.sh("dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n' '*-lf'").stdout;
         assert!(
             packages.contains("big-lf 1.0 ii") && packages.contains("hello-lf 1.0 ii") && !packages.contains("svc-lf 1.0 ii"),
@@ -153,6 +161,7 @@ fn what_others_have_done_since_is_left_alone_and_named() {
         let forced = booted.exec_with(&["landfall", "rollback", "--force"], b"", Duration::from_secs(180));
         forced.expect_ok();
         assert_eq!(booted.files().read("/etc/motd"), "welcome to the old host\n");
+        assert!(booted.sh("grep ^old: /etc/shadow").stdout.starts_with("old:!:"));
         booted.shutdown();
     });
 }
@@ -201,8 +210,7 @@ fn drift_names_what_was_changed_since_and_restore_brings_back_what_a_file_held()
         booted.sh("echo more >>/etc/motd; rm /srv/made/for/it; gpasswd -q -d ada crew; apt-get -q -y remove svc-lf; sed -i s/ada/x/ /home/ada/.ssh/authorized_keys").expect_ok();
         let drifted = json(&booted, "landfall drift --format json");
         let told = drifted["drifted"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap()).collect::<Vec<_>>().join("\n");
-        for what in
-            ["/etc/motd has another content", "/srv/made/for/it is gone", "svc-lf", "/home/ada/.ssh/authorized_keys has another content"]
+        for what in ["/etc/motd has been changed", "/srv/made/for/it is gone", "svc-lf", "/home/ada/.ssh/authorized_keys has been changed"]
         {
             assert!(told.contains(what), "{what}: {told}");
         }

@@ -56,6 +56,7 @@ pub fn drift(host: &Host, plan: &Plan, ledger: &Ledger, places: &Places) -> Resu
     let mut drift = Drift::default();
     // A later step may have changed what an earlier one left: the last one counts.
     let mut seen: BTreeSet<String> = BTreeSet::new();
+    let mut seen_things = BTreeSet::new();
     for step in plan.steps.iter().rev() {
         let StepState::Ended(outcome, _) = ledger.state(step) else { continue };
         if outcome.verdict != Verdict::Done {
@@ -63,6 +64,7 @@ pub fn drift(host: &Host, plan: &Plan, ledger: &Ledger, places: &Places) -> Resu
         }
         let mut left = ledger.changes(step).pop().and_then(|change| change.left).unwrap_or_default();
         left.files.retain(|(path, _)| seen.insert(path.clone()));
+        left.things.retain(|(thing, _)| seen_things.insert(thing.clone()));
         match of_step(step, &left, &context)? {
             Compared::Same => drift.compared += 1,
             Compared::Differs(what) => {
@@ -90,13 +92,13 @@ enum Compared {
 fn of_step(step: &Step, left: &apply::Left, context: &Context<'_>) -> Result<Compared, Failure> {
     let changed = apply::changed_since(left, context)?;
     if !changed.is_empty() {
-        let gone = |path: &&String| !context.host.exists(path);
+        let gone = |path: &&String| path.starts_with('/') && !context.host.exists(path);
         let (gone, other): (Vec<&String>, Vec<&String>) = changed.iter().partition(gone);
         let said = |paths: &[&String], how: &str| {
             let names: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
             (!names.is_empty()).then(|| format!("{} {how}", names.join(", ")))
         };
-        let what: Vec<String> = [said(&gone, "is gone"), said(&other, "has another content")].into_iter().flatten().collect();
+        let what: Vec<String> = [said(&gone, "is gone"), said(&other, "has been changed")].into_iter().flatten().collect();
         return Ok(Compared::Differs(what.join("; ")));
     }
     match &step.operation {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::apply::Prior;
 use super::journal::{Undone, Verdict};
 use super::ledger::{Ledger, StepState};
-use crate::plan::{Frequency, Operation, Plan, Step};
+use crate::plan::{Frequency, Operation, Plan, Step, Undo};
 
 /// How much is undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,18 @@ pub fn weigh(plan: &Plan, ledger: &Ledger, mut chosen: BTreeSet<String>, cascade
     }
     let steps = plan.steps.iter().rev().filter(|step| chosen.contains(&step.id)).map(|step| step.id.clone()).collect();
     Choice { steps, needed }
+}
+
+/// A later step that rests on this one and that was to be undone but was not.
+pub(super) fn holds<'p>(plan: &'p Plan, ledger: &Ledger, step: &Step) -> Option<&'p Step> {
+    let own = things(step, ledger);
+    let later = plan.steps.iter().skip_while(|other| other.id != step.id).skip(1);
+    let rests = |later: &&Step| {
+        matches!(later.operation.undo(), Undo::Restored(_))
+            && ledger.not_undone(later).is_some()
+            && (later.needs.contains(&step.id) || rest_on(&things(later, ledger), &own))
+    };
+    later.into_iter().find(rests)
 }
 
 /// It has changed something, or is still to be done. What is done at every boot is not undone: the next boot would do it again.

@@ -4,6 +4,7 @@
 
 use super::apply::{self, Context};
 use super::execute::{Engine, RunEnd};
+use super::extent::holds;
 use super::journal::{Event, Undone, Verdict};
 use super::ledger::{Change, StepState};
 use crate::error::{Failure, Kind};
@@ -112,6 +113,10 @@ impl Engine<'_> {
         }
         if let Undo::None(why) = step.operation.undo() {
             return Ok(Undone::Left { why: why.to_owned() });
+        }
+        if let Some(later) = holds(self.plan, &self.ledger, step) {
+            return Err(Failure::new(Kind::Config, format!("`{}`, which rests on it, was not undone", later.id))
+                .hint("see to that step, then run `landfall rollback` again"));
         }
         let file = self.output_file(step);
         let say = |text: &str| self.progress.say(text);

@@ -232,6 +232,31 @@ impl Host {
         Ok(!right || copied)
     }
 
+    /// Nothing is in a home but what `/etc/skel` put there.
+    pub fn home_is_untouched(&self, home: &str) -> io::Result<bool> {
+        self.has_only_copies("/etc/skel", home)
+    }
+
+    fn has_only_copies(&self, of: &str, at: &str) -> io::Result<bool> {
+        for name in self.list(at)? {
+            let (model, copy) = (format!("{of}/{name}"), format!("{at}/{name}"));
+            let Some(now) = self.status(&copy)? else { continue };
+            let is_one = match (now.kind, self.status(&model)?) {
+                (FileKind::Directory, _) => self.has_only_copies(&model, &copy)?,
+                // A copy that a cut left empty is one too.
+                (FileKind::File, Some(was)) if was.kind == FileKind::File => {
+                    now.size == 0 || (now.size == was.size && self.read(&copy)? == self.read(&model)?)
+                }
+                (FileKind::Symlink, Some(was)) if was.kind == FileKind::Symlink => self.link_target(&copy)? == self.link_target(&model)?,
+                _ => false,
+            };
+            if !is_one {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn copy_missing(&self, from: &str, to: &str, owner: Attributes, change: bool) -> io::Result<bool> {
         let mut something = false;
         for name in self.list(from)? {

@@ -157,7 +157,7 @@ impl Operation {
             Self::Hostname { .. } => Undo::Restored("the name before is put back"),
             Self::Group { .. } => Undo::Restored("removed if landfall made it"),
             Self::GroupMembers { .. } => Undo::Restored("members that were added are taken out"),
-            Self::User(_) => Undo::Restored("the account is removed if landfall made it; a home that existed stays"),
+            Self::User(_) => Undo::Restored("the account is removed if landfall made it; a home that existed or that was used since stays"),
             Self::Password { .. } | Self::PasswordLock { .. } => Undo::Restored("the shadow entry before is put back"),
             Self::SshHostKey { .. } => Undo::Restored("removed if landfall made it"),
             Self::Debconf { .. } => Undo::None("debconf keeps no earlier answers"),

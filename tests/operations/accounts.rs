@@ -213,7 +213,7 @@ fn host_keys_are_made_and_half_of_one_is_made_anew() {
 
 #[test]
 fn what_was_recorded_survives_its_json() {
-    let prior = Prior::NewUser { name: "bob".into(), home_existed: true };
+    let prior = Prior::NewUser { name: "bob".into(), home_existed: true, home: Some("/home/bob".into()) };
     let text = serde_json::to_string(&prior).unwrap();
     assert_eq!(serde_json::from_str::<Prior>(&text).unwrap(), prior);
 }

@@ -84,7 +84,7 @@ fn group_exists(context: &Context<'_>, name: &str) -> Result<bool, Failure> {
     Ok(context.host.group(name).map_err(io_failure("read", "/etc/group"))?.is_some())
 }
 
-fn shadow(context: &Context<'_>, name: &str) -> Result<Option<Shadow>, Failure> {
+pub(super) fn shadow(context: &Context<'_>, name: &str) -> Result<Option<Shadow>, Failure> {
     context.host.shadow(name).map_err(io_failure("read", "/etc/shadow"))
 }
 
@@ -214,7 +214,7 @@ pub(super) fn prior_user(context: &Context<'_>, user: &CreateUser) -> Result<Pri
         Some(home) => home.clone(),
         None => context.host.home_of_new_user(&user.name).map_err(io_failure("read", "/etc/default/useradd"))?,
     };
-    Ok(Prior::NewUser { name: user.name.clone(), home_existed: context.host.exists(&home) })
+    Ok(Prior::NewUser { name: user.name.clone(), home_existed: context.host.exists(&home), home: Some(home) })
 }
 
 /// Makes the account, or completes what a cut left of it. `own`: this step began it, and whether its home was there before.
@@ -440,12 +440,34 @@ fn members_now(context: &Context<'_>, group: &str) -> Result<Vec<String>, Failur
     Ok(group.map(|group| group.members).unwrap_or_default())
 }
 
-pub(super) fn undo(context: &Context<'_>, prior: &Prior) -> Result<(), Failure> {
+/// Removes an account. Its home goes with it only if it was made for it and nobody has put anything there since.
+fn remove_user(context: &Context<'_>, name: &str, made_home: Option<&str>) -> Result<Effect, Failure> {
+    let mut effect = Effect::default();
+    if find_user(context, name)?.is_some() {
+        tool(context, &["userdel", named(name)?], None, &format!("removing user {name}"))?;
+    }
+    let Some(home) = made_home.filter(|home| context.host.exists(home)) else { return Ok(effect) };
+    if untouched(context, home)? {
+        context.host.remove_tree(home).map_err(io_failure("remove", home))?;
+    } else {
+        effect.warnings.push(format!("{home} holds what was put there since and stays"));
+    }
+    Ok(effect)
+}
+
+fn untouched(context: &Context<'_>, home: &str) -> Result<bool, Failure> {
+    context.host.home_is_untouched(home).map_err(io_failure("look at", home))
+}
+
+pub(super) fn undo(context: &Context<'_>, prior: &Prior) -> Result<Effect, Failure> {
+    if let Prior::NewUser { name, home_existed, home } = prior {
+        return remove_user(context, name, home.as_deref().filter(|_| !home_existed));
+    }
+    undo_change(context, prior).map(|()| Effect::default())
+}
+
+fn undo_change(context: &Context<'_>, prior: &Prior) -> Result<(), Failure> {
     match prior {
-        Prior::NewUser { name, home_existed } if find_user(context, name)?.is_some() => {
-            let argv: &[&str] = if *home_existed { &["userdel", named(name)?] } else { &["userdel", "-r", named(name)?] };
-            tool(context, argv, None, &format!("removing user {name}"))
-        }
         Prior::NewGroup { name } if group_exists(context, name)? => {
             tool(context, &["groupdel", named(name)?], None, &format!("removing group {name}"))
         }
@@ -465,7 +487,10 @@ pub(super) fn undo(context: &Context<'_>, prior: &Prior) -> Result<(), Failure> 
 /// Whether what [`undo`] puts back is so.
 pub(super) fn is_gone(context: &Context<'_>, prior: &Prior) -> Result<bool, Failure> {
     Ok(match prior {
-        Prior::NewUser { name, .. } => find_user(context, name)?.is_none(),
+        Prior::NewUser { name, home_existed, home } => {
+            let made = home.as_ref().filter(|home| !home_existed && context.host.exists(home));
+            find_user(context, name)?.is_none() && !made.map_or(Ok(false), |home| untouched(context, home))?
+        }
         Prior::NewGroup { name } => !group_exists(context, name)?,
         Prior::NewMembers { group, users } => {
             let now = members_now(context, group)?;

@@ -6,6 +6,7 @@ use super::files::io_failure;
 use super::packages::changes_since;
 use super::{Context, Prior};
 use crate::error::Failure;
+use crate::host::backups::sha256_hex;
 use crate::host::files::FileKind;
 
 /// A package whose version is another one than before; `None` is not installed.
@@ -30,12 +31,42 @@ pub struct Left {
     /// Each package that was installed, upgraded or removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<PackageChange>,
+    /// Each thing that is no file of its own, and the SHA-256 of what it came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub things: Vec<(Thing, Option<String>)>,
+}
+
+/// What is no file of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Thing {
+    /// A user's line in `/etc/shadow`.
+    Shadow(String),
+    /// The kernel's hostname.
+    Hostname,
+}
+
+impl Thing {
+    fn describe(&self) -> String {
+        match self {
+            Self::Shadow(user) => format!("the password of {user}"),
+            Self::Hostname => "the hostname".to_owned(),
+        }
+    }
+
+    fn content(&self, context: &Context<'_>) -> Result<Option<String>, Failure> {
+        let content = match self {
+            Self::Shadow(user) => super::accounts::shadow(context, user)?.map(|shadow| shadow.line),
+            Self::Hostname => context.host.running_hostname(),
+        };
+        Ok(content.map(|content| sha256_hex(content.as_bytes())))
+    }
 }
 
 impl Left {
     /// Nothing is known.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.packages.is_empty()
+        self.files.is_empty() && self.packages.is_empty() && self.things.is_empty()
     }
 }
 
@@ -44,11 +75,18 @@ pub fn left_by(prior: &Prior, context: &Context<'_>) -> Result<Left, Failure> {
     Ok(match prior {
         Prior::Files { files, .. } => {
             let files = files.iter().map(|(path, _)| Ok((path.clone(), content_of(context, path)?)));
-            Left { files: files.collect::<Result<_, Failure>>()?, packages: Vec::new() }
+            Left { files: files.collect::<Result<_, Failure>>()?, ..Left::default() }
         }
-        Prior::Packages { status, .. } => Left { files: Vec::new(), packages: changes_since(context, status)? },
+        Prior::Packages { status, .. } => Left { packages: changes_since(context, status)?, ..Left::default() },
+        Prior::Shadow { user, .. } => left_thing(Thing::Shadow(user.clone()), context)?,
+        Prior::Hostname { .. } if context.host.is_live() => left_thing(Thing::Hostname, context)?,
         _ => Left::default(),
     })
+}
+
+fn left_thing(thing: Thing, context: &Context<'_>) -> Result<Left, Failure> {
+    let content = thing.content(context)?;
+    Ok(Left { things: vec![(thing, content)], ..Left::default() })
 }
 
 fn content_of(context: &Context<'_>, path: &str) -> Result<Option<String>, Failure> {
@@ -59,12 +97,17 @@ fn content_of(context: &Context<'_>, path: &str) -> Result<Option<String>, Failu
     }
 }
 
-/// Paths that are not any more as the step left them.
+/// Paths, and what else there is, that are not any more as the step left them.
 pub fn changed_since(left: &Left, context: &Context<'_>) -> Result<Vec<String>, Failure> {
     let mut changed = Vec::new();
     for (path, content) in &left.files {
         if content_of(context, path)? != *content {
             changed.push(path.clone());
+        }
+    }
+    for (thing, content) in &left.things {
+        if thing.content(context)? != *content {
+            changed.push(thing.describe());
         }
     }
     Ok(changed)

@@ -148,6 +148,9 @@ pub enum Prior {
         name: String,
         /// Its home existed before.
         home_existed: bool,
+        /// Where its home is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        home: Option<String>,
     },
     /// A group that did not exist.
     NewGroup {

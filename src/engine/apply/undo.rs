@@ -28,9 +28,7 @@ pub fn undo(prior: &Prior, left: Option<&Left>, context: &Context<'_>) -> Result
         Prior::Unit { unit, enabled, active, down } => {
             units::undo(context, &units::Before { unit, enabled: *enabled, active: *active, down: *down }).map(|()| Effect::default())
         }
-        Prior::NewUser { .. } | Prior::NewGroup { .. } | Prior::NewMembers { .. } | Prior::Shadow { .. } => {
-            accounts::undo(context, prior).map(|()| Effect::default())
-        }
+        Prior::NewUser { .. } | Prior::NewGroup { .. } | Prior::NewMembers { .. } | Prior::Shadow { .. } => accounts::undo(context, prior),
     }
 }
 
