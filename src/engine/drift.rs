@@ -9,6 +9,7 @@ use super::journal::Verdict;
 use super::ledger::{Ledger, StepState};
 use super::Places;
 use crate::error::Failure;
+use crate::host::process::Limit;
 use crate::host::Host;
 use crate::plan::operation::UnitAction;
 use crate::plan::{Operation, Plan, Step};
@@ -44,7 +45,7 @@ pub fn drift(host: &Host, plan: &Plan, ledger: &Ledger, places: &Places) -> Resu
         host,
         output: host.real_path("/dev/null"),
         env: BTreeMap::new(),
-        deadline: None,
+        deadline: Limit::begin(None),
         silence: None,
         backups: places.backups(),
         downloads: places.downloads(),

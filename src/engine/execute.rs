@@ -599,7 +599,7 @@ impl<'e> Engine<'e> {
             host: self.host,
             output: self.host.real_path(file),
             env: self.environment(step),
-            deadline: step.limits.timeout(),
+            deadline: process::Limit::begin(step.limits.timeout()),
             silence: step.limits.silence(),
             backups: self.places.backups(),
             downloads: self.places.downloads(),

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use super::apt_lists::LISTS;
 use super::apt_sizes::{Caches, Simulated};
-use super::process::{read_tail, Ended, Spec};
+use super::process::{read_tail, Ended, Limit, Spec};
 use super::Host;
 use crate::error::{Failure, Kind};
 
@@ -43,8 +43,8 @@ pub struct Apt<'h> {
     pub output: PathBuf,
     /// Environment beside the usual one.
     pub env: BTreeMap<String, String>,
-    /// Limit for one call, if there is one.
-    pub deadline: Option<Duration>,
+    /// Limit for all calls together, if there is one.
+    pub deadline: Limit,
     /// Limit without new output, if there is another than the usual one.
     pub silence: Option<Duration>,
     /// Tells who is waited for.
@@ -97,7 +97,7 @@ impl Apt<'_> {
         let mut spec = Spec::new(argv);
         spec.env = self.env.clone();
         spec.env.extend(ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        spec.deadline = self.deadline;
+        spec.deadline = self.deadline.left();
         spec.silence = Some(self.silence.unwrap_or(SILENCE));
         // It says nothing while it fetches a large archive.
         spec.grows = ["/var/cache/apt/archives/partial", "/var/lib/apt/lists/partial"].map(|path| self.host.real_path(path)).into();
@@ -106,7 +106,7 @@ impl Apt<'_> {
 
     /// How long is waited for others: no longer than the step itself may take.
     pub fn lock_wait(&self) -> Duration {
-        self.deadline.map_or(LOCK_WAIT, |deadline| deadline.min(LOCK_WAIT))
+        self.deadline.left().map_or(LOCK_WAIT, |deadline| deadline.min(LOCK_WAIT))
     }
 
     fn apt_get(&self, arguments: &[&str]) -> Vec<String> {

@@ -66,6 +66,25 @@ pub struct Spec {
     pub ignore_stop: bool,
 }
 
+/// A limit that several commands share, counted from when it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    begun: Instant,
+    limit: Option<Duration>,
+}
+
+impl Limit {
+    /// Begins to count; `None` is no limit.
+    pub fn begin(limit: Option<Duration>) -> Self {
+        Self { begun: Instant::now(), limit }
+    }
+
+    /// What is left for the next command. Where nothing is, it is ended as soon as it has begun.
+    pub fn left(&self) -> Option<Duration> {
+        self.limit.map(|limit| limit.saturating_sub(self.begun.elapsed()))
+    }
+}
+
 impl Spec {
     /// `argv` with defaults.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
@@ -473,6 +492,19 @@ mod tests {
             let ended = Host::default().run(&Spec::new(["sh", "-c", text])).expect("runs");
             assert_eq!(ended.failure("x").message, said);
         }
+    }
+
+    #[test]
+    fn commands_that_share_a_limit_have_what_the_earlier_ones_left_of_it() {
+        let limit = Limit::begin(Some(Duration::from_millis(400)));
+        let sleep = |seconds: &str| {
+            let mut spec = Spec::new(["sleep", seconds]);
+            spec.deadline = limit.left();
+            Host::default().run(&spec).expect("runs").cut
+        };
+        assert_eq!(sleep("0.3"), None);
+        assert!(sleep("0.3").is_some() && sleep("0.3").is_some(), "0.6 s are more than 0.4 s, and nothing is left for a third");
+        assert_eq!(Limit::begin(None).left(), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ const RANDOM_KINDS: [&[u8]; 4] = [b"abcdefghijkmnpqrstuvwxyz", b"ABCDEFGHJKLMNPQ
 /// Runs an account tool. What a cut left in its way is removed first.
 pub(super) fn tool(context: &Context<'_>, argv: &[&str], stdin: Option<String>, doing: &str) -> Result<(), Failure> {
     clear_leftovers(context)?;
-    let mut spec = Spec::new(argv.iter().copied()).env("LC_ALL", "C.UTF-8").deadline(context.deadline.unwrap_or(TOOL_LIMIT));
+    let mut spec = Spec::new(argv.iter().copied()).env("LC_ALL", "C.UTF-8").deadline(context.deadline.left().unwrap_or(TOOL_LIMIT));
     spec.env.extend(context.env.clone());
     spec.stdin = stdin.map(Secret::new);
     let ended = context.host.run(&spec)?;

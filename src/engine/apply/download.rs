@@ -118,7 +118,7 @@ fn fetch(context: &Context<'_>, download: &Download<'_>) -> Result<Source, Failu
     }
     let mut request = net::Request::new(download.url, u64::MAX);
     request.headers.clone_from(download.headers);
-    request.deadline = context.deadline.unwrap_or(request.deadline);
+    request.deadline = context.deadline.left().unwrap_or(request.deadline);
     let path = format!("{}/{}", context.downloads, partial_of(download.url, download.file));
     let room = target_directory(context, &download.file.path)?;
     let downloaded = context.host.download(&request, &path, Some(&room))?;

@@ -30,6 +30,7 @@ mod units;
 use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
 use crate::host::repair::NewPackages;
+use crate::host::process::Limit;
 use crate::host::Host;
 use crate::plan::operation::UnitAction;
 use crate::plan::{Operation, Resources};
@@ -51,8 +52,8 @@ pub struct Context<'c> {
     pub output: PathBuf,
     /// Environment of children: run id, phase, step, attempt.
     pub env: BTreeMap<String, String>,
-    /// Wall-clock limit of one child, if the step has one.
-    pub deadline: Option<Duration>,
+    /// Wall-clock limit of all children together, if the step has one.
+    pub deadline: Limit,
     /// Limit without new output of one child, if the step has one.
     pub silence: Option<Duration>,
     /// Directory of backups by content (0700).

@@ -103,7 +103,7 @@ fn try_netplan(context: &Context<'_>, file: &WriteFile) -> Result<(), Failure> {
 fn program(context: &Context<'_>, argv: &[&str], what: &str) -> Result<(), Failure> {
     let mut spec = Spec::new(argv.iter().copied()).output(&context.output);
     spec.env.clone_from(&context.env);
-    spec.deadline = context.deadline.or(Some(LIMIT));
+    spec.deadline = context.deadline.left().or(Some(LIMIT));
     spec.silence = context.silence;
     let ended = context.host.run(&spec)?;
     if ended.success() {

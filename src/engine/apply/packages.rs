@@ -450,7 +450,7 @@ fn distance(one: &str, other: &str) -> usize {
 pub(super) fn debconf(context: &Context<'_>, selections: &Secret<String>) -> Result<Effect, Failure> {
     // As long as the packages that are to have these answers wait.
     context.host.wait_for_package_locks(apt(context).lock_wait(), context.say)?;
-    let mut spec = Spec::new(["debconf-set-selections"]).stdin(selections.clone()).deadline(context.deadline.unwrap_or(DEBCONF_LIMIT));
+    let mut spec = Spec::new(["debconf-set-selections"]).stdin(selections.clone()).deadline(context.deadline.left().unwrap_or(DEBCONF_LIMIT));
     spec.env.clone_from(&context.env);
     let ended = context.host.run(&spec)?;
     if ended.success() {
@@ -465,7 +465,7 @@ pub(super) fn debconf(context: &Context<'_>, selections: &Secret<String>) -> Res
 fn gpg(context: &Context<'_>, home: &str, arguments: &[&str]) -> Result<crate::host::process::Ended, Failure> {
     let mut argv = vec!["gpg", "--homedir", home, "--batch", "--no-tty", "--no-auto-key-locate"];
     argv.extend(arguments);
-    context.host.run(&Spec::new(argv).deadline(context.deadline.unwrap_or(GPG_LIMIT)))
+    context.host.run(&Spec::new(argv).deadline(context.deadline.left().unwrap_or(GPG_LIMIT)))
 }
 
 /// A key id as gpg prints fingerprints: upper case, no `0x`, no blanks.

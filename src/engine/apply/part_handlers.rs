@@ -60,7 +60,7 @@ pub(super) fn call(context: &Context<'_>, handlers: &PartHandlers) -> Result<Eff
     let before = length(context);
     let mut spec = Spec::new(["python3", "-c", DRIVER]).stdin(Secret::new(job.to_string())).output(&context.output);
     spec.env.clone_from(&context.env);
-    spec.deadline = context.deadline;
+    spec.deadline = context.deadline.left();
     spec.silence = context.silence;
     let ended = context.host.run(&spec)?;
     let told = told_since(context, before);

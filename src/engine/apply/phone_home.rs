@@ -28,7 +28,7 @@ pub(super) fn phone_home(context: &Context<'_>, url: &str, form: &[FormField]) -
     }
     let body = net::Body { kind: "application/x-www-form-urlencoded", bytes: Secret::new(pairs.join("&").into_bytes()) };
     let mut request = net::Request { body: Some(body), ..net::Request::new(url, ANSWER) };
-    request.deadline = context.deadline.unwrap_or(LIMIT);
+    request.deadline = context.deadline.left().unwrap_or(LIMIT);
     // Its path may be what lets in, so it is told nowhere.
     let hidden = |failure: Failure| Failure { message: failure.message.replace(&redact::url(url), &redact::origin(url)), ..failure };
     context.host.fetch(&request).map(|_| Effect::default()).map_err(hidden)

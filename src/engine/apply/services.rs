@@ -48,7 +48,7 @@ pub(super) fn apply(context: &Context<'_>, service: &Service) -> Result<Effect, 
     }
     let start = Instant::now();
     let own = Duration::from_secs(service.timeout_seconds);
-    let limit = context.deadline.map_or(own, |deadline| deadline.min(own));
+    let limit = context.deadline.left().map_or(own, |deadline| deadline.min(own));
     let state = current(context, unit)?.ok_or_else(|| missing(unit))?;
     refuse_taken_ports(context, service, &state)?;
     // What runs is told apart from the order of the boot.

@@ -144,7 +144,7 @@ pub(super) fn host_key(context: &Context<'_>, kind: &str) -> Result<Effect, Fail
         host.remove(path).map_err(io_failure("remove", path))?;
     }
     let argv = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", &private];
-    let ended = host.run(&Spec::new(argv).deadline(context.deadline.unwrap_or(KEYGEN_LIMIT)))?;
+    let ended = host.run(&Spec::new(argv).deadline(context.deadline.left().unwrap_or(KEYGEN_LIMIT)))?;
     if !ended.success() {
         return Err(ended.failure(&format!("making the {kind} host key: ssh-keygen")));
     }

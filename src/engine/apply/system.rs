@@ -26,7 +26,7 @@ pub(super) fn command(context: &Context<'_>, command: &Command) -> Result<Effect
     let mut spec = Spec::new(command.argv.iter().cloned()).output(&context.output);
     spec.env = context.env.iter().chain(&command.env).map(|(name, value)| (name.clone(), value.clone())).collect();
     spec.stdin.clone_from(&command.stdin);
-    spec.deadline = context.deadline;
+    spec.deadline = context.deadline.left();
     spec.silence = context.silence;
     let program = command.argv.first().map_or("", String::as_str);
     let known = program.starts_with('/') || context.host.finds_program(program);

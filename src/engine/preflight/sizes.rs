@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::needs::Needs;
 use crate::host::apt::Apt;
 use crate::host::apt_sizes::{Caches, PackageSizes};
+use crate::host::process::Limit;
 use crate::host::Host;
 
 /// What the packages take; `None` where the plan has none, or apt has no lists to tell it from.
@@ -14,6 +15,6 @@ pub fn package_sizes(host: &Host, needs: &Needs) -> Option<PackageSizes> {
         return None;
     }
     let limit = std::time::Duration::from_secs(120);
-    let apt = Apt { host, output: "/dev/null".into(), env: BTreeMap::new(), deadline: Some(limit), silence: None, say: &|_| {} };
+    let apt = Apt { host, output: "/dev/null".into(), env: BTreeMap::new(), deadline: Limit::begin(Some(limit)), silence: None, say: &|_| {} };
     apt.sizes(needs.upgrade, &needs.packages, Caches::Leave).ok()
 }

@@ -44,7 +44,7 @@ impl Root {
             host: &self.host,
             output: self.dir.path().join("output"),
             env: BTreeMap::new(),
-            deadline: None,
+            deadline: crate::host::process::Limit::begin(None),
             silence: None,
             backups: "/state/backups".into(),
             downloads: "/state/downloads".into(),
