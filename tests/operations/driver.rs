@@ -231,7 +231,7 @@ fn inside() {
         host: &host,
         output: "/var/tmp/operations.out".into(),
         env: BTreeMap::new(),
-        deadline: None,
+        deadline: landfall::host::process::Limit::begin(None),
         silence: None,
         backups: "/var/lib/landfall/backups".into(),
         downloads: "/var/lib/landfall/downloads".into(),
