@@ -308,8 +308,8 @@ impl Engine<'_> {
         let Some(file) = file else { return Ok((None, definitions)) };
         let path = format!("{}/{file}", self.places.shell_states(step.frequency));
         let text = self.host.read_text(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
-        let state = ShellState::parse(&text).ok_or_else(|| {
-            let failure = Failure::new(Kind::NotFound, "the directory and variables that this item began with are no longer kept");
+        let state = ShellState::read(&text).ok_or_else(|| {
+            let failure = Failure::new(Kind::NotFound, "the directory and variables that this item began with are no longer kept whole");
             failure.hint("run the command by hand, or the whole script again: `landfall apply FILE` with a changed one")
         })?;
         Ok((Some(state), definitions))
@@ -318,12 +318,12 @@ impl Engine<'_> {
     /// Keeps the state after an item under a name of its own; the outcome names it. Older ones go, but for those before a failure.
     fn keep_shell_state(&mut self, step: &Step, item: &ScriptItem) -> Result<String, Failure> {
         let Some(open) = &self.script else { return Ok(String::new()) };
-        let bytes = open.shell.state()?;
+        let text = ShellState::sealed(&open.shell.state()?);
         let prefix = state_prefix(item);
         let name = format!("{prefix}{}", item.last);
         let directory = self.places.shell_states(step.frequency);
         let failed = |error: std::io::Error| Failure::io("the shell's state", &error);
-        self.host.write(&format!("{directory}/{name}"), &bytes, Attributes { mode: 0o600, ..PRIVATE }).map_err(failed)?;
+        self.host.write(&format!("{directory}/{name}"), &text, Attributes { mode: 0o600, ..PRIVATE }).map_err(failed)?;
         let before: Vec<(u32, bool)> = self.items_before(item).map(|(earlier, state)| (earlier.last, failed_in(&state))).collect();
         for pair in before.windows(2) {
             // What a failed item began with is needed where it is run again.

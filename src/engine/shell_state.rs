@@ -1,6 +1,8 @@
 //! The state of a script's shell between two items: what `set`, `export -p` and `umask` said, turned into text that brings
 //! it back in a new shell.
 
+use crate::host::backups::sha256_hex;
+
 /// Variables that belong to the shell itself or to landfall.
 const OWN: [&str; 19] = [
     "PPID",
@@ -36,8 +38,19 @@ pub struct ShellState {
 }
 
 impl ShellState {
-    /// Reads it; `None` where it is not whole.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// What the shell wrote down, as it is kept: a half of it would be another state.
+    pub fn sealed(written: &[u8]) -> Vec<u8> {
+        [sha256_hex(written).as_bytes(), b"\n", written].concat()
+    }
+
+    /// Reads what is kept; `None` where it is not whole.
+    pub fn read(kept: &str) -> Option<Self> {
+        let (digest, written) = kept.split_once('\n')?;
+        (sha256_hex(written.as_bytes()) == digest).then(|| Self::parse(written))?
+    }
+
+    /// Reads what the shell wrote down.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut lines = text.splitn(3, '\n');
         let flags = lines.next()?.to_owned();
         let umask = lines.next()?.trim().to_owned();
@@ -148,5 +161,10 @@ mod tests {
         assert!(!restore.contains("PPID") && !restore.contains("_landfall_item"));
         assert_eq!(state.flags(), "eu");
         assert_eq!(ShellState::parse("e\n0022\nexport A='1'"), None);
+        let kept = String::from_utf8(ShellState::sealed(text.as_bytes())).expect("text");
+        assert_eq!(ShellState::read(&kept), Some(state));
+        for damaged in [&kept[..kept.len() / 2], &kept[..kept.len() - 1], &kept.replace("1", "2"), ""] {
+            assert_eq!(ShellState::read(damaged), None, "{damaged}");
+        }
     }
 }
