@@ -102,7 +102,14 @@ pub fn load(host: &Host) -> Result<Recorded, Refusal> {
             add_told(&mut summary, told);
             (summary, Some(directory))
         }
-        (Some((summary, directory)), _) => (summary, Some(directory)),
+        (Some((mut summary, directory)), Some(StatusFile::Run(shown))) => {
+            if given_up(&summary, &shown) && lock.is_none() {
+                summary.state = shown.state;
+                summary.told = shown.told;
+            }
+            (summary, Some(directory))
+        }
+        (Some((summary, directory)), None) => (summary, Some(directory)),
         (None, Some(StatusFile::Run(summary))) => (*summary, None),
         (None, Some(StatusFile::Nothing { state, run, stage, told })) => (nothing(state, run, Some(stage), told), None),
         (None, None) => (nothing_known(off.as_deref()), None),
@@ -120,6 +127,11 @@ pub fn plan_and_ledger(host: &Host, purpose: &str) -> Result<(InstanceDir, Plan,
     };
     let ledger = directory.ledger(host, Stage::Final, true)?;
     Ok((directory, plan, ledger))
+}
+
+/// The journals say that the run was cut off, and the status why it ended: it could not write them any more.
+fn given_up(recorded: &Summary, shown: &Summary) -> bool {
+    recorded.state == State::Interrupted && shown.state == State::Failed && recorded.instance == shown.instance
 }
 
 /// What this boot found out about a run of an earlier one: that its datasource is away.

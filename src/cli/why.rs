@@ -126,6 +126,7 @@ fn because(recorded: &Recorded) -> String {
             let not_run = summary.steps.iter().filter(left_over).count();
             match (failed, not_run) {
                 (0, _) if has_no_run(recorded) => "nothing could be run".into(),
+                (0, _) if could_not_go_on(summary) => "the run could not go on; nothing that was done is lost".into(),
                 (0, _) => "the user-data has errors".into(),
                 (1, 0) => "one step failed".into(),
                 (failed, 0) => format!("{failed} steps failed"),
@@ -155,10 +156,21 @@ fn has_no_run(recorded: &Recorded) -> bool {
     recorded.directory.is_none() && recorded.summary.steps.is_empty()
 }
 
+/// No step has failed, and not all were run: its own record could not be written.
+fn could_not_go_on(summary: &Summary) -> bool {
+    let is_open = |step: &StepSummary| matches!(step.result, StepResult::Pending | StepResult::Interrupted);
+    summary.failures().next().is_none()
+        && summary.steps.iter().any(is_open)
+        && summary.told.iter().any(|told| told.weight == Some(Weight::Failed))
+}
+
 fn next(recorded: &Recorded, concerns: &[Concern]) -> String {
     let of_first = || concerns.iter().find_map(|concern| concern.next.clone());
     match recorded.summary.state {
         State::Failed if has_no_run(recorded) => "what the error says; then reboot, or `landfall resume`".into(),
+        State::Failed if could_not_go_on(&recorded.summary) => {
+            "what the error says; then `landfall resume`, or reboot: the next boot goes on by itself".into()
+        }
         State::Failed => {
             of_first().unwrap_or_else(|| "correct the user-data (`landfall validate FILE`), then `landfall apply FILE`".into())
         }

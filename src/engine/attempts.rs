@@ -189,8 +189,28 @@ impl Engine<'_> {
         };
         Ok(match applied.and_then(|effect| apply::verify(&step.operation, &context).map(|()| effect)) {
             Ok(effect) => Attempted::Done(effect),
-            Err(failure) => Attempted::Failed(failure),
+            Err(failure) => Attempted::Failed(self.named_by_the_disk(failure)),
         })
+    }
+
+    /// A tool that fails where the disk takes nothing more says so in its own words, or not at all.
+    fn named_by_the_disk(&self, failure: Failure) -> Failure {
+        if !matches!(failure.kind, Kind::Exec | Kind::Unknown | Kind::NotFound) {
+            return failure;
+        }
+        let full = ["/etc", "/var"].iter().filter_map(|path| self.host.filesystem_of(path).ok()).find_map(|found| {
+            let want = match &found {
+                _ if found.read_only => "is read-only",
+                _ if found.free_inodes == Some(0) => "can take no more files",
+                _ if found.free_bytes < found.block => "is full",
+                _ => return None,
+            };
+            Some(format!("{}; the filesystem {} {want}", failure.message, found.point))
+        });
+        match full {
+            Some(message) => Failure { kind: Kind::Disk, message, hint: None, ..failure },
+            None => failure,
+        }
     }
 }
 

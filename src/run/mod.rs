@@ -29,7 +29,7 @@ use crate::compat;
 use crate::config::problem::Severity;
 use crate::config::settings::Overrides;
 use crate::engine::ledger::Ledger;
-use crate::engine::summary::{State, Summary, Told};
+use crate::engine::summary::{State, Summary};
 use crate::engine::{Engine, RunEnd, RunIds};
 use crate::error::{Failure, Kind};
 use crate::host::runlock::{RunLock, Take};
@@ -387,12 +387,10 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         Request::Rollback { steps, force } => engine.roll_back(steps.clone(), *force),
         _ => engine.run(stage),
     };
-    let mut summary = reporter.finish(engine.ledger(), end.as_ref().ok().copied());
-    if let Err(failure) = &end {
-        // The journals cannot say it: they could not be written.
-        summary.state = State::Failed;
-        summary.told.push(Told { weight: Some(Weight::Failed), message: failure.message.clone() });
+    let summary = reporter.finish(engine.ledger(), &end);
+    if end.is_err() {
         let _ = view::publish(host, &job.plan, &summary);
+        let _ = view::publish_result(host, &job.plan, &summary);
     }
     if kept {
         told.iter().for_each(|stage| keep(compat::stage_ended(host, &state, *stage, &summary)));

@@ -8,9 +8,9 @@ use tracing::Level;
 use super::view;
 use crate::engine::journal::{Outcome, Verdict};
 use crate::engine::ledger::Ledger;
-use crate::engine::summary::{Circumstances, State, Summary};
+use crate::engine::summary::{Circumstances, State, Summary, Told};
 use crate::engine::{Progress, RunEnd, RunIds};
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::host::{process, Host};
 use crate::plan::{Plan, Stage, Step, Weight};
 use crate::redact::Redactor;
@@ -60,8 +60,14 @@ impl<'r> Reporter<'r> {
     }
 
     /// The state now that the loop has ended; `end` is absent where the journal failed.
-    pub fn finish(&self, ledger: &Ledger, end: Option<RunEnd>) -> Summary {
-        let summary = self.summary(ledger, false, end == Some(RunEnd::Rebooting));
+    pub fn finish(&self, ledger: &Ledger, end: &Result<RunEnd, Failure>) -> Summary {
+        let mut summary = self.summary(ledger, false, matches!(end, Ok(RunEnd::Rebooting)));
+        if let Some(failure) = end.as_ref().err().filter(|failure| failure.kind != Kind::Interrupted) {
+            // The journals cannot say it: they could not be written.
+            summary.state = State::Failed;
+            let message = format!("{failure}; {}", failure.next_action());
+            summary.told.push(Told { weight: Some(Weight::Failed), message });
+        }
         if *self.spoke.borrow() {
             let level = if summary.state == State::Failed { Level::ERROR } else { Level::INFO };
             let mut text = format!(

@@ -90,8 +90,13 @@ const USER_DATA: &str = "/var/lib/cloud/seed/nocloud/user-data";
 #[test]
 fn a_full_or_refusing_disk_is_named_and_the_next_boot_with_room_finishes() {
     let tally = Tally::default();
-    let all: Vec<(usize, When)> =
-        [When::AtBoot, When::InRuncmd, When::InBootcmd].into_iter().flat_map(|when| (0..FAULTS.len()).map(move |at| (at, when))).collect();
+    // What an item of runcmd says is written to the disk: it cannot make it read-only.
+    let can = |at: usize, when: When| !(when == When::InRuncmd && FAULTS[at].script.contains("ro /"));
+    let all: Vec<(usize, When)> = [When::AtBoot, When::InRuncmd, When::InBootcmd]
+        .into_iter()
+        .flat_map(|when| (0..FAULTS.len()).map(move |at| (at, when)))
+        .filter(|(at, when)| can(*at, *when))
+        .collect();
     for (at, when) in sample(&all, 3) {
         tally.note(&format!("{}, {when:?}", FAULTS[at].name), run((&FAULTS[at], when)));
     }

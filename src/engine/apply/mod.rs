@@ -29,8 +29,8 @@ mod units;
 
 use crate::error::{Failure, Kind};
 use crate::host::files::Attributes;
-use crate::host::repair::NewPackages;
 use crate::host::process::Limit;
+use crate::host::repair::NewPackages;
 use crate::host::Host;
 use crate::plan::operation::UnitAction;
 use crate::plan::{Operation, Resources};

@@ -450,7 +450,8 @@ fn distance(one: &str, other: &str) -> usize {
 pub(super) fn debconf(context: &Context<'_>, selections: &Secret<String>) -> Result<Effect, Failure> {
     // As long as the packages that are to have these answers wait.
     context.host.wait_for_package_locks(apt(context).lock_wait(), context.say)?;
-    let mut spec = Spec::new(["debconf-set-selections"]).stdin(selections.clone()).deadline(context.deadline.left().unwrap_or(DEBCONF_LIMIT));
+    let mut spec =
+        Spec::new(["debconf-set-selections"]).stdin(selections.clone()).deadline(context.deadline.left().unwrap_or(DEBCONF_LIMIT));
     spec.env.clone_from(&context.env);
     let ended = context.host.run(&spec)?;
     if ended.success() {

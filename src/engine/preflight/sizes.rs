@@ -15,6 +15,7 @@ pub fn package_sizes(host: &Host, needs: &Needs) -> Option<PackageSizes> {
         return None;
     }
     let limit = std::time::Duration::from_secs(120);
-    let apt = Apt { host, output: "/dev/null".into(), env: BTreeMap::new(), deadline: Limit::begin(Some(limit)), silence: None, say: &|_| {} };
+    let apt =
+        Apt { host, output: "/dev/null".into(), env: BTreeMap::new(), deadline: Limit::begin(Some(limit)), silence: None, say: &|_| {} };
     apt.sizes(needs.upgrade, &needs.packages, Caches::Leave).ok()
 }
