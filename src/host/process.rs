@@ -341,8 +341,7 @@ fn wait(
             }
         };
         if let Some(cut) = cut {
-            let status = if cut == Cut::Stop { end_group(child) } else { end_whole_group(child) };
-            return Ok((status?, Some(cut)));
+            return Ok((end_whole_group(child)?, Some(cut)));
         }
         streams.wait(Duration::from_millis(500));
     }

@@ -17,7 +17,7 @@ use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 
-use super::process::{end_group, end_whole_group, exit_code, Silence, Spec};
+use super::process::{end_whole_group, exit_code, Silence, Spec};
 use super::usage::Sampler;
 use super::{signals, Host};
 use crate::error::{Failure, Kind};
@@ -162,7 +162,7 @@ impl Shell {
             }
             if let Some(signal) = signals::stop_requested() {
                 tell(Sign::Stop(signal));
-                end_group(&mut self.child)?;
+                end_whole_group(&mut self.child)?;
                 return Ok(ItemEnd::Stopped(signal));
             }
             if let Some(limit) = patience.deadline.filter(|limit| start.elapsed() >= *limit) {
@@ -206,7 +206,7 @@ impl Shell {
                 return Ok(ItemEnd::Exited(exit_code(status)));
             }
             if let Some(signal) = signals::stop_requested() {
-                end_group(&mut self.child)?;
+                end_whole_group(&mut self.child)?;
                 return Ok(ItemEnd::Stopped(signal));
             }
             let late = patience.deadline.filter(|limit| start.elapsed() >= *limit).map(ItemEnd::Deadline);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::agree::end_of;
-use crate::case::{host, mended_by_origin, sample, Tally};
+use crate::case::{host, idle, mended_by_origin, sample, Tally};
 use crate::lab::{BootOptions, Booted, Disk, Host, Lab};
 use crate::origin::{Manner, Origin};
 
@@ -203,4 +203,37 @@ fn signals_at_any_instant_end_in_a_run_that_the_next_boot_finishes() {
         tally.note(&format!("SIG{signal} after {at} ms"), wrong);
     }
     tally.close("interruption, signals");
+}
+
+/// A child may ignore that it is asked to end.
+#[test]
+fn a_child_that_ignores_a_stop_is_killed_and_a_second_signal_waits_for_nothing() {
+    let Some((_, booted)) = idle() else { return };
+    const TEXT: &str = "#cloud-config\nruncmd:\n  - sh -c 'trap \"\" TERM INT; touch /root/here; until [ -e /root/go ]; do sleep 0.1; done; echo x >>/root/ended'\n";
+    booted.files().write("/root/user-data", TEXT, 0o600);
+    let begin = || {
+        booted.sh("rm -f /root/here /root/code; (landfall apply /root/user-data; echo $? >/root/code) >/root/said 2>&1 </dev/null &");
+        booted.wait_until("the item runs", || booted.files().exists("/root/here"));
+    };
+    let signal = |name: &str| booted.sh(&format!("pkill -{name} -x landfall")).expect_ok();
+    let ended = |code: &str| {
+        booted.wait_until("landfall has ended", || booted.files().try_read("/root/code").is_ok_and(|text| !text.is_empty()));
+        assert_eq!(booted.files().read("/root/code").trim(), code, "{}", booted.files().read("/root/said"));
+        let left = booted.sh("ps ax | grep '[r]oot/here'");
+        assert!(!left.ok(), "something of the item is left: {}", left.stdout);
+        assert!(booted.sh("landfall why").stdout.starts_with("interrupted"));
+    };
+    begin();
+    signal("TERM");
+    ended("143");
+    begin();
+    signal("TERM");
+    let stops = "cat /var/lib/landfall/instances/*/journal | grep -o SIGTERM | wc -l";
+    booted.wait_until("the second stop is recorded", || booted.sh(stops).stdout.trim() == "2");
+    signal("INT");
+    ended("130");
+    booted.files().write("/root/go", "", 0o644);
+    booted.exec_with(&["landfall", "resume"], b"", Duration::from_secs(60)).expect_ok();
+    assert_eq!(booted.files().read("/root/ended"), "x\n");
+    booted.shutdown();
 }
