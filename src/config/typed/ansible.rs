@@ -1,6 +1,6 @@
 //! `ansible`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::{Address, OneOrMany, Text, Word};
 use super::users::UserName;
 use crate::config::node::Node;
@@ -36,12 +36,10 @@ pub enum InstallMethod {
 }
 
 impl FromNode for InstallMethod {
+    const SHAPE: Shape = Shape::Words(&["distro", "pip"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match String::from_node(node, reader)?.as_str() {
-            "distro" => Some(Self::Distro),
-            "pip" => Some(Self::Pip),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["distro", "pip"]),
-        }
+        Some([Self::Distro, Self::Pip][reader.word(node, Self::SHAPE, "is none")?])
     }
 }
 

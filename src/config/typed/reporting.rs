@@ -1,7 +1,7 @@
 //! `reporting`: the peer's handlers of events. Of its webhooks the end of the run is reported; what is logged is logged anyway.
 
 use super::notify::Hook;
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::system::Seconds;
 use crate::config::node::Node;
 use crate::plan::notify::{Listener, Message, OAuth, Occasion, Target};
@@ -36,6 +36,8 @@ crate::record! {
 }
 
 impl FromNode for Reporting {
+    const SHAPE: Shape = Shape::Map(&Shape::Either(&[Handler::SHAPE, Shape::Null]));
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         let handlers = entries.iter().filter(|entry| !entry.value.is_null());
