@@ -4,7 +4,7 @@ _landfall() {
     local cur prev words cword
     _init_completion || return
 
-    local commands="run apply resume rerun rollback restore drift plan preflight validate push config status watch why analyze query logs unlock clean"
+    local commands="run apply resume rerun rollback restore drift plan preflight validate schema push config status watch why analyze query logs unlock clean"
     local command="" i
     for ((i = 1; i < cword; i++)); do
         case ${words[i]} in

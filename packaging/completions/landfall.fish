@@ -34,6 +34,7 @@ complete -c landfall -n __landfall_needs_command -a drift -d 'Show what differs 
 complete -c landfall -n __landfall_needs_command -a plan -d 'Show what a run of this user-data would do here'
 complete -c landfall -n __landfall_needs_command -a preflight -d 'Say whether this host has what a run needs'
 complete -c landfall -n __landfall_needs_command -a validate -d 'Say what is wrong with user-data'
+complete -c landfall -n __landfall_needs_command -a schema -d 'Print a JSON Schema of cloud-config'
 complete -c landfall -n __landfall_needs_command -a push -d 'Apply user-data on other machines over ssh'
 complete -c landfall -n __landfall_needs_command -a config -d 'Show every setting with its value and where it was said'
 complete -c landfall -n __landfall_needs_command -a status -d 'Show the state of the current or last run'

@@ -18,6 +18,7 @@ _landfall() {
     'plan:show what a run of this user-data would do here'
     'preflight:say whether this host has what a run needs'
     'validate:say what is wrong with user-data'
+    'schema:print a JSON Schema of cloud-config'
     'push:apply user-data on other machines over ssh'
     'config:show every setting with its value and where it was said'
     'status:show the state of the current or last run'

@@ -132,25 +132,23 @@ fn beside(value: Value) -> Value {
 
 /// Nothing behind a key is the same as no key.
 fn nullable(mut value: Value) -> Value {
-    match value.get_mut("type") {
-        Some(Value::Array(types)) => types.push("null".into()),
-        Some(Value::String(one)) => value["type"] = json!([one, "null"]),
-        _ => {
-            let null = json!({"type": "null"});
-            for (key, null) in [("enum", Value::Null), ("anyOf", null.clone())] {
-                if let Some(Value::Array(ways)) = value.get_mut(key) {
-                    ways.push(null);
-                    return value;
-                }
-            }
-            if let Some(Value::Array(_)) = value.get("allOf") {
-                let all = value["allOf"].take();
-                value["anyOf"] = json!([all[0], null]);
-                value.as_object_mut().map(|value| value.remove("allOf"));
-            } else if value.get("$ref").is_some() {
-                return json!({"anyOf": [value, null]});
-            }
+    let nothing = json!({"type": "null"});
+    if let Some(types) = value.get_mut("type") {
+        match types {
+            Value::Array(types) => types.push("null".into()),
+            one => *one = json!([one.take(), "null"]),
         }
+    } else if let Some(Value::Array(words)) = value.get_mut("enum") {
+        words.push(Value::Null);
+    } else if let Some(Value::Array(ways)) = value.get_mut("anyOf") {
+        ways.push(nothing);
+    } else if let Some(Value::Array(same)) = value.get_mut("allOf") {
+        let mut ways = std::mem::take(same);
+        ways.push(nothing);
+        value["anyOf"] = ways.into();
+        value.as_object_mut().and_then(|value| value.remove("allOf"));
+    } else if value.get("$ref").is_some() {
+        return json!({"anyOf": [value, nothing]});
     }
     value
 }
