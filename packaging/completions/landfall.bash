@@ -64,7 +64,8 @@ _landfall() {
             ;;
         run) options+=" --stage --format --on-error --on-interrupt --retry --timeout" ;;
         apply | plan | config) options+=" --root --format --on-error --on-interrupt --retry --timeout" ;;
-        validate | watch | why | analyze | resume | rerun | drift) options+=" --format" ;;
+        validate) options+=" --strict --format" ;;
+        watch | why | analyze | resume | rerun | drift) options+=" --format" ;;
         preflight) options+=" --bandwidth --format" ;;
         status) options+=" --wait --timeout --long --format --strict" ;;
         push) options+=" --file --user --jobs --deb --ssh-option --format" ;;

@@ -55,6 +55,7 @@ complete -c landfall -n '__landfall_command push' -s u -l user -x -d 'Users to t
 complete -c landfall -n '__landfall_command push' -s j -l jobs -x -d 'Machines at once'
 complete -c landfall -n '__landfall_command push' -l deb -r -F -d 'Install this package first'
 complete -c landfall -n '__landfall_command push' -s o -l ssh-option -x -d 'An option for ssh'
+complete -c landfall -n '__landfall_command validate' -l strict -d 'Take no warnings either'
 complete -c landfall -n '__landfall_command preflight' -l bandwidth -d 'Measure how fast a source of packages is'
 complete -c landfall -n '__landfall_command run apply plan config' -l on-error -x -a 'continue stop warn rollback' -d 'What a failure does'
 complete -c landfall -n '__landfall_command run apply plan config' -l on-interrupt -x -a 'rerun skip stop' -d 'What happens to a command that was cut off'

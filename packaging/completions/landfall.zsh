@@ -60,7 +60,7 @@ _landfall() {
             {-j,--jobs}'[machines at once]:number:' '--deb[install this package first]:package:_files' \
             '*'{-o,--ssh-option}'[an option for ssh]:option:' '--format[how it is printed]:format:(text json)' '*:host:_hosts'
           ;;
-        validate) _arguments $common '--format[how it is printed]:format:(text json)' '*:user-data:_files' ;;
+        validate) _arguments $common '--strict[take no warnings either]' '--format[how it is printed]:format:(text json)' '*:user-data:_files' ;;
         status)
           _arguments $common {-w,--wait}'[wait for the end]' '--timeout[no longer than this]:duration:' {-l,--long}'[every step too]' \
             '--format[how it is printed]:format:(tabular json yaml)' '--strict[exit 2 where the run is degraded]'

@@ -38,6 +38,9 @@ pub struct ValidateArgs {
     /// How the problems are printed
     #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
     format: TextOrJson,
+    /// Take no warnings either: exit 65 where there is one
+    #[arg(long)]
+    strict: bool,
 }
 
 /// How many bytes of user-data a provider takes, as documented by each.
@@ -58,13 +61,14 @@ struct Checked {
     report: Report,
     sources: BTreeMap<String, String>,
     redactor: Redactor,
+    strict: bool,
 }
 
 /// Checks files.
 pub fn validate(args: &ValidateArgs, host: &Host) -> Answer {
     let mut checked = Vec::new();
     for name in &args.files {
-        checked.push(check(name, &input::read(name)?, host));
+        checked.push(Checked { strict: args.strict, ..check(name, &input::read(name)?, host) });
     }
     match args.format {
         TextOrJson::Text => checked.iter().for_each(|one| out::print(&one.render())),
@@ -97,7 +101,26 @@ fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
         problem.origin.as_ref().map(|origin| (*origin.part != *file, origin.part.to_string(), origin.line, origin.column))
     });
     report.problems.dedup();
-    Checked { file: file.to_owned(), size: bytes.len(), gzipped: gzipped(bytes), report, sources, redactor }
+    let (size, gzipped) = (bytes.len(), gzipped(bytes));
+    report_size(size, gzipped, &mut report);
+    Checked { file: file.to_owned(), size, gzipped, report, sources, redactor, strict: false }
+}
+
+/// Says who does not take so much, and whether compressing it is enough.
+fn report_size(size: usize, gzipped: usize, report: &mut Report) {
+    let over = |size: usize| -> Vec<String> {
+        LIMITS.iter().filter(|(_, limit)| size > *limit).map(|(name, limit)| format!("{name} ({limit})")).collect()
+    };
+    let (plain, packed) = (over(size), over(gzipped));
+    if plain.is_empty() {
+        return;
+    }
+    let problem = report.warning("size", format!("{size} bytes are more than these providers take: {}", plain.join(", ")));
+    if packed.is_empty() {
+        problem.help(format!("gzip it: {gzipped} bytes fit everywhere"));
+    } else {
+        problem.help(format!("put a part of it behind `#include URL`: gzipped it has {gzipped} bytes, too much for {}", packed.join(", ")));
+    }
 }
 
 /// User-data. What it includes is not fetched, and its templates are rendered for an instance that is made up.
@@ -233,14 +256,14 @@ fn gzipped(bytes: &[u8]) -> usize {
 
 impl Checked {
     fn is_valid(&self) -> bool {
-        !self.report.has_errors()
+        !self.report.has_errors() && !(self.strict && self.report.count(Severity::Warning) > 0)
     }
 
     fn render(&self) -> String {
         let sources = |part: &str| self.sources.get(part).map(String::as_str);
         let mut text = self.report.render(&sources, &|line| self.redactor.apply(line));
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}: {}; {}", self.file, self.verdict(), self.size_line());
+        let _ = writeln!(text, "{}: {}; {} bytes ({} gzipped)", self.file, self.verdict(), self.size, self.gzipped);
         text
     }
 
@@ -259,19 +282,6 @@ impl Checked {
             (true, false) => format!("valid, {}", counts.join(", ")),
             _ => counts.join(", "),
         }
-    }
-
-    /// The size, and who takes it only compressed or not at all.
-    fn size_line(&self) -> String {
-        let over = |size: usize| LIMITS.iter().filter(move |(_, limit)| size > *limit).map(|(name, _)| *name).collect::<Vec<_>>();
-        let (plain, packed) = (over(self.size), over(self.gzipped));
-        let mut line = format!("{} bytes ({} gzipped)", self.size, self.gzipped);
-        if !packed.is_empty() {
-            let _ = write!(line, ", too much for {}", packed.join(", "));
-        } else if !plain.is_empty() {
-            let _ = write!(line, ", gzip it for {}", plain.join(", "));
-        }
-        line
     }
 
     fn to_json(&self) -> serde_json::Value {
