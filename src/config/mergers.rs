@@ -10,6 +10,8 @@ pub(super) struct Mergers {
     dict: Option<DictMerger>,
     list: Option<ListMerger>,
     str: Option<StrMerger>,
+    /// Options that no merger knows.
+    pub(super) unknown: Vec<String>,
 }
 
 struct DictMerger {
@@ -101,9 +103,11 @@ impl Mergers {
         self.dict = self.dict.take().or(other.dict);
         self.list = self.list.take().or(other.list);
         self.str = self.str.take().or(other.str);
+        self.unknown.extend(other.unknown);
     }
 
     fn add_named(&mut self, name: &str, options: &Options) -> Result<(), String> {
+        self.unknown.extend(options.unknown());
         let lists = options.has("recurse_array") || options.has("recurse_list");
         let recurse = Recurse { dict: true, list: lists, str: options.has("recurse_str") };
         let mut one = Mergers::default();
@@ -207,6 +211,10 @@ fn iterated(node: &Node) -> Result<Vec<Node>, String> {
     }
 }
 
+/// Every option of any merger.
+pub(super) const OPTIONS: [&str; 9] =
+    ["append", "prepend", "replace", "no_replace", "allow_delete", "recurse_array", "recurse_list", "recurse_dict", "recurse_str"];
+
 /// A merger's options: words, or a text in which they occur.
 enum Options {
     List(Vec<String>),
@@ -221,6 +229,12 @@ impl Options {
             Value::Str(text) => Ok(Options::Text(text.clone())),
             _ => Err(format!("a merger's `settings` are {}, not a list", settings.kind())),
         }
+    }
+
+    /// Those that no merger knows, which the peer passes over.
+    fn unknown(&self) -> Vec<String> {
+        let Self::List(options) = self else { return Vec::new() };
+        options.iter().filter(|option| !option.is_empty() && !OPTIONS.contains(&option.as_str())).cloned().collect()
     }
 
     fn has(&self, option: &str) -> bool {

@@ -4,6 +4,8 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod documents;
 mod peer;
+mod run;
 mod schema;
 mod table;

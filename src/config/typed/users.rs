@@ -215,6 +215,7 @@ impl FromNode for Users {
                 let _: Option<()> = reader.mismatch(node, "a list");
             }
         }
+        users.report_same_ids(reader);
         Some(users)
     }
 
@@ -225,6 +226,18 @@ impl FromNode for Users {
 }
 
 impl Users {
+    /// `useradd` refuses the second of two.
+    fn report_same_ids(&self, reader: &mut Reader<'_>) {
+        for (at, user) in self.0.iter().enumerate() {
+            let name = user.name.as_ref().map(|name| &name.0);
+            let same = |other: &&UserEntry| user.uid.is_some() && other.uid == user.uid && other.name.as_ref().map(|name| &name.0) != name;
+            let Some(first) = self.0[..at].iter().find(same) else { continue };
+            let whose = first.name.as_ref().map_or("the default user", |name| &name.0);
+            let message = format!("this id is that of `{whose}` too");
+            let _: Option<()> = reader.invalid(user.place("uid"), message, "give each user an id of their own, or none");
+        }
+    }
+
     fn read_item(&mut self, item: &Node, reader: &mut Reader<'_>) {
         match &item.value {
             Value::Str(names) => self.read_names(names, &item.origin, reader),
