@@ -105,3 +105,50 @@ fn the_schema_refuses_what_is_wrong_and_says_where() {
         assert!(answer.iter().any(|said| said == expected), "{text}: {answer:?}");
     }
 }
+
+/// Reads our schema and walks it beside that of the peer: prints every key and every word of the peer's that ours has not.
+const COMPARE: &str = r#"
+import sys, json
+ours = json.load(sys.stdin)
+peer = json.load(open("/usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json"))
+def forms(root, node):
+    while "$ref" in node:
+        names, node = node["$ref"][2:].split("/"), root
+        for name in names: node = node[name]
+    inner = [form for word in ("anyOf", "oneOf", "allOf") for one in node.get(word, []) for form in forms(root, one)]
+    return [node] + inner
+missing, keys = set(), 0
+def takes(form, word):
+    types = str(form.get("type", ""))
+    plain = "pattern" not in form and "enum" not in form and ("string" in types or ("integer" in types and isinstance(word, int)))
+    return plain or word in form.get("enum", [])
+def walk(theirs, mine, path):
+    global keys
+    mine = [form for one in mine for form in forms(ours, one)]
+    free = any(set(form) <= {"description"} for form in mine)
+    if free: return
+    below = lambda word: [form[word] for form in mine if isinstance(form.get(word), dict)]
+    def deeper(sub, found, path):
+        if found: walk(sub, found, path)
+        else: missing.add(path)
+    for form in forms(peer, theirs):
+        for word in form.get("enum", []):
+            if not (isinstance(word, bool) or word is None or any(takes(one, word) for one in mine)): missing.add("%s = %s" % (path, word))
+        for key, sub in form.get("properties", {}).items():
+            keys += 1
+            deeper(sub, [one["properties"][key] for one in mine if key in one.get("properties", {})] or below("additionalProperties"), path + "." + key)
+        if isinstance(form.get("additionalProperties"), dict): deeper(form["additionalProperties"], below("additionalProperties"), path + ".*")
+        if isinstance(form.get("items"), dict): deeper(form["items"], below("items"), path + "[]")
+walk(peer, [ours], "")
+print(json.dumps([keys, sorted(missing)]))
+"#;
+
+#[test]
+fn every_key_and_word_of_the_schema_of_cloud_init_is_in_that_of_landfall() {
+    let Some(lab) = Lab::require() else { return };
+    let printed = Command::new(env!("CARGO_BIN_EXE_landfall")).arg("schema").output().unwrap();
+    let answer = peer::python(lab.root(Release::TrixieCloudInit), COMPARE, &printed.stdout);
+    let (keys, missing): (usize, Vec<String>) = serde_json::from_str(&answer).unwrap();
+    assert!(keys > 300, "{keys} keys are looked at");
+    assert_eq!(missing, Vec::<String>::new());
+}

@@ -135,6 +135,7 @@ fn row(out: &mut String, key: &str, shape: &Shape) {
     let note = NOTES.iter().find(|(noted, _)| *noted == key);
     let support = match (shape, idle.is_empty()) {
         _ if note.is_some() => note.map(|(_, note)| (*note).to_owned()).unwrap(),
+        (Shape::Ignored, _) if module == "the run itself" => "full: it means nothing".to_owned(),
         (Shape::Ignored, _) => "reported: for another system".to_owned(),
         (_, true) => "full".to_owned(),
         (_, false) => format!("partial: {} not used", idle.join(", ")),

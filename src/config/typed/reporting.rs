@@ -1,5 +1,6 @@
 //! `reporting`: the peer's handlers of events. Of its webhooks the end of the run is reported; what is logged is logged anyway.
 
+use super::cloud::Unused;
 use super::notify::Hook;
 use super::reader::{FromNode, Reader, Shape};
 use super::system::Seconds;
@@ -32,6 +33,10 @@ crate::record! {
         optional token_key: Secret<String>,
         /// Secret of that token.
         optional token_secret: Secret<String>,
+        /// File of the host of a Hyper-V machine, which is not told.
+        optional kvp_file_path: Unused,
+        /// What the host of a Hyper-V machine is told.
+        optional event_types: Unused,
     }
 }
 
