@@ -152,3 +152,34 @@ fn every_key_and_word_of_the_schema_of_cloud_init_is_in_that_of_landfall() {
     assert!(keys > 300, "{keys} keys are looked at");
     assert_eq!(missing, Vec::<String>::new());
 }
+
+/// What landfall has to say of an example, and why that is right.
+const FAULTS_OF_THE_EXAMPLES: [(&str, &str); 3] = [
+    ("cloud-config-chef-oneiric.txt", "chef.validation_key: "),
+    ("cloud-config-write-files.txt", "the content of /etc/sysconfig/selinux is not base64"),
+    ("cloud-config.txt", "is no http or https address"),
+];
+
+#[test]
+fn the_examples_of_cloud_init_are_valid_but_for_their_own_faults() {
+    let Some(lab) = Lab::require() else { return };
+    let directory = lab.root(Release::TrixieCloudInit).join("usr/share/doc/cloud-init");
+    let mut checked = 0;
+    for entry in ["examples", "module-docs"].iter().flat_map(|name| std::fs::read_dir(directory.join(name)).unwrap()) {
+        let path = entry.unwrap().path();
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        if !(text.starts_with("#cloud-config\n") || text.starts_with("## template")) {
+            continue;
+        }
+        let ran = Command::new(env!("CARGO_BIN_EXE_landfall")).args(["validate", "--format", "json"]).arg(&path).output().unwrap();
+        let said: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        for problem in said["files"][0]["problems"].as_array().unwrap() {
+            let message = problem["message"].as_str().unwrap();
+            let known = FAULTS_OF_THE_EXAMPLES.iter().any(|(file, fault)| *file == name && message.contains(fault));
+            assert!(problem["code"] != "unknown-key" && (problem["severity"] != "error" || known), "{name}: {problem}");
+        }
+        checked += 1;
+    }
+    assert!(checked > 25, "{checked} examples");
+}

@@ -172,7 +172,9 @@ crate::record! {
         optional args: Text,
         /// Seconds in the background.
         optional background: Text,
-        /// File of the password of the user that is become.
+        /// The user that is become.
+        optional become_user: Text,
+        /// File of that user's password.
         optional become_password_file: Text,
         /// How hosts are reached.
         optional connection: Text,
@@ -219,6 +221,7 @@ impl Playbook {
         options.extend(values(&[
             ("args", &self.args),
             ("background", &self.background),
+            ("become-user", &self.become_user),
             ("become-password-file", &self.become_password_file),
             ("connection", &self.connection),
             ("connection-password-file", &self.connection_password_file),
