@@ -63,6 +63,7 @@ impl Mergers {
             let (name, options) = one
                 .strip_suffix(')')
                 .and_then(|one| one.split_once('('))
+                .filter(|(name, _)| is_name(name))
                 .ok_or_else(|| format!("`{one}` is not of the form `name(option,…)`"))?;
             let options = options.split(',').map(|option| option.trim().to_string()).collect();
             mergers.add_named(name, &Options::List(options))?;
@@ -74,6 +75,9 @@ impl Mergers {
     pub(super) fn from_node(how: &Node) -> Result<Mergers, String> {
         if let Some(text) = how.as_str() {
             return Mergers::parse(text);
+        }
+        if how.as_map().is_some_and(<[_]>::is_empty) {
+            return Ok(Mergers::default());
         }
         let items = how.as_seq().ok_or_else(|| format!("`merge_how` is {}, not a string or a list", how.kind()))?;
         let mut mergers = Mergers::default();
@@ -112,7 +116,7 @@ impl Mergers {
         let recurse = Recurse { dict: true, list: lists, str: options.has("recurse_str") };
         let mut one = Mergers::default();
         match name.strip_prefix("m_").unwrap_or(name) {
-            "" => {}
+            _ if name.is_empty() => {}
             "dict" => {
                 let (replace, allow_delete) = (options.has("replace"), options.has("allow_delete"));
                 one.dict = Some(DictMerger { replace, allow_delete, recurse });
@@ -209,6 +213,11 @@ fn iterated(node: &Node) -> Result<Vec<Node>, String> {
         Value::Str(text) => Ok(text.chars().map(|c| Node::new(Value::Str(c.to_string()), node.origin.clone())).collect()),
         _ => Err(format!("{} cannot be merged into a list", node.kind())),
     }
+}
+
+/// What the text form takes for a name.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Every option of any merger.
