@@ -295,6 +295,42 @@ fn leaf(random: &mut Random, out: &mut String, indent: usize) {
     out.push_str(&value);
 }
 
+/// A document whose parts refer to each other: anchors, aliases, merge keys, keys given twice.
+fn referring(random: &mut Random) -> String {
+    let mut text = String::new();
+    for number in 0..1 + random.below(4) {
+        let _ = writeln!(text, "a{number}: &a{number} {}", entries(random, number));
+    }
+    let count = random.below(4);
+    for at in 0..count {
+        let _ = writeln!(text, "b{at}: {}", reference(random));
+    }
+    let _ =
+        writeln!(text, "block:\n  <<: {}\n  x: {}\n  {}: 5", reference(random), random.below(3), random.pick(&["x", "y", "<<", "'<<'"]));
+    text
+}
+
+fn entries(random: &mut Random, known: usize) -> String {
+    let mut all: Vec<String> =
+        (0..random.below(4)).map(|_| format!("{}: {}", random.pick(&["x", "y", "z", "\"x\"", "1"]), random.below(9))).collect();
+    if known > 0 && random.below(2) == 0 {
+        let at = random.below(all.len() + 1);
+        all.insert(at, format!("<<: *a{}", random.below(known)));
+    }
+    format!("{{{}}}", all.join(", "))
+}
+
+fn reference(random: &mut Random) -> String {
+    let one = |random: &mut Random| format!("*a{}", random.below(4));
+    match random.below(6) {
+        0 => format!("[{}, {}]", one(random), one(random)),
+        1 => format!("{{<<: {}, x: 7}}", one(random)),
+        2 => format!("{{<<: [{}, {}], y: *a0}}", one(random), one(random)),
+        3 => random.pick(&["{x: 1}", "5", "[{x: 1}, {y: 2}]", "[1]", "null"]).to_owned(),
+        _ => one(random),
+    }
+}
+
 /// Whether the reader's documentation names what this text has and PyYAML reads.
 fn is_documented(text: &str, error: &yaml::YamlError) -> bool {
     let header = |line: &str| line.trim_start().starts_with(['|', '>']);
@@ -355,6 +391,11 @@ fn documents_are_read_as_pyyaml_reads_them() {
 #[test]
 fn damaged_documents_are_read_or_refused_as_pyyaml_does() {
     compare("damaged documents", mutated);
+}
+
+#[test]
+fn references_and_merges_mean_what_pyyaml_makes_of_them() {
+    compare("referring documents", referring);
 }
 
 /// A string as users have them: what looks like something else, and what is hard to write.
