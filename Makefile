@@ -4,7 +4,7 @@
 # For this machine: .cargo/config.toml has to name one target, and names the commonest.
 export CARGO_BUILD_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: build deb deb-clean-root demo bench check check-long keys parity-record clean
+.PHONY: build deb deb-clean-root demo bench fuzz check check-long keys parity-record clean
 
 # The binary, for this machine: target/*/release/landfall
 build:
@@ -25,6 +25,10 @@ demo:
 # landfall and cloud-init 25.1 side by side on one root: a table on standard output.
 bench:
 	@tests/show.sh bench
+
+# Feeds every reader with changed inputs, FUZZ_SECONDS (60) each; exit 1 if one panics, hangs or takes more than 64 MB.
+fuzz:
+	@cargo run --locked --example fuzz
 
 # What CI runs. Its last line is "N passed, N failed" over all suites.
 check:
