@@ -78,7 +78,11 @@ impl Unpacking<'_, '_> {
         }
         if self.including.len() >= DEEPEST || self.included >= MOST {
             let message = format!("{shown} is not included: no more than {MOST} addresses, {DEEPEST} deep, are");
-            self.report.error("include", message).at(include.place);
+            // A list may go on for thousands of them.
+            self.refused += 1;
+            if self.refused <= MOST {
+                self.report.error("include", message).at(include.place);
+            }
             return;
         }
         self.included += 1;

@@ -114,7 +114,7 @@ pub const TARGETS: &[Target] = &[
             "{% macro m(a) %}", "{% endmacro %}", "{{ m(m) }}", "v1.distro", "ds.meta_data", "|replace('a','b')", "|join(',')", "|default('x')",
             "|tojson", "|int", "|list", "~", "*", "**", "//", "%", "[::-1]", "[0:9]", ".format(1)", "range(99999)", "'x' * 999", "loop.index",
             "#}", "{#", "-%}", "self", "caller()", "{% include 'x' %}", "{% block b %}", "namespace(a=1)", "999999999999", "|center(9999)",
-            "|batch(3)", "|indent(99)",
+            "|batch(3)", "|indent(99)", ".zfill(99)", "{% set a = [a, a] %}", "|map('upper')", "|sort", "|unique",
         ],
         seeds: &[
             "#cloud-config\nhostname: {{ v1.local_hostname }}\nruncmd:\n{% for i in range(3) %}\n- echo {{ i }} {{ v1.distro|upper }}\n{% endfor %}\n",
