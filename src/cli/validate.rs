@@ -11,8 +11,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::config::merge::overlay;
-use crate::config::node::Node;
-use crate::config::problem::{Problem, Report, Severity};
+use crate::config::node::{Node, Origin};
+use crate::config::problem::{Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::error::exit;
 use crate::facts::{Facts, PROGRAMS};
@@ -93,7 +93,7 @@ fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
         check_scripts(&config, host, &mut report);
         secrets.extend(config.secrets);
     }
-    report.problems.retain(|problem| !is_of_a_placeholder(problem, &sources));
+    drop_those_of_placeholders(&mut report, &sources);
     let redactor = Redactor::new(secrets.iter().map(|secret| secret.expose().clone()));
     report.mask(&|text| redactor.quoted(text));
     // In the order of the file, what is written into other files last.
@@ -139,10 +139,16 @@ fn user_data(file: &str, bytes: &[u8], report: &mut Report) -> Input {
     crate::run::input::read(file, bytes, Giver::User, &mut reading, report)
 }
 
-/// Whether a problem is about a line in which a variable stands that only an instance has: its value may be a good one.
-fn is_of_a_placeholder(problem: &Problem, sources: &BTreeMap<String, String>) -> bool {
-    let line = problem.origin.as_ref().and_then(|origin| sources.get(&*origin.part)?.lines().nth(origin.line.checked_sub(1)? as usize));
-    line.is_some_and(|line| line.contains(crate::template::MISSING))
+/// Drops what is said about lines in which a variable stands that only an instance has: its value may be a good one.
+fn drop_those_of_placeholders(report: &mut Report, sources: &BTreeMap<String, String>) {
+    let has_one = |text: &str| text.contains(crate::template::MISSING);
+    let lines: BTreeMap<&str, Vec<bool>> =
+        sources.iter().filter(|(_, text)| has_one(text)).map(|(part, text)| (part.as_str(), text.lines().map(has_one).collect())).collect();
+    let is_of_one = |origin: &Origin| {
+        let line = (origin.line as usize).checked_sub(1)?;
+        lines.get(&*origin.part)?.get(line).copied()
+    };
+    report.problems.retain(|problem| problem.origin.as_ref().and_then(is_of_one) != Some(true));
 }
 
 /// A file as it lies in `/etc/landfall`: a `landfall` section without a header. Anything else is user-data.

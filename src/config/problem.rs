@@ -240,6 +240,9 @@ fn below_secret(lines: &[&str], index: usize) -> bool {
         depth = usize::MAX;
     }
     for line in lines[..index].iter().rev() {
+        if depth == 0 {
+            return false;
+        }
         if line.trim().is_empty() || indentation(line) >= depth {
             continue;
         }
