@@ -193,10 +193,11 @@ fn check_own_configuration(
 fn check_scripts(config: &CloudConfig, host: &Host, report: &mut Report) {
     let scripts = config.all_keys().flat_map(|keys| [("bootcmd", &keys.bootcmd), ("runcmd", &keys.runcmd)]);
     for (name, script) in scripts.filter(|(_, script)| !script.items.is_empty()) {
-        if !host.shell_parses(":") {
-            return;
-        }
         let texts: Vec<&str> = script.items.iter().map(|item| item.text.expose().as_str()).collect();
+        // One question where all is well; and none where there is no shell.
+        if host.shell_parses(&texts.join("\n")) || !host.shell_parses(":") {
+            continue;
+        }
         let unreadable = |text: &str| !text.trim().is_empty() && !host.shell_parses(text);
         for (first, last) in script::joint_ranges(&texts, &mut |text| host.shell_parses(text)) {
             if first == last && unreadable(texts[first]) {
@@ -262,7 +263,7 @@ fn gzipped(bytes: &[u8]) -> usize {
 
 impl Checked {
     fn is_valid(&self) -> bool {
-        !self.report.has_errors() && !(self.strict && self.report.count(Severity::Warning) > 0)
+        !(self.report.has_errors() || (self.strict && self.report.count(Severity::Warning) > 0))
     }
 
     fn render(&self) -> String {

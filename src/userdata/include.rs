@@ -129,8 +129,8 @@ impl Unpacking<'_, '_> {
 
 /// Whether a run could fetch it.
 fn is_fetchable(url: &str) -> bool {
-    let begins = |scheme: &&str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    url.starts_with('/') || ["http://", "https://", "file://"].iter().any(|scheme| begins(&scheme))
+    let begins = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    url.starts_with('/') || ["http://", "https://", "file://"].iter().any(|scheme| begins(scheme))
 }
 
 /// The address of a line, empty where there is none. The header may stand on any line, and says how the addresses after it are
