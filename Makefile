@@ -4,7 +4,7 @@
 # For this machine: .cargo/config.toml has to name one target, and names the commonest.
 export CARGO_BUILD_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: build deb deb-clean-root demo bench check check-long parity-record clean
+.PHONY: build deb deb-clean-root demo bench fuzz check check-long keys parity-record clean
 
 # The binary, for this machine: target/*/release/landfall
 build:
@@ -26,6 +26,10 @@ demo:
 bench:
 	@tests/show.sh bench
 
+# Feeds every reader with changed inputs, FUZZ_SECONDS (60) each; exit 1 if one panics, hangs or takes more than 64 MB.
+fuzz:
+	@cargo run --locked --example fuzz
+
 # What CI runs. Its last line is "N passed, N failed" over all suites.
 check:
 	@tests/check.sh
@@ -33,6 +37,10 @@ check:
 # The same at full size
 check-long:
 	@LANDFALL_LONG=1 tests/check.sh
+
+# Writes the table of keys in cloud-config/README.md anew.
+keys:
+	UPDATE=1 cargo test --locked --test validate the_table_of_keys
 
 # Stores anew what the real cloud-init leaves in every parity case; look at the diff. As root.
 parity-record:

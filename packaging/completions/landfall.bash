@@ -4,7 +4,7 @@ _landfall() {
     local cur prev words cword
     _init_completion || return
 
-    local commands="run apply resume rerun rollback restore drift plan preflight validate push config status watch why analyze query logs unlock clean"
+    local commands="run apply resume rerun rollback restore drift plan preflight validate schema push config status watch why analyze query logs unlock clean"
     local command="" i
     for ((i = 1; i < cword; i++)); do
         case ${words[i]} in
@@ -64,7 +64,8 @@ _landfall() {
             ;;
         run) options+=" --stage --format --on-error --on-interrupt --retry --timeout" ;;
         apply | plan | config) options+=" --root --format --on-error --on-interrupt --retry --timeout" ;;
-        validate | watch | why | analyze | resume | rerun | drift) options+=" --format" ;;
+        validate) options+=" --strict --format" ;;
+        watch | why | analyze | resume | rerun | drift) options+=" --format" ;;
         preflight) options+=" --bandwidth --format" ;;
         status) options+=" --wait --timeout --long --format --strict" ;;
         push) options+=" --file --user --jobs --deb --ssh-option --format" ;;

@@ -18,6 +18,7 @@ _landfall() {
     'plan:show what a run of this user-data would do here'
     'preflight:say whether this host has what a run needs'
     'validate:say what is wrong with user-data'
+    'schema:print a JSON Schema of cloud-config'
     'push:apply user-data on other machines over ssh'
     'config:show every setting with its value and where it was said'
     'status:show the state of the current or last run'
@@ -59,7 +60,7 @@ _landfall() {
             {-j,--jobs}'[machines at once]:number:' '--deb[install this package first]:package:_files' \
             '*'{-o,--ssh-option}'[an option for ssh]:option:' '--format[how it is printed]:format:(text json)' '*:host:_hosts'
           ;;
-        validate) _arguments $common '--format[how it is printed]:format:(text json)' '*:user-data:_files' ;;
+        validate) _arguments $common '--strict[take no warnings either]' '--format[how it is printed]:format:(text json)' '*:user-data:_files' ;;
         status)
           _arguments $common {-w,--wait}'[wait for the end]' '--timeout[no longer than this]:duration:' {-l,--long}'[every step too]' \
             '--format[how it is printed]:format:(tabular json yaml)' '--strict[exit 2 where the run is degraded]'

@@ -17,6 +17,7 @@ mod refusal;
 mod restore;
 mod rollback;
 mod run;
+mod schema;
 mod settings;
 mod status;
 mod unlock;
@@ -101,6 +102,8 @@ enum Command {
     Preflight(preflight::PreflightArgs),
     /// Say what is wrong with user-data, where, and how to mend it
     Validate(validate::ValidateArgs),
+    /// Print a JSON Schema of cloud-config, for editors
+    Schema,
     /// Apply user-data on other machines over ssh
     Push(push::PushArgs),
     /// Undo what the recorded run did, last first
@@ -143,6 +146,7 @@ impl Command {
             Self::Plan(_)
             | Self::Preflight(_)
             | Self::Validate(_)
+            | Self::Schema
             | Self::Push(_)
             | Self::Config(_)
             | Self::Status(_)
@@ -173,6 +177,7 @@ impl Command {
             Self::Plan(args) => plan::plan(args, host),
             Self::Preflight(args) => preflight::preflight(args, host),
             Self::Validate(args) => validate::validate(args, host),
+            Self::Schema => schema::schema(),
             Self::Push(args) => push::push(args, global.quiet),
             Self::Config(args) => config::config(args, host),
             Self::Status(args) => status::status(args, host),

@@ -11,8 +11,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::config::merge::overlay;
-use crate::config::node::Node;
-use crate::config::problem::{Problem, Report, Severity};
+use crate::config::node::{Node, Origin};
+use crate::config::problem::{Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::error::exit;
 use crate::facts::{Facts, PROGRAMS};
@@ -38,6 +38,9 @@ pub struct ValidateArgs {
     /// How the problems are printed
     #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
     format: TextOrJson,
+    /// Take no warnings either: exit 65 where there is one
+    #[arg(long)]
+    strict: bool,
 }
 
 /// How many bytes of user-data a provider takes, as documented by each.
@@ -58,13 +61,14 @@ struct Checked {
     report: Report,
     sources: BTreeMap<String, String>,
     redactor: Redactor,
+    strict: bool,
 }
 
 /// Checks files.
 pub fn validate(args: &ValidateArgs, host: &Host) -> Answer {
     let mut checked = Vec::new();
     for name in &args.files {
-        checked.push(check(name, &input::read(name)?, host));
+        checked.push(Checked { strict: args.strict, ..check(name, &input::read(name)?, host) });
     }
     match args.format {
         TextOrJson::Text => checked.iter().for_each(|one| out::print(&one.render())),
@@ -89,7 +93,7 @@ fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
         check_scripts(&config, host, &mut report);
         secrets.extend(config.secrets);
     }
-    report.problems.retain(|problem| !is_of_a_placeholder(problem, &sources));
+    drop_those_of_placeholders(&mut report, &sources);
     let redactor = Redactor::new(secrets.iter().map(|secret| secret.expose().clone()));
     report.mask(&|text| redactor.quoted(text));
     // In the order of the file, what is written into other files last.
@@ -97,7 +101,26 @@ fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
         problem.origin.as_ref().map(|origin| (*origin.part != *file, origin.part.to_string(), origin.line, origin.column))
     });
     report.problems.dedup();
-    Checked { file: file.to_owned(), size: bytes.len(), gzipped: gzipped(bytes), report, sources, redactor }
+    let (size, gzipped) = (bytes.len(), gzipped(bytes));
+    report_size(size, gzipped, &mut report);
+    Checked { file: file.to_owned(), size, gzipped, report, sources, redactor, strict: false }
+}
+
+/// Says who does not take so much, and whether compressing it is enough.
+fn report_size(size: usize, gzipped: usize, report: &mut Report) {
+    let over = |size: usize| -> Vec<String> {
+        LIMITS.iter().filter(|(_, limit)| size > *limit).map(|(name, limit)| format!("{name} ({limit})")).collect()
+    };
+    let (plain, packed) = (over(size), over(gzipped));
+    if plain.is_empty() {
+        return;
+    }
+    let problem = report.warning("size", format!("{size} bytes are more than these providers take: {}", plain.join(", ")));
+    if packed.is_empty() {
+        problem.help(format!("gzip it: {gzipped} bytes fit everywhere"));
+    } else {
+        problem.help(format!("put a part of it behind `#include URL`: gzipped it has {gzipped} bytes, too much for {}", packed.join(", ")));
+    }
 }
 
 /// User-data. What it includes is not fetched, and its templates are rendered for an instance that is made up.
@@ -116,10 +139,16 @@ fn user_data(file: &str, bytes: &[u8], report: &mut Report) -> Input {
     crate::run::input::read(file, bytes, Giver::User, &mut reading, report)
 }
 
-/// Whether a problem is about a line in which a variable stands that only an instance has: its value may be a good one.
-fn is_of_a_placeholder(problem: &Problem, sources: &BTreeMap<String, String>) -> bool {
-    let line = problem.origin.as_ref().and_then(|origin| sources.get(&*origin.part)?.lines().nth(origin.line.checked_sub(1)? as usize));
-    line.is_some_and(|line| line.contains(crate::template::MISSING))
+/// Drops what is said about lines in which a variable stands that only an instance has: its value may be a good one.
+fn drop_those_of_placeholders(report: &mut Report, sources: &BTreeMap<String, String>) {
+    let has_one = |text: &str| text.contains(crate::template::MISSING);
+    let lines: BTreeMap<&str, Vec<bool>> =
+        sources.iter().filter(|(_, text)| has_one(text)).map(|(part, text)| (part.as_str(), text.lines().map(has_one).collect())).collect();
+    let is_of_one = |origin: &Origin| {
+        let line = (origin.line as usize).checked_sub(1)?;
+        lines.get(&*origin.part)?.get(line).copied()
+    };
+    report.problems.retain(|problem| problem.origin.as_ref().and_then(is_of_one) != Some(true));
 }
 
 /// A file as it lies in `/etc/landfall`: a `landfall` section without a header. Anything else is user-data.
@@ -164,10 +193,11 @@ fn check_own_configuration(
 fn check_scripts(config: &CloudConfig, host: &Host, report: &mut Report) {
     let scripts = config.all_keys().flat_map(|keys| [("bootcmd", &keys.bootcmd), ("runcmd", &keys.runcmd)]);
     for (name, script) in scripts.filter(|(_, script)| !script.items.is_empty()) {
-        if !host.shell_parses(":") {
-            return;
-        }
         let texts: Vec<&str> = script.items.iter().map(|item| item.text.expose().as_str()).collect();
+        // One question where all is well; and none where there is no shell.
+        if host.shell_parses(&texts.join("\n")) || !host.shell_parses(":") {
+            continue;
+        }
         let unreadable = |text: &str| !text.trim().is_empty() && !host.shell_parses(text);
         for (first, last) in script::joint_ranges(&texts, &mut |text| host.shell_parses(text)) {
             if first == last && unreadable(texts[first]) {
@@ -233,14 +263,14 @@ fn gzipped(bytes: &[u8]) -> usize {
 
 impl Checked {
     fn is_valid(&self) -> bool {
-        !self.report.has_errors()
+        !(self.report.has_errors() || (self.strict && self.report.count(Severity::Warning) > 0))
     }
 
     fn render(&self) -> String {
         let sources = |part: &str| self.sources.get(part).map(String::as_str);
         let mut text = self.report.render(&sources, &|line| self.redactor.apply(line));
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}: {}; {}", self.file, self.verdict(), self.size_line());
+        let _ = writeln!(text, "{}: {}; {} bytes ({} gzipped)", self.file, self.verdict(), self.size, self.gzipped);
         text
     }
 
@@ -259,19 +289,6 @@ impl Checked {
             (true, false) => format!("valid, {}", counts.join(", ")),
             _ => counts.join(", "),
         }
-    }
-
-    /// The size, and who takes it only compressed or not at all.
-    fn size_line(&self) -> String {
-        let over = |size: usize| LIMITS.iter().filter(move |(_, limit)| size > *limit).map(|(name, _)| *name).collect::<Vec<_>>();
-        let (plain, packed) = (over(self.size), over(self.gzipped));
-        let mut line = format!("{} bytes ({} gzipped)", self.size, self.gzipped);
-        if !packed.is_empty() {
-            let _ = write!(line, ", too much for {}", packed.join(", "));
-        } else if !plain.is_empty() {
-            let _ = write!(line, ", gzip it for {}", plain.join(", "));
-        }
-        line
     }
 
     fn to_json(&self) -> serde_json::Value {

@@ -8,10 +8,11 @@
 
 use std::sync::Arc;
 
-use super::mergers::Mergers;
+use super::mergers::{Mergers, OPTIONS};
 use super::node::{Entry, Node, Origin, Value};
 use super::patch;
 use super::problem::Report;
+use super::typed::reader::nearest;
 
 /// How parts are merged that do not say how.
 const BETWEEN_PARTS: &str = "dict(replace)+list()+str()";
@@ -46,7 +47,7 @@ pub fn merge_parts(parts: Vec<ConfigPart>, report: &mut Report) -> Node {
             apply_patch(&mut merged, &part, report);
             continue;
         }
-        match merge_part(&merged, part.clone()) {
+        match merge_part(&merged, part.clone(), report) {
             Ok((next, part_root)) => {
                 report_changes(&merged, &part_root, &next, &Told { prefix: "", help: Some(JOINING) }, report);
                 merged = next;
@@ -133,7 +134,7 @@ struct Refusal {
     place: Origin,
 }
 
-fn merge_part(merged: &Node, mut part: ConfigPart) -> Result<(Node, Node), Refusal> {
+fn merge_part(merged: &Node, mut part: ConfigPart, report: &mut Report) -> Result<(Node, Node), Refusal> {
     let place = part.root.origin.clone();
     let refusal = |reason: String, place: &Origin| Refusal { reason, place: place.clone() };
     let kind = part.root.kind();
@@ -152,6 +153,12 @@ fn merge_part(merged: &Node, mut part: ConfigPart) -> Result<(Node, Node), Refus
     }
     if mergers.is_empty() {
         mergers = Mergers::parse(BETWEEN_PARTS).map_err(|reason| refusal(reason, &place))?;
+    }
+    for option in &mergers.unknown {
+        let problem = report.warning("merge-option", format!("no merger has an option `{option}`: it is ignored")).at(&how_place);
+        if let Some(near) = nearest(option, &OPTIONS) {
+            problem.help(format!("did you mean `{near}`?"));
+        }
     }
     let next = mergers.merge(merged.clone(), part.root.clone()).map_err(|reason| refusal(reason, &how_place))?;
     Ok((next, part.root))

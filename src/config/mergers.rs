@@ -10,6 +10,8 @@ pub(super) struct Mergers {
     dict: Option<DictMerger>,
     list: Option<ListMerger>,
     str: Option<StrMerger>,
+    /// Options that no merger knows.
+    pub(super) unknown: Vec<String>,
 }
 
 struct DictMerger {
@@ -61,6 +63,7 @@ impl Mergers {
             let (name, options) = one
                 .strip_suffix(')')
                 .and_then(|one| one.split_once('('))
+                .filter(|(name, _)| is_name(name))
                 .ok_or_else(|| format!("`{one}` is not of the form `name(option,…)`"))?;
             let options = options.split(',').map(|option| option.trim().to_string()).collect();
             mergers.add_named(name, &Options::List(options))?;
@@ -72,6 +75,9 @@ impl Mergers {
     pub(super) fn from_node(how: &Node) -> Result<Mergers, String> {
         if let Some(text) = how.as_str() {
             return Mergers::parse(text);
+        }
+        if how.as_map().is_some_and(<[_]>::is_empty) {
+            return Ok(Mergers::default());
         }
         let items = how.as_seq().ok_or_else(|| format!("`merge_how` is {}, not a string or a list", how.kind()))?;
         let mut mergers = Mergers::default();
@@ -101,14 +107,16 @@ impl Mergers {
         self.dict = self.dict.take().or(other.dict);
         self.list = self.list.take().or(other.list);
         self.str = self.str.take().or(other.str);
+        self.unknown.extend(other.unknown);
     }
 
     fn add_named(&mut self, name: &str, options: &Options) -> Result<(), String> {
+        self.unknown.extend(options.unknown());
         let lists = options.has("recurse_array") || options.has("recurse_list");
         let recurse = Recurse { dict: true, list: lists, str: options.has("recurse_str") };
         let mut one = Mergers::default();
         match name.strip_prefix("m_").unwrap_or(name) {
-            "" => {}
+            _ if name.is_empty() => {}
             "dict" => {
                 let (replace, allow_delete) = (options.has("replace"), options.has("allow_delete"));
                 one.dict = Some(DictMerger { replace, allow_delete, recurse });
@@ -207,6 +215,15 @@ fn iterated(node: &Node) -> Result<Vec<Node>, String> {
     }
 }
 
+/// What the text form takes for a name.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Every option of any merger.
+pub(super) const OPTIONS: [&str; 9] =
+    ["append", "prepend", "replace", "no_replace", "allow_delete", "recurse_array", "recurse_list", "recurse_dict", "recurse_str"];
+
 /// A merger's options: words, or a text in which they occur.
 enum Options {
     List(Vec<String>),
@@ -221,6 +238,12 @@ impl Options {
             Value::Str(text) => Ok(Options::Text(text.clone())),
             _ => Err(format!("a merger's `settings` are {}, not a list", settings.kind())),
         }
+    }
+
+    /// Those that no merger knows, which the peer passes over.
+    fn unknown(&self) -> Vec<String> {
+        let Self::List(options) = self else { return Vec::new() };
+        options.iter().filter(|option| !option.is_empty() && !OPTIONS.contains(&option.as_str())).cloned().collect()
     }
 
     fn has(&self, option: &str) -> bool {

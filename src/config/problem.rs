@@ -3,6 +3,7 @@
 //! Excerpts of the input never show secrets: the value of a key whose name looks like a secret's, and whatever stands
 //! below such a key, is printed as `***`. Messages are the reporter's own words; whoever writes one keeps values out of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::node::Origin;
@@ -126,8 +127,9 @@ impl Report {
     /// name; `mask` masks in an excerpt what names do not tell to be secret.
     pub fn render<'a>(&self, sources: &dyn Fn(&str) -> Option<&'a str>, mask: &dyn Fn(&str) -> String) -> String {
         let mut out = String::new();
+        let mut lines = LinesOf { sources, known: BTreeMap::new() };
         for problem in &self.problems {
-            render_problem(&mut out, problem, sources, mask);
+            render_problem(&mut out, problem, &mut lines, mask);
         }
         out
     }
@@ -153,14 +155,30 @@ impl Report {
     }
 }
 
-fn render_problem<'a>(out: &mut String, problem: &Problem, sources: &dyn Fn(&str) -> Option<&'a str>, mask: &dyn Fn(&str) -> String) {
+/// The lines of parts, each split once.
+struct LinesOf<'a, 's> {
+    sources: &'s dyn Fn(&str) -> Option<&'a str>,
+    known: BTreeMap<String, Vec<&'a str>>,
+}
+
+impl<'a> LinesOf<'a, '_> {
+    fn of(&mut self, part: &str) -> &[&'a str] {
+        if !self.known.contains_key(part) {
+            let lines = (self.sources)(part).map(|text| text.lines().collect()).unwrap_or_default();
+            self.known.insert(part.to_owned(), lines);
+        }
+        &self.known[part]
+    }
+}
+
+fn render_problem(out: &mut String, problem: &Problem, lines: &mut LinesOf<'_, '_>, mask: &dyn Fn(&str) -> String) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{}[{}]: {}", problem.severity.name(), problem.code, problem.message);
     let mut margin = 1;
     if let Some(origin) = &problem.origin {
         margin = origin.line.to_string().len();
         let _ = writeln!(out, "{:margin$}--> {origin}", "");
-        if let Some(line) = sources(&origin.part).and_then(|text| excerpt(text, origin, mask)) {
+        if let Some(line) = excerpt(lines.of(&origin.part), origin, mask) {
             let caret = (origin.column as usize - 1).min(line.chars().count());
             let _ = writeln!(out, "{:margin$} |", "");
             let _ = writeln!(out, "{} | {line}", origin.line);
@@ -177,10 +195,9 @@ fn render_problem<'a>(out: &mut String, problem: &Problem, sources: &dyn Fn(&str
 const EXCERPT_CHARS: usize = 120;
 
 /// The origin's line with its secrets masked and made safe for a terminal; `None` if the text has no such line.
-fn excerpt(text: &str, origin: &Origin, mask: &dyn Fn(&str) -> String) -> Option<String> {
-    let lines: Vec<&str> = text.lines().collect();
+fn excerpt(lines: &[&str], origin: &Origin, mask: &dyn Fn(&str) -> String) -> Option<String> {
     let index = (origin.line as usize).checked_sub(1)?;
-    let line = mask(&masked(&lines, index)?);
+    let line = mask(&masked(lines, index)?);
     let printable = |c: char| {
         if c == '\t' {
             ' '
@@ -223,6 +240,9 @@ fn below_secret(lines: &[&str], index: usize) -> bool {
         depth = usize::MAX;
     }
     for line in lines[..index].iter().rev() {
+        if depth == 0 {
+            return false;
+        }
         if line.trim().is_empty() || indentation(line) >= depth {
             continue;
         }

@@ -22,6 +22,10 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let expire = chpasswd.and_then(|chpasswd| chpasswd.expire).unwrap_or(true);
     let mut passwords = chpasswd.map(|chpasswd| listed(chpasswd, steps)).unwrap_or_default();
     let named = chpasswd.is_some_and(|chpasswd| chpasswd.given.contains(&"users") || chpasswd.given.contains(&"list"));
+    if let (Some(password), true) = (&scope.keys.password, named) {
+        let message = "`password` does nothing beside the users of `chpasswd`";
+        steps.report.warning("password", message).at(&password.origin).help("name the default user in `chpasswd.users` too");
+    }
     if let (Some(password), false) = (&scope.keys.password, named) {
         match &scope.accounts.default {
             Some(user) => passwords.push((user.clone(), password.password.clone(), password.origin.clone())),

@@ -220,6 +220,12 @@ fn plan_passwords(account: &Account, exists: bool, scope: &Scope<'_>, steps: &mu
         warn_of_clear_text(password, "plain_text_passwd", &mut steps.report);
     }
     let given = |key: &str| entry.given.contains(&key);
+    let mut last_first =
+        ["hashed_passwd", "plain_text_passwd", "passwd"].into_iter().filter(|key| given(key) && !(exists && *key == "passwd"));
+    if let (Some(holds), Some(idle)) = (last_first.next(), last_first.next()) {
+        let message = format!("`{idle}` of user `{name}` does nothing: `{holds}` is set after it");
+        steps.report.warning("user", message).at(entry.place(idle)).help("keep one of them");
+    }
     let named = given("plain_text_passwd") || given("hashed_passwd") || (given("passwd") && !exists);
     if entry.lock_passwd.unwrap_or(true) {
         let operation = Operation::PasswordLock { user: name.clone(), lock: PasswordLock::Lock };

@@ -51,8 +51,19 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps, now: When) {
             When::Early
         };
         if when == now {
+            report_replaced(entry, &scope.keys.write_files, steps);
             add(entry, reason, scope, steps);
         }
+    }
+}
+
+/// Says that a later entry of the same file, which does not append, leaves nothing of an earlier one.
+fn report_replaced(entry: &FileEntry, all: &[FileEntry], steps: &mut Steps) {
+    let same = |other: &&FileEntry| absolute(&other.path) == absolute(&entry.path) && other.defer == entry.defer;
+    let mut earlier = all.iter().take_while(|other| other.origin != entry.origin);
+    if let (false, Some(first)) = (entry.append, earlier.find(same)) {
+        let message = format!("{} is written twice: nothing is left of what {} writes", absolute(&entry.path), first.origin);
+        steps.report.warning("written-twice", message).at(&entry.origin).help("join the entries, or add `append: true` to this one");
     }
 }
 

@@ -88,7 +88,9 @@ const TESTS: [&str; 32] = [
 pub(super) fn teach(environment: &mut Environment<'_>) {
     for name in FILTERS {
         environment.add_filter(name, move |state: &State<'_, '_>, value: &Value, given: Rest<Value>| {
-            filter(name, state, value, &Given::of(&given)?)
+            let made = filter(name, state, value, &Given::of(&given)?)?;
+            print::bounded(made.as_str().map_or(0, str::len))?;
+            Ok::<_, Error>(made)
         });
     }
     for name in TESTS {
@@ -134,8 +136,13 @@ fn wrong(message: String) -> Error {
 }
 
 fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -> Result<Value, Error> {
+    print::bounded(value.as_str().map_or(0, str::len))?;
     let text = || print::python_str(value);
-    let items = || value.try_iter().map(Iterator::collect::<Vec<Value>>);
+    let items = || {
+        let items: Vec<Value> = value.try_iter()?.take(print::LONGEST_VALUE + 1).collect();
+        print::bounded(items.len())?;
+        Ok::<_, Error>(items)
+    };
     Ok(match name {
         "default" | "d" => {
             let is_replaced = is_missing(value) || (given.is_set(1, "boolean") && !value.is_true());
@@ -148,15 +155,15 @@ fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -
         "string" => text().into(),
         "tojson" => print::json(value)?.into(),
         "e" | "escape" => escaped(&text()).into(),
-        "lower" | "upper" | "capitalize" => methods::of_string(&text(), name, &[]).unwrap_or_default(),
+        "lower" | "upper" | "capitalize" => methods::of_string(&text(), name, &[])?.unwrap_or_default(),
         "title" => methods::titled(&text()).into(),
         "format" => formatted(&text(), given)?.into(),
-        "trim" => methods::of_string(&text(), "strip", given.positional).unwrap_or_default(),
+        "trim" => methods::of_string(&text(), "strip", given.positional)?.unwrap_or_default(),
         "replace" => {
             let arguments = [Value::from(given.text(0, "old").unwrap_or_default()), Value::from(given.text(1, "new").unwrap_or_default())];
-            methods::of_string(&text(), name, &arguments).unwrap_or_default()
+            methods::of_string(&text(), name, &arguments)?.unwrap_or_default()
         }
-        "indent" => indented(&text(), given).into(),
+        "indent" => indented(&text(), given)?.into(),
         "int" => int(&text(), given.get(0, "default")).into(),
         "float" => {
             text().trim().parse().unwrap_or(given.get(0, "default").and_then(|value| f64::try_from(value).ok()).unwrap_or(0.0)).into()
@@ -168,7 +175,7 @@ fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -
         "join" => {
             let between = given.text(0, "d").unwrap_or_default();
             let parts = attributes(items()?, given.get(1, "attribute"));
-            parts.iter().map(print::python_str).collect::<Vec<_>>().join(&between).into()
+            methods::joined(&mut parts.into_iter(), &between)?.into()
         }
         "first" => items()?.into_iter().next().unwrap_or_default(),
         "last" => items()?.into_iter().next_back().unwrap_or_default(),
@@ -202,6 +209,7 @@ fn formatted(text: &str, given: &Given<'_>) -> Result<String, Error> {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
         out.push_str(before);
+        print::bounded(out.len())?;
         let end =
             after.find(|c: char| c.is_ascii_alphabetic() || c == '%').ok_or_else(|| wrong("`%` at the end of a format".to_owned()))?;
         let (spec, kind) = (&after[..end], &after[end..=end]);
@@ -211,7 +219,9 @@ fn formatted(text: &str, given: &Given<'_>) -> Result<String, Error> {
             continue;
         }
         let value = values.next().ok_or_else(|| wrong("a format asks for more values than it is given".to_owned()))?;
-        let (width, precision) = spec.split_once('.').map_or((spec, None), |(width, precision)| (width, precision.parse().ok()));
+        let (width, precision) = spec
+            .split_once('.')
+            .map_or((spec, None), |(width, precision)| (width, precision.parse().ok().map(|precision: usize| precision.min(1_000))));
         let digits = width.trim_start_matches(['-', '0', '+', ' ']);
         let flags = &width[..width.len() - digits.len()];
         let width: usize = digits.parse().unwrap_or(0).min(1_000);
@@ -235,15 +245,16 @@ fn formatted(text: &str, given: &Given<'_>) -> Result<String, Error> {
     Ok(out + rest)
 }
 
-fn indented(text: &str, given: &Given<'_>) -> String {
+fn indented(text: &str, given: &Given<'_>) -> Result<String, Error> {
     let width = given.get(0, "width").and_then(|width| width.as_usize()).unwrap_or(4);
     let blanks = " ".repeat(width.min(1_000));
+    print::bounded(text.len() + text.matches('\n').count() * blanks.len())?;
     let mut lines = Vec::new();
     for (at, line) in text.split('\n').enumerate() {
         let is_left = (at == 0 && !given.is_set(1, "first")) || (at > 0 && line.is_empty() && !given.is_set(2, "blank"));
         lines.push(if is_left { line.to_owned() } else { format!("{blanks}{line}") });
     }
-    lines.join("\n")
+    Ok(lines.join("\n"))
 }
 
 /// What cannot be read as a number is the other one.

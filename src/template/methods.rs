@@ -3,13 +3,13 @@
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
-use super::print::python_str;
+use super::print::{bounded, python_str};
 use super::variables::{is_missing, keys, List};
 
 /// Calls a method that the engine does not know.
 pub(super) fn call(_: &State<'_, '_>, value: &Value, method: &str, arguments: &[Value]) -> Result<Value, Error> {
     let known = match value.kind() {
-        ValueKind::String => of_string(value.as_str().unwrap_or_default(), method, arguments),
+        ValueKind::String => of_string(value.as_str().unwrap_or_default(), method, arguments)?,
         _ if keys(value).is_some() => of_mapping(value, method, arguments)?,
         ValueKind::Seq => of_list(value, method, arguments)?,
         _ => None,
@@ -25,7 +25,37 @@ fn texts<'t>(items: impl Iterator<Item = &'t str>) -> Value {
     list(items.map(Value::from))
 }
 
-pub(super) fn of_string(text: &str, method: &str, arguments: &[Value]) -> Option<Value> {
+/// `None` where there is no such method.
+pub(super) fn of_string(text: &str, method: &str, arguments: &[Value]) -> Result<Option<Value>, Error> {
+    let argument = |at: usize| arguments.get(at).filter(|value| !value.is_none()).and_then(Value::as_str);
+    bounded(text.len())?;
+    match (method, argument(0), argument(1)) {
+        ("replace", Some(from), Some(to)) => {
+            let times = text.matches(from).count().min(count_of(arguments.get(2)));
+            bounded((text.len() + times * to.len()).saturating_sub(times * from.len()))?;
+        }
+        ("zfill", ..) => bounded(arguments.first().and_then(Value::as_usize).unwrap_or(0))?,
+        ("join", ..) => {
+            let Some(mut items) = arguments.first().and_then(|items| items.try_iter().ok()) else { return Ok(None) };
+            return joined(&mut items, text).map(|text| Some(text.into()));
+        }
+        _ => {}
+    }
+    Ok(plain(text, method, arguments))
+}
+
+/// Values as text, with another text between them.
+pub(super) fn joined(items: &mut dyn Iterator<Item = Value>, between: &str) -> Result<String, Error> {
+    let mut out = String::new();
+    for (at, item) in items.enumerate() {
+        out.push_str(if at > 0 { between } else { "" });
+        out.push_str(&python_str(&item));
+        bounded(out.len() + at)?;
+    }
+    Ok(out)
+}
+
+fn plain(text: &str, method: &str, arguments: &[Value]) -> Option<Value> {
     let argument = |at: usize| arguments.get(at).filter(|value| !value.is_none()).and_then(Value::as_str);
     let stripped = |c: char| argument(0).map_or_else(|| c.is_whitespace(), |set| set.contains(c));
     let all = |is: fn(char) -> bool| Value::from(!text.is_empty() && text.chars().all(is));
@@ -46,7 +76,6 @@ pub(super) fn of_string(text: &str, method: &str, arguments: &[Value]) -> Option
         "split" => return split(text, argument(0), arguments.get(1)),
         "rsplit" => return split_from_the_end(text, argument(0)?, arguments.get(1)),
         "splitlines" => texts(text.lines()),
-        "join" => arguments.first()?.try_iter().ok()?.map(|item| python_str(&item)).collect::<Vec<_>>().join(text).into(),
         "find" => argument(0).and_then(|part| text.find(part)).map_or(-1, |at| text[..at].chars().count() as i64).into(),
         "count" => argument(0).map_or(0, |part| text.matches(part).count()).into(),
         "isdigit" | "isnumeric" => all(char::is_numeric),
@@ -55,7 +84,7 @@ pub(super) fn of_string(text: &str, method: &str, arguments: &[Value]) -> Option
         "isspace" => all(char::is_whitespace),
         "isupper" => Value::from(text != text.to_lowercase() && text == text.to_uppercase()),
         "islower" => Value::from(text != text.to_uppercase() && text == text.to_lowercase()),
-        "zfill" => format!("{text:0>width$}", width = arguments.first()?.as_usize()?).into(),
+        "zfill" => ("0".repeat(arguments.first()?.as_usize()?.saturating_sub(text.chars().count())) + text).into(),
         _ => return None,
     })
 }

@@ -26,7 +26,7 @@ pub const MISSING: &str = "CI_MISSING_JINJA_VAR/";
 const FUEL: u64 = 10_000_000;
 
 /// The most bytes that a template may become.
-const LONGEST: usize = 64 << 20;
+const LONGEST: usize = 16 << 20;
 
 /// Why a template cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +100,7 @@ struct Bounded(Vec<u8>);
 impl std::io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if self.0.len() + bytes.len() > LONGEST {
-            return Err(std::io::Error::other("it becomes longer than 64 MiB"));
+            return Err(std::io::Error::other("it becomes longer than 16 MiB"));
         }
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -116,7 +116,7 @@ fn told(error: &minijinja::Error, body: &str) -> TemplateError {
     let line = error.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(1).max(1);
     let mut message = match error.kind() {
         ErrorKind::OutOfFuel => "it does not come to an end".to_owned(),
-        ErrorKind::WriteFailure => "it becomes longer than 64 MiB".to_owned(),
+        ErrorKind::WriteFailure => "it becomes longer than 16 MiB".to_owned(),
         kind => match error.detail() {
             Some(detail) => format!("{kind}: {detail}"),
             None => kind.to_string(),

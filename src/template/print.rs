@@ -7,45 +7,95 @@ use serde_json::{Map, Value as Json};
 use super::variables::{is_missing, keys};
 use crate::config::python::{python_float, python_quoted};
 
+/// The longest text that a filter or method makes, in bytes; and the most values that one looks at. What a configuration is made
+/// of has no longer ones, and a chain of filters that each double it comes to its end.
+pub(super) const LONGEST_VALUE: usize = 4 << 20;
+
+/// How deep lists and mappings may stand in each other.
+const DEEPEST: usize = 200;
+
+/// Refuses what is too long.
+pub(super) fn bounded(bytes: usize) -> Result<(), Error> {
+    if bytes > LONGEST_VALUE {
+        return Err(Error::new(ErrorKind::InvalidOperation, "a value becomes longer than 4 MiB"));
+    }
+    Ok(())
+}
+
 /// Writes a value. Nothing is written of an `if` that has no `else`; whatever else is not defined does not come here.
 pub(super) fn print(out: &mut Output<'_>, value: &Value) -> Result<(), Error> {
     match value.kind() {
         ValueKind::Undefined => Ok(()),
         ValueKind::String => out.write_str(value.as_str().unwrap_or_default()).map_err(Error::from),
-        _ => out.write_str(&python_str(value)).map_err(Error::from),
+        _ => {
+            let text = python_str(value);
+            bounded(text.len())?;
+            out.write_str(&text).map_err(Error::from)
+        }
     }
 }
 
-/// Python's `str()` of a value.
+/// Python's `str()` of a value. Of one that is too long the beginning, which is too long too ([`bounded`]).
 pub(super) fn python_str(value: &Value) -> String {
     match value.as_str() {
         Some(text) => text.to_owned(),
-        None => python_repr(value),
+        None => {
+            let mut out = String::new();
+            python_repr(value, 0, &mut out);
+            out
+        }
     }
 }
 
-fn python_repr(value: &Value) -> String {
+fn python_repr(value: &Value, depth: usize, out: &mut String) {
     if is_missing(value) {
-        return value.to_string();
+        out.push_str(&value.to_string());
+        return;
     }
-    let items = || value.try_iter().into_iter().flatten();
+    if depth > DEEPEST {
+        // As too long as it would be too deep.
+        out.push_str(&" ".repeat(LONGEST_VALUE + 1));
+        return;
+    }
     if let Some(keys) = keys(value) {
-        let entry = |key: Value| format!("{}: {}", python_repr(&key), python_repr(&value.get_item(&key).unwrap_or_default()));
-        return format!("{{{}}}", keys.into_iter().map(entry).collect::<Vec<_>>().join(", "));
+        out.push('{');
+        for (at, key) in keys.into_iter().enumerate() {
+            if out.len() > LONGEST_VALUE {
+                return;
+            }
+            out.push_str(if at > 0 { ", " } else { "" });
+            python_repr(&key, depth + 1, out);
+            out.push_str(": ");
+            python_repr(&value.get_item(&key).unwrap_or_default(), depth + 1, out);
+        }
+        out.push('}');
+        return;
     }
     match value.kind() {
-        ValueKind::String => python_quoted(value.as_str().unwrap_or_default()),
-        ValueKind::None => "None".to_owned(),
-        ValueKind::Bool => if value.is_true() { "True" } else { "False" }.to_owned(),
-        ValueKind::Number if !value.is_integer() => f64::try_from(value.clone()).map_or_else(|_| value.to_string(), python_float),
-        ValueKind::Seq | ValueKind::Iterable => format!("[{}]", items().map(|item| python_repr(&item)).collect::<Vec<_>>().join(", ")),
-        _ => value.to_string(),
+        ValueKind::String => out.push_str(&python_quoted(value.as_str().unwrap_or_default())),
+        ValueKind::None => out.push_str("None"),
+        ValueKind::Bool => out.push_str(if value.is_true() { "True" } else { "False" }),
+        ValueKind::Number if !value.is_integer() => {
+            out.push_str(&f64::try_from(value.clone()).map_or_else(|_| value.to_string(), python_float));
+        }
+        ValueKind::Seq | ValueKind::Iterable => {
+            out.push('[');
+            for (at, item) in value.try_iter().into_iter().flatten().enumerate() {
+                if out.len() > LONGEST_VALUE {
+                    return;
+                }
+                out.push_str(if at > 0 { ", " } else { "" });
+                python_repr(&item, depth + 1, out);
+            }
+            out.push(']');
+        }
+        _ => out.push_str(&value.to_string()),
     }
 }
 
 /// As jinja's `tojson`: what HTML would take for its own is escaped.
 pub(super) fn json(value: &Value) -> Result<String, Error> {
-    let text = to_json(value)?.to_string();
+    let text = to_json(value, 0, &mut 0)?.to_string();
     let mut out = String::with_capacity(text.len());
     let mut quoted = false;
     let mut escaped = false;
@@ -62,14 +112,17 @@ pub(super) fn json(value: &Value) -> Result<String, Error> {
     Ok(out)
 }
 
-fn to_json(value: &Value) -> Result<Json, Error> {
+fn to_json(value: &Value, depth: usize, size: &mut usize) -> Result<Json, Error> {
+    // A value of its own is some dozens of bytes, whatever is in it.
+    *size += 8 + value.as_str().map_or(0, str::len);
+    bounded(if depth > DEEPEST { usize::MAX } else { *size })?;
     if is_missing(value) {
         return Err(Error::new(ErrorKind::UndefinedError, format!("{value} is not defined, so it is no JSON")));
     }
     let items = || value.try_iter();
     if let Some(keys) = keys(value) {
-        let entry = |key: Value| Ok((python_str(&key), to_json(&value.get_item(&key)?)?));
-        return Ok(Json::Object(keys.into_iter().map(entry).collect::<Result<Map<_, _>, Error>>()?));
+        let mut entry = |key: Value| Ok((python_str(&key), to_json(&value.get_item(&key)?, depth + 1, size)?));
+        return Ok(Json::Object(keys.into_iter().map(&mut entry).collect::<Result<Map<_, _>, Error>>()?));
     }
     Ok(match value.kind() {
         ValueKind::None => Json::Null,
@@ -77,7 +130,9 @@ fn to_json(value: &Value) -> Result<Json, Error> {
         ValueKind::Number if value.is_integer() => value.as_i64().map_or_else(|| value.to_string().into(), Json::from),
         ValueKind::Number => f64::try_from(value.clone()).ok().and_then(serde_json::Number::from_f64).map_or(Json::Null, Json::Number),
         ValueKind::String => value.as_str().unwrap_or_default().into(),
-        ValueKind::Seq | ValueKind::Iterable => Json::Array(items()?.map(|item| to_json(&item)).collect::<Result<_, _>>()?),
+        ValueKind::Seq | ValueKind::Iterable => {
+            Json::Array(items()?.map(|item| to_json(&item, depth + 1, size)).collect::<Result<_, _>>()?)
+        }
         kind => return Err(Error::new(ErrorKind::InvalidOperation, format!("{kind} is no JSON"))),
     })
 }

@@ -40,7 +40,22 @@ fn a_template_without_an_end_or_a_bound_is_refused() {
         Err("it does not come to an end".into())
     );
     let long = "{% for a in range(2000) %}{{ 'x' * 40000 }}{% endfor %}";
-    assert_eq!(rendered(long), Err("it becomes longer than 64 MiB".into()));
+    assert_eq!(rendered(long), Err("it becomes longer than 16 MiB".into()));
+    let value = |body: &str| assert!(rendered(body).is_err_and(|message| message.contains("a value becomes longer than 4 MiB")), "{body}");
+    for body in [
+        &format!("{{{{ 'x'{} }}}}", "|tojson".repeat(90)),
+        "{{ 'x'.zfill(99999999999) }}",
+        "{{ ('a' * 9999).replace('a', 'b' * 9999) }}",
+        "{{ ('\\n' * 9999)|indent(999) }}",
+        "{{ [range(9999)|list|join]|map('upper')|join }}{{ (['x' * 9999] * 9999)|join(',') }}",
+        "{{ ([1] * 99999999999)|list }}",
+        "{{ ' '.join([['x' * 9999] * 9999] * 9) }}",
+        &format!("{{% set a = [1] %}}{}{{{{ a }}}}", "{% set a = [a, a] %}".repeat(60)),
+        &format!("{{% set a = [1] %}}{}{{{{ a|tojson }}}}", "{% set a = [a, a] %}".repeat(60)),
+        &format!("{{% set a = [1] %}}{}{{{{ a }}}}", "{% set a = [a] %}".repeat(300)),
+    ] {
+        value(body);
+    }
     assert!(rendered("{% include 'x' %}").is_err(), "a template has no files");
 }
 

@@ -37,6 +37,10 @@ impl Unpacking<'_, '_> {
             _ => return self.refuse(&entry.origin, format!("a part of an archive is a text or a mapping, not {}", entry.kind())),
         };
         let get = |key: &str| said.and_then(|said| said.get(key)).filter(|node| !node.is_null());
+        if content.is_none() {
+            let message = "this part of the archive has no `content`: there is nothing in it";
+            self.report.warning("archive", message).at(&entry.origin).help("write `content: |` with the text below it");
+        }
         let bytes = match content.map(|node| (&node.value, node)) {
             None => Vec::new(),
             Some((Value::Str(text), _)) => text.clone().into_bytes(),

@@ -78,7 +78,11 @@ impl Unpacking<'_, '_> {
         }
         if self.including.len() >= DEEPEST || self.included >= MOST {
             let message = format!("{shown} is not included: no more than {MOST} addresses, {DEEPEST} deep, are");
-            self.report.error("include", message).at(include.place);
+            // A list may go on for thousands of them.
+            self.refused += 1;
+            if self.refused <= MOST {
+                self.report.error("include", message).at(include.place);
+            }
             return;
         }
         self.included += 1;
@@ -87,6 +91,10 @@ impl Unpacking<'_, '_> {
             Got::Later => {
                 let message = format!("{shown} is included once the network is there");
                 self.report.note("include-later", message).at(include.place);
+            }
+            Got::NotFetched if !is_fetchable(include.url) => {
+                let message = format!("{shown} is not included: it is no http, https or file address");
+                self.report.error("include", message).at(include.place).help("write the whole address, or `file:///path`");
             }
             Got::NotFetched => {
                 let message = format!("{shown} is not fetched here: what it holds is not looked at");
@@ -117,6 +125,12 @@ impl Unpacking<'_, '_> {
             self.report.error("include", format!("{shown} is not included: {error}")).at(include.place);
         }
     }
+}
+
+/// Whether a run could fetch it.
+fn is_fetchable(url: &str) -> bool {
+    let begins = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    url.starts_with('/') || ["http://", "https://", "file://"].iter().any(|scheme| begins(scheme))
 }
 
 /// The address of a line, empty where there is none. The header may stand on any line, and says how the addresses after it are

@@ -160,7 +160,8 @@ pub fn unpack(name: &str, bytes: &[u8], reading: &mut Reading<'_>, report: &mut 
 
 fn unpack_within(limit: usize, name: &str, bytes: &[u8], reading: &mut Reading<'_>, report: &mut Report) -> Unpacked {
     let out = Unpacked::default();
-    let mut unpacking = Unpacking { blob: name.to_owned(), left: limit, seen: 0, including: Vec::new(), included: 0, out, reading, report };
+    let mut unpacking =
+        Unpacking { blob: name.to_owned(), left: limit, seen: 0, including: Vec::new(), included: 0, refused: 0, out, reading, report };
     if let Err(error) = unpacking.blob(bytes) {
         unpacking.report.error("user-data", format!("{name}: {error}")).at(&Origin::new(name, 1, 1));
     }
@@ -180,6 +181,8 @@ struct Unpacking<'a, 'r> {
     including: Vec<String>,
     /// How many addresses were included.
     included: usize,
+    /// How many addresses were too many.
+    refused: usize,
     out: Unpacked,
     reading: &'a mut Reading<'r>,
     report: &'a mut Report,

@@ -84,6 +84,10 @@ pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<us
         return error_here("`: ` stands twice on this line, so the value looks like another key")
             .with_help(format!("put the value of `{key}` in quotes"));
     }
+    if error.info().contains("escape character") {
+        return error_here("a backslash stands in this quoted string before a character it cannot stand before")
+            .with_help("write the backslash twice, or put the value in single quotes");
+    }
     error_here(&format!("not valid YAML: {}", error.info())).with_help(hint(source, line_number))
 }
 

@@ -1,7 +1,7 @@
 //! `make bench`: landfall and cloud-init 25.1 side by side on one root, as a table.
 //!
 //! Each round boots fresh copies of the same hosts, one after the other, so that a busy machine is busy for all of them; a
-//! figure is the median over the rounds. Exit status 1 only if something could not be measured: a target that is missed is said.
+//! figure is the median over the rounds. LANDFALL_NO_BOOTS leaves the boots out. Exit status 1 only if something could not be measured: a target that is missed is said.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -12,6 +12,7 @@ mod hosts;
 mod measure;
 mod micro;
 mod table;
+mod validate;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,8 +38,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let rounds = std::env::var("LANDFALL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
-    let measured = Measured::take(lab, &deb, rounds);
-    let mut rows = measured.rows();
+    let mut rows = if std::env::var_os("LANDFALL_NO_BOOTS").is_some() { Vec::new() } else { Measured::take(lab, &deb, rounds).rows() };
+    rows.extend(validate::rows(lab, &deb, rounds));
     rows.extend(sizes(&deb));
     rows.extend(micro::rows());
     println!("{}", markdown(&rows));

@@ -28,9 +28,10 @@ fn help_and_version_are_answers() {
     let version = landfall(&["--version"]).ended(0);
     assert_eq!(version.stdout, format!("landfall {}\n", env!("CARGO_PKG_VERSION")));
     let help = landfall(&["--help"]).ended(0);
-    for command in
-        ["run", "apply", "plan", "validate", "status", "why", "resume", "rerun", "unlock", "clean", "logs", "config", "analyze", "watch"]
-    {
+    for command in [
+        "run", "apply", "plan", "validate", "schema", "status", "why", "resume", "rerun", "unlock", "clean", "logs", "config", "analyze",
+        "watch",
+    ] {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} is missing in\n{}", help.stdout);
         landfall(&[command, "--help"]).ended(0);
     }

@@ -134,7 +134,29 @@ fn problems_of_a_part_are_located_in_that_part() {
 #[test]
 fn what_no_provider_takes_is_said() {
     let text = format!("#cloud-config\n# {}\n", "x".repeat(20 << 10));
-    assert!(validated(&text).ended(0).stdout.contains("gzip it for Amazon EC2\n"));
+    let ran = validated(&text).ended(0);
+    let expected = "warning[size]: 20497 bytes are more than these providers take: Amazon EC2 (16384)\n  = help: gzip it: ";
+    assert!(ran.stdout.contains(expected), "{}", ran.stdout);
+    // Nothing that can be compressed.
+    let text = format!("#cloud-config\n# {}\n", (0..60_000_u64).map(|at| format!("{:x}", at * 0x9e37_79b9)).collect::<String>());
+    let ran = validated(&text).ended(0);
+    assert!(
+        ran.stdout.contains("put a part of it behind `#include URL`") && ran.stdout.contains("too much for Amazon EC2"),
+        "{}",
+        ran.stdout
+    );
+    assert!(!validated("#cloud-config\nhostname: a\n").stdout.contains("[size]"));
+}
+
+#[test]
+fn with_strict_a_warning_is_as_good_as_an_error_and_a_note_is_not() {
+    for (text, code) in [("hostnam: web\n", 65), ("hostname: web\n", 0), ("apt_update: true\n", 0), ("users: 5\n", 65)] {
+        let text = format!("#cloud-config\n{text}");
+        let ran = landfall_reading(&["validate", "--strict", "-"], text.as_bytes()).ended(code);
+        assert_eq!(ran.stdout.contains("stdin: valid"), code == 0, "{}", ran.stdout);
+        let json = landfall_reading(&["validate", "--strict", "--format", "json", "-"], text.as_bytes()).ended(code).json();
+        assert_eq!((&json["valid"], &json["files"][0]["valid"]), (&(code == 0).into(), &(code == 0).into()));
+    }
 }
 
 #[test]

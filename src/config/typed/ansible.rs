@@ -1,6 +1,6 @@
 //! `ansible`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::{Address, OneOrMany, Text, Word};
 use super::users::UserName;
 use crate::config::node::Node;
@@ -36,12 +36,10 @@ pub enum InstallMethod {
 }
 
 impl FromNode for InstallMethod {
+    const SHAPE: Shape = Shape::Words(&["distro", "pip"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match String::from_node(node, reader)?.as_str() {
-            "distro" => Some(Self::Distro),
-            "pip" => Some(Self::Pip),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["distro", "pip"]),
-        }
+        Some([Self::Distro, Self::Pip][reader.word(node, Self::SHAPE, "is none")?])
     }
 }
 
@@ -174,7 +172,9 @@ crate::record! {
         optional args: Text,
         /// Seconds in the background.
         optional background: Text,
-        /// File of the password of the user that is become.
+        /// The user that is become.
+        optional become_user: Text,
+        /// File of that user's password.
         optional become_password_file: Text,
         /// How hosts are reached.
         optional connection: Text,
@@ -221,6 +221,7 @@ impl Playbook {
         options.extend(values(&[
             ("args", &self.args),
             ("background", &self.background),
+            ("become-user", &self.become_user),
             ("become-password-file", &self.become_password_file),
             ("connection", &self.connection),
             ("connection-password-file", &self.connection_password_file),

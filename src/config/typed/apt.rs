@@ -1,6 +1,6 @@
 //! `apt`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::{Address, Located};
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
@@ -80,6 +80,8 @@ crate::record! {
 pub struct SourceText(pub Secret<String>);
 
 impl FromNode for SourceText {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         for word in text.split_whitespace() {
@@ -94,6 +96,8 @@ impl FromNode for SourceText {
 pub struct Proxy(pub Secret<String>);
 
 impl FromNode for Proxy {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if text.contains(['"', '\n', ';']) {
@@ -109,6 +113,8 @@ impl FromNode for Proxy {
 pub struct PublicKeyBlock(pub String);
 
 impl FromNode for PublicKeyBlock {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         String::from_node(node, reader).map(Self)
     }
@@ -119,6 +125,8 @@ impl FromNode for PublicKeyBlock {
 pub struct Sources(pub Vec<(Located<String>, Source)>);
 
 impl FromNode for Sources {
+    const SHAPE: Shape = Shape::Map(&Source::SHAPE);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping of names to sources") };
         let mut sources = Vec::new();
@@ -136,6 +144,8 @@ impl FromNode for Sources {
 pub struct Selections(pub Vec<(String, Secret<String>, Origin)>);
 
 impl FromNode for Selections {
+    const SHAPE: Shape = Shape::Either(&[Shape::Map(&Shape::Text), Shape::Text]);
+
     /// In the order of the names, as the peer has it.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let mut selections = Vec::new();

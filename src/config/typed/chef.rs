@@ -1,6 +1,6 @@
 //! `chef`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::{Address, Text};
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin, Value};
@@ -81,6 +81,8 @@ crate::record! {
 pub struct Nullable(pub Option<String>);
 
 impl FromNode for Nullable {
+    const SHAPE: Shape = Shape::TextOrNumber;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         Text::from_node(node, reader).map(|text| Self(Some(text.0)))
     }
@@ -100,6 +102,8 @@ pub enum Command {
 }
 
 impl FromNode for Command {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::List(&Shape::Scalar)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Str(text) => Some(Self::Text(text.clone())),
@@ -121,13 +125,10 @@ pub enum ChefSource {
 }
 
 impl FromNode for ChefSource {
+    const SHAPE: Shape = Shape::Words(&["packages", "gems", "omnibus"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match String::from_node(node, reader)?.as_str() {
-            "packages" => Some(Self::Packages),
-            "gems" => Some(Self::Gems),
-            "omnibus" => Some(Self::Omnibus),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["packages", "gems", "omnibus"]),
-        }
+        Some([Self::Packages, Self::Gems, Self::Omnibus][reader.word(node, Self::SHAPE, "is none")?])
     }
 }
 
@@ -136,12 +137,9 @@ impl FromNode for ChefSource {
 pub struct License(pub String);
 
 impl FromNode for License {
+    const SHAPE: Shape = Shape::Words(&["accept", "accept-silent", "accept-no-persist"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        const KNOWN: [&str; 3] = ["accept", "accept-silent", "accept-no-persist"];
-        let word = String::from_node(node, reader)?;
-        if KNOWN.contains(&word.as_str()) {
-            return Some(Self(word));
-        }
-        reader.unknown_word(&node.origin, format!("`{word}` is none"), &word, &KNOWN)
+        reader.word(node, Self::SHAPE, "is none").map(|at| Self(Self::SHAPE.words()[at].to_owned()))
     }
 }

@@ -1,6 +1,6 @@
 //! Settings of the peer itself: `system_info`, `vendor_data`, `vendor_data2`, and what is read for nothing else.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::users::StockUser;
 use crate::config::node::{Node, Value};
 
@@ -35,6 +35,8 @@ crate::record! {
 pub struct Unused;
 
 impl FromNode for Unused {
+    const SHAPE: Shape = Shape::Ignored;
+
     fn from_node(_: &Node, _: &mut Reader<'_>) -> Option<Self> {
         Some(Self)
     }
@@ -64,6 +66,8 @@ crate::record! {
 }
 
 impl FromNode for VendorData {
+    const SHAPE: Shape = VendorRecord::SHAPE;
+
     /// As the peer: what is no mapping switches it off.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if node.as_map().is_none() {
@@ -90,6 +94,8 @@ impl VendorData {
 pub struct Words(pub Vec<String>);
 
 impl FromNode for Words {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::Text), Shape::Text]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Seq(_) => Vec::from_node(node, reader).map(Self),

@@ -1,6 +1,6 @@
 //! `when` of a phase: on which hosts, and after what, it is run.
 
-use super::reader::{nearest, FromNode, Reader};
+use super::reader::{nearest, FromNode, Reader, Shape};
 use super::scalars::{Located, OneOrMany, Text};
 use crate::config::node::{Node, Value};
 use crate::plan::phase::PhaseOutcome;
@@ -28,6 +28,8 @@ crate::record! {
 pub struct Conditions(pub When);
 
 impl FromNode for Conditions {
+    const SHAPE: Shape = When::SHAPE;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         let before = reader.report.count(crate::config::problem::Severity::Error);
@@ -46,12 +48,14 @@ impl FromNode for Conditions {
 }
 
 macro_rules! word {
-    ($(#[$meta:meta])* $name:ident, |$text:ident, $node:ident, $reader:ident| $check:expr) => {
+    ($(#[$meta:meta])* $name:ident: $shape:expr, |$text:ident, $node:ident, $reader:ident| $check:expr) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name(pub String);
 
         impl FromNode for $name {
+            const SHAPE: Shape = $shape;
+
             fn from_node($node: &Node, $reader: &mut Reader<'_>) -> Option<Self> {
                 let $text = Text::from_node($node, $reader)?.0.trim().to_ascii_lowercase();
                 $check?;
@@ -63,22 +67,22 @@ macro_rules! word {
 
 word!(
     /// A distribution; others than these have an `ID` too.
-    Distro,
+    Distro: Shape::TextOrNumber,
     |text, node, reader| warn_if_near(&text, &["debian", "ubuntu", "raspbian", "devuan", "kali", "linuxmint"], node, reader)
 );
 word!(
     /// A release; there will be new ones.
-    Release,
+    Release: Shape::TextOrNumber,
     |text, node, reader| warn_if_near(&text, RELEASES, node, reader)
 );
 word!(
     /// An architecture.
-    Arch,
+    Arch: Shape::Words(ARCHITECTURES),
     |text, node, reader| known(&text, ARCHITECTURES, node, reader)
 );
 word!(
     /// A kind of virtualization.
-    Virtualization,
+    Virtualization: Shape::Words(VIRTUALIZATIONS),
     |text, node, reader| known(&text, VIRTUALIZATIONS, node, reader)
 );
 
@@ -207,6 +211,8 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 }
 
 impl FromNode for Memory {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let parsed = match &node.value {
             Value::Str(text) => Self::parse(text),
@@ -221,6 +227,8 @@ impl FromNode for Memory {
 pub struct Outcomes(pub Vec<(Located<String>, Vec<PhaseOutcome>)>);
 
 impl FromNode for Outcomes {
+    const SHAPE: Shape = Shape::Map(&OneOrMany::<PhaseOutcome>::SHAPE);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping of phases to how they ended") };
         let mut outcomes = Vec::new();
@@ -234,6 +242,8 @@ impl FromNode for Outcomes {
 }
 
 impl FromNode for PhaseOutcome {
+    const SHAPE: Shape = Shape::Words(&["done", "failed", "degraded", "skipped"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         const ALL: [PhaseOutcome; 4] = [PhaseOutcome::Done, PhaseOutcome::Failed, PhaseOutcome::Degraded, PhaseOutcome::Skipped];
         let word = String::from_node(node, reader)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::Address;
 use crate::config::node::{Node, Value};
 use crate::plan::operation::Checksum;
@@ -59,6 +59,8 @@ impl FileSource {
 pub struct Hex<const DIGITS: usize>(pub String);
 
 impl<const DIGITS: usize> FromNode for Hex<DIGITS> {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?.trim().to_ascii_lowercase();
         if text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -77,6 +79,8 @@ impl<const DIGITS: usize> FromNode for Hex<DIGITS> {
 pub struct Headers(pub BTreeMap<String, Secret<String>>);
 
 impl FromNode for Headers {
+    const SHAPE: Shape = Shape::Map(&Shape::Scalar);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         let mut headers = BTreeMap::new();
@@ -97,6 +101,8 @@ impl FromNode for Headers {
 pub struct FileOwner(pub String);
 
 impl FromNode for FileOwner {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if text.matches(':').count() > 1 {
@@ -111,6 +117,8 @@ impl FromNode for FileOwner {
 pub struct RawContent(pub Secret<Vec<u8>>);
 
 impl FromNode for RawContent {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Bytes(bytes) => Some(Self(Secret::new(bytes.clone()))),
@@ -140,6 +148,8 @@ pub enum Encoding {
 }
 
 impl FromNode for Encoding {
+    const SHAPE: Shape = Shape::Words(&["text/plain", "b64", "base64", "gz", "gzip", "gz+b64", "gzip+b64", "gz+base64", "gzip+base64"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         Some(match text.trim().to_ascii_lowercase().as_str() {
@@ -187,6 +197,8 @@ fn gunzip(bytes: &[u8], limit: u64) -> Result<Vec<u8>, String> {
 pub struct FileMode(pub u32);
 
 impl FromNode for FileMode {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Number]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let bits = match &node.value {
             Value::Int(number) => {

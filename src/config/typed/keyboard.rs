@@ -1,6 +1,6 @@
 //! `keyboard`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use crate::config::node::Node;
 
 crate::record! {
@@ -22,6 +22,8 @@ crate::record! {
 pub struct KeyboardWord(pub String);
 
 impl FromNode for KeyboardWord {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if text.contains(|c: char| "\"\\$`".contains(c) || c.is_control()) {

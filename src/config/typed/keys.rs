@@ -3,7 +3,7 @@
 use super::ansible::Ansible;
 use super::apt::Apt;
 use super::chef::Chef;
-use super::cloud::{SystemInfo, VendorData};
+use super::cloud::{SystemInfo, Unused, VendorData};
 use super::files::FileEntry;
 use super::keyboard::Keyboard;
 use super::module_lists::ModuleList;
@@ -177,6 +177,10 @@ crate::record! {
         optional yum_repos: OfOtherSystem,
         /// Repositories of zypper.
         optional zypper: OfOtherSystem,
+        /// Marks of the peer's own, of before there were instances: there are none here.
+        optional migrate: Unused,
+        /// Version of a document; there is but one.
+        optional version: Unused,
         /// What distribution this is.
         optional system_info: SystemInfo,
         /// Whether and how the vendor's data is used.

@@ -1,7 +1,7 @@
 //! The `landfall` section: phases, and what holds for every step.
 
 use super::conditions::Conditions;
-use super::reader::{nearest, FromNode, Reader};
+use super::reader::{nearest, FromNode, Reader, Shape};
 use super::resources::ResourcesRecord;
 use super::scalars::{Located, OneOrMany};
 use super::services::ServiceItem;
@@ -36,7 +36,7 @@ crate::record! {
         /// Who is told how a run ended.
         default notify: OneOrMany<Listener>,
         /// The phases, read by [`super::phases`].
-        default phases: Vec<Node>,
+        default phases: PhaseNodes,
     }
 }
 
@@ -76,11 +76,25 @@ crate::record! {
     }
 }
 
+/// Phases as they are written.
+#[derive(Clone, Debug, Default)]
+pub struct PhaseNodes(pub Vec<Node>);
+
+impl FromNode for PhaseNodes {
+    const SHAPE: Shape = Shape::List(&Shape::Both(PhaseHead::RECORD, Keys::RECORD));
+
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        Vec::from_node(node, reader).map(Self)
+    }
+}
+
 /// A phase's name: part of step ids and commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhaseName(pub String);
 
 impl FromNode for PhaseName {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
@@ -96,6 +110,8 @@ impl FromNode for PhaseName {
 pub struct Names(pub Vec<Located<String>>);
 
 impl FromNode for Names {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::Text), Shape::Text]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match node.as_seq() {
             Some(_) => Vec::from_node(node, reader).map(Self),
@@ -105,25 +121,18 @@ impl FromNode for Names {
 }
 
 impl FromNode for OnError {
+    const SHAPE: Shape = Shape::Words(&["stop", "continue", "warn", "rollback"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match String::from_node(node, reader)?.as_str() {
-            "stop" => Some(Self::Stop),
-            "continue" => Some(Self::Continue),
-            "warn" => Some(Self::Warn),
-            "rollback" => Some(Self::Rollback),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["stop", "continue", "warn", "rollback"]),
-        }
+        Some([Self::Stop, Self::Continue, Self::Warn, Self::Rollback][reader.word(node, Self::SHAPE, "is none")?])
     }
 }
 
 impl FromNode for OnInterrupt {
+    const SHAPE: Shape = Shape::Words(&["rerun", "skip", "stop"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match String::from_node(node, reader)?.as_str() {
-            "rerun" => Some(Self::Rerun),
-            "skip" => Some(Self::Skip),
-            "stop" => Some(Self::Stop),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["rerun", "skip", "stop"]),
-        }
+        Some([Self::Rerun, Self::Skip, Self::Stop][reader.word(node, Self::SHAPE, "is none")?])
     }
 }
 
@@ -153,6 +162,8 @@ crate::record! {
 }
 
 impl FromNode for Retry {
+    const SHAPE: Shape = Shape::Either(&[Shape::Integer, RetryRecord::SHAPE]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let retry = match node.as_map() {
             Some(_) => Self::of(&RetryRecord::from_node(node, reader)?, reader)?,
@@ -214,6 +225,8 @@ crate::record! {
 pub struct FailureCount(u32);
 
 impl FromNode for FailureCount {
+    const SHAPE: Shape = Shape::Integer;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let count = u32::from_node(node, reader)?;
         if count == 0 {
@@ -260,6 +273,8 @@ pub struct ExitCodes(pub Vec<i32>);
 struct ExitCode(i32);
 
 impl FromNode for ExitCode {
+    const SHAPE: Shape = Shape::Integer;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let code = i64::from_node(node, reader)?;
         match u8::try_from(code) {
@@ -270,6 +285,8 @@ impl FromNode for ExitCode {
 }
 
 impl FromNode for ExitCodes {
+    const SHAPE: Shape = OneOrMany::<ExitCode>::SHAPE;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let codes = OneOrMany::<ExitCode>::from_node(node, reader)?;
         Some(Self(codes.0.into_iter().map(|code| code.0).filter(|code| *code != 0).collect()))
@@ -284,6 +301,8 @@ pub struct Duration {
 }
 
 impl FromNode for Duration {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Integer]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let seconds = match &node.value {
             Value::Int(number) => u64::try_from(*number).ok(),
@@ -354,6 +373,8 @@ crate::record! {
 }
 
 impl FromNode for Timeouts {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Integer, TimeoutsRecord::SHAPE]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.seconds);
         if node.as_map().is_some() {

@@ -17,6 +17,12 @@ const PLAIN: [(&str, &str); 7] = [
 /// Old keys that together are one entry of `apt.primary`.
 const MIRROR: [(&str, &str); 3] = [("apt_mirror", "uri"), ("apt_mirror_search", "search"), ("apt_mirror_search_dns", "search_dns")];
 
+/// Every old key with the place where it belongs now.
+pub fn old_keys() -> impl Iterator<Item = (&'static str, String)> {
+    let below = |place: &'static str| move |(old, new): &(&'static str, &'static str)| (*old, format!("{place}.{new}"));
+    PLAIN.iter().map(below("apt")).chain(MIRROR.iter().map(below("apt.primary"))).chain(RSYSLOG.iter().map(below("rsyslog")))
+}
+
 /// Where a list of old sources without file names goes.
 const OLD_SOURCES_FILE: &str = "cloud_config_sources.list";
 

@@ -30,9 +30,11 @@ pub mod resources;
 pub mod rsyslog;
 pub mod salt;
 pub mod scalars;
+pub mod schema;
 pub mod scripts;
 pub mod seed;
 pub mod services;
+pub mod shape;
 pub mod snap;
 pub mod ssh;
 pub mod system;
@@ -131,8 +133,9 @@ impl CloudConfig {
         let mut notify = section.as_ref().map(|section| section.notify.0.clone()).unwrap_or_default();
         let (raw, defaults) = match section {
             Some(section) => (
-                reader
-                    .within("landfall.phases", |reader| phase_order::order_phases(landfall::read_phases(&section.phases, reader), reader)),
+                reader.within("landfall.phases", |reader| {
+                    phase_order::order_phases(landfall::read_phases(&section.phases.0, reader), reader)
+                }),
                 Defaults::of(&section),
             ),
             None => (Vec::new(), Defaults::default()),

@@ -1,6 +1,6 @@
 //! `cloud_init_modules`, `cloud_config_modules`, `cloud_final_modules`: which modules are run, how often, with what arguments.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use crate::config::node::{Entry, Node, Origin, Value};
 use crate::plan::Frequency;
 
@@ -30,6 +30,8 @@ pub struct ModuleList {
 }
 
 impl FromNode for ModuleList {
+    const SHAPE: Shape = Shape::List(&Shape::Either(&[Shape::Text, Shape::List(&Shape::Any), Shape::Map(&Shape::Any)]));
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(items) = node.as_seq() else { return reader.mismatch(node, "a list of module names") };
         let given = |item: &&Node| !item.is_null() && item.as_str() != Some("");

@@ -2,7 +2,7 @@
 
 use super::files::Headers;
 use super::phone_home::WebAddress;
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::OneOrMany;
 use crate::config::node::{Entry, Node, Value};
 use crate::plan::notify::{Listener, Message, Occasion, Target};
@@ -28,6 +28,8 @@ crate::record! {
 pub struct Hook(pub Secret<String>);
 
 impl FromNode for Hook {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let WebAddress(address) = WebAddress::from_node(node, reader)?;
         let _ = reader.secret(redact::url(&address));
@@ -40,17 +42,16 @@ impl FromNode for Hook {
 }
 
 impl FromNode for Occasion {
+    const SHAPE: Shape = Shape::Words(&["success", "failure", "always"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match String::from_node(node, reader)?.as_str() {
-            "success" => Some(Self::Success),
-            "failure" => Some(Self::Failure),
-            "always" => Some(Self::Always),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["success", "failure", "always"]),
-        }
+        Some([Self::Success, Self::Failure, Self::Always][reader.word(node, Self::SHAPE, "is none")?])
     }
 }
 
 impl FromNode for Listener {
+    const SHAPE: Shape = NotifyEntry::SHAPE;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let entry = NotifyEntry::from_node(&with_words_as_keys(node), reader)?;
         let help = "as in {url: https://example.org/hook} or {command: [logger, --tag, landfall]}";

@@ -1,6 +1,6 @@
 //! Smaller keys: `updates`, `byobu_by_default`, `grub_dpkg`, `ssh_publish_hostkeys`, `authkey_hash`, and keys of other systems.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::Text;
 use crate::config::node::{Node, Origin, Value};
 
@@ -30,12 +30,13 @@ pub struct UpdateEvent {
 }
 
 impl FromNode for UpdateEvent {
+    const SHAPE: Shape = Shape::Words(&["boot-new-instance", "boot-legacy", "boot", "hotplug"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        const KNOWN: [&str; 4] = ["boot-new-instance", "boot-legacy", "boot", "hotplug"];
         let word = String::from_node(node, reader)?;
-        match KNOWN.iter().find(|known| **known == word) {
+        match Self::SHAPE.words().iter().find(|known| **known == word) {
             Some(name) => Some(Self { name, origin: node.origin.clone() }),
-            None => reader.unknown_word(&node.origin, format!("`{word}` is none"), &word, &KNOWN),
+            None => reader.unknown_word(&node.origin, format!("`{word}` is none"), &word, Self::SHAPE.words()),
         }
     }
 }
@@ -52,9 +53,11 @@ pub struct Byobu {
 }
 
 impl FromNode for Byobu {
+    const SHAPE: Shape =
+        Shape::Words(&["enable-system", "enable-user", "disable-system", "disable-user", "enable", "disable", "user", "system"]);
+
     /// The peer enables it for everybody whatever else is said.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        const KNOWN: [&str; 8] = ["enable-system", "enable-user", "disable-system", "disable-user", "enable", "disable", "user", "system"];
         let word = String::from_node(node, reader)?;
         Some(match word.as_str() {
             "enable" | "enable-system" | "system" => Self { enable: true, user: false, system: true },
@@ -62,7 +65,7 @@ impl FromNode for Byobu {
             "disable" => Self { enable: false, user: true, system: true },
             "disable-system" => Self { enable: false, user: false, system: true },
             "disable-user" => Self { enable: false, user: true, system: false },
-            _ => return reader.unknown_word(&node.origin, format!("`{word}` is none"), &word, &KNOWN),
+            _ => return reader.unknown_word(&node.origin, format!("`{word}` is none"), &word, Self::SHAPE.words()),
         })
     }
 }
@@ -96,12 +99,13 @@ crate::record! {
 pub struct KeyHash(pub &'static str);
 
 impl FromNode for KeyHash {
+    const SHAPE: Shape = Shape::Words(&["sha256", "sha512", "sha384", "sha224", "sha1", "md5", "blake2b"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        const KNOWN: [&str; 7] = ["sha256", "sha512", "sha384", "sha224", "sha1", "md5", "blake2b"];
         let word = String::from_node(node, reader)?.to_ascii_lowercase();
-        match KNOWN.iter().find(|known| **known == word) {
+        match Self::SHAPE.words().iter().find(|known| **known == word) {
             Some(name) => Some(Self(name)),
-            None => reader.unknown_word(&node.origin, format!("`{word}` is no digest: sha256 is used"), &word, &KNOWN),
+            None => reader.unknown_word(&node.origin, format!("`{word}` is no digest: sha256 is used"), &word, Self::SHAPE.words()),
         }
     }
 }
@@ -111,6 +115,8 @@ impl FromNode for KeyHash {
 pub struct Words(pub Vec<String>);
 
 impl FromNode for Words {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::Text), Shape::Text]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Str(text) => Some(Self(text.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect())),
@@ -140,6 +146,8 @@ crate::record! {
 pub struct OfOtherSystem;
 
 impl FromNode for OfOtherSystem {
+    const SHAPE: Shape = Shape::Ignored;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         for entry in node.entries() {
             let name = entry.key.source_text().replace('-', "_");

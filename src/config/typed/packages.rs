@@ -1,6 +1,6 @@
 //! `packages`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
 
 /// One package as apt is to be told.
@@ -25,7 +25,19 @@ pub struct SnapEntry {
 #[derive(Clone, Debug, Default)]
 pub struct PackageList(pub Vec<PackageEntry>, pub Vec<SnapEntry>);
 
+/// A name and a version.
+const PAIR: Shape = Shape::List(&Shape::Scalar);
+
 impl FromNode for PackageList {
+    const SHAPE: Shape = Shape::Either(&[
+        Shape::List(&Shape::Either(&[
+            Shape::Text,
+            PAIR,
+            Shape::Map(&Shape::Either(&[Shape::Text, Shape::List(&Shape::Either(&[Shape::Text, PAIR]))])),
+        ])),
+        Shape::Text,
+    ]);
+
     /// An entry that cannot be read is reported and left out. Order is the user's; repeats are dropped.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let mut list = Self::default();

@@ -1,6 +1,6 @@
 //! `password`, `chpasswd`, `ssh_pwauth`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::users::{account_name, UserName};
 use crate::config::node::{Node, Origin, Value};
 use crate::plan::operation::NewPassword;
@@ -40,6 +40,8 @@ pub struct PasswordText {
 }
 
 impl FromNode for PasswordText {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = Secret::<String>::from_node(node, reader)?;
         let line = text.expose().trim_end_matches(['\r', '\n']);
@@ -63,12 +65,14 @@ pub enum PasswordKind {
 }
 
 impl FromNode for PasswordKind {
+    const SHAPE: Shape = Shape::Words(&["hash", "text", "RANDOM"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match String::from_node(node, reader)?.as_str() {
             "hash" => Some(Self::Hash),
             "text" => Some(Self::Text),
             "RANDOM" | "random" | "R" => Some(Self::Random),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is no type of password"), other, &["hash", "text", "RANDOM"]),
+            other => reader.unknown_word(&node.origin, format!("`{other}` is no type of password"), other, Self::SHAPE.words()),
         }
     }
 }
@@ -106,6 +110,8 @@ pub struct PasswordLine {
 pub struct PasswordLines(pub Vec<PasswordLine>);
 
 impl FromNode for PasswordLines {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::Text), Shape::Text]);
+
     /// A line that cannot be read is reported without its text; the peer loses every password over it.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         reader.report.note("deprecated", "`chpasswd.list` is an old form").at(&node.origin).help("use `chpasswd.users`");
@@ -190,6 +196,8 @@ pub struct DefaultPassword {
 }
 
 impl FromNode for DefaultPassword {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = PasswordText::from_node(node, reader)?;
         Some(Self { password: told_by_looks(text.text.expose(), reader), origin: node.origin.clone() })
@@ -208,6 +216,8 @@ pub enum PasswordLogin {
 }
 
 impl FromNode for PasswordLogin {
+    const SHAPE: Shape = Shape::Either(&[Shape::Bool, Shape::Words(&["unchanged"])]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if node.as_str().is_some_and(|text| text.trim().eq_ignore_ascii_case("unchanged")) {
             return Some(Self::Unchanged);

@@ -1,6 +1,6 @@
 //! `phone_home`: where this host reports itself when it is done, and with what.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::Address;
 use crate::config::node::Node;
 
@@ -21,6 +21,8 @@ crate::record! {
 pub struct WebAddress(pub String);
 
 impl FromNode for WebAddress {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Address(address) = Address::from_node(node, reader)?;
         let host = ["http://", "https://"].iter().find_map(|scheme| address.strip_prefix(scheme));
@@ -48,6 +50,8 @@ impl Default for PostList {
 }
 
 impl FromNode for PostList {
+    const SHAPE: Shape = Shape::Either(&[Shape::Words(&["all"]), Shape::List(&Shape::Words(&FIELDS))]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(items) = node.as_seq() else {
             return match String::from_node(node, reader)?.as_str() {
@@ -69,6 +73,8 @@ impl FromNode for PostList {
 pub struct Tries(pub u32);
 
 impl FromNode for Tries {
+    const SHAPE: Shape = Shape::Integer;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let tries = u32::from_node(node, reader)?;
         if (1..=1000).contains(&tries) {

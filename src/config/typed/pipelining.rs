@@ -1,6 +1,6 @@
 //! `apt_pipelining`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use crate::config::node::{Node, Value};
 
 /// How many requests apt has on their way at a time.
@@ -13,6 +13,8 @@ pub enum PipelineDepth {
 }
 
 impl FromNode for PipelineDepth {
+    const SHAPE: Shape = Shape::Either(&[Shape::Words(&["os", "none", "unchanged"]), Shape::Bool, Shape::Integer]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = match &node.value {
             Value::Bool(false) => return Some(Self::Of(0)),

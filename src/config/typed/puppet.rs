@@ -1,7 +1,7 @@
 //! `puppet`.
 
 use super::chef::Command;
-use super::reader::{sorted_by_key, FromNode, Reader};
+use super::reader::{sorted_by_key, FromNode, Reader, Shape};
 use super::scalars::{Address, Text, Word};
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin};
@@ -53,12 +53,10 @@ pub enum PuppetSource {
 }
 
 impl FromNode for PuppetSource {
+    const SHAPE: Shape = Shape::Words(&["packages", "aio"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match String::from_node(node, reader)?.as_str() {
-            "packages" => Some(Self::Packages),
-            "aio" => Some(Self::Aio),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["packages", "aio"]),
-        }
+        Some([Self::Packages, Self::Aio][reader.word(node, Self::SHAPE, "is none")?])
     }
 }
 
@@ -110,6 +108,8 @@ pub struct PuppetConf {
 const SECTIONS: [&str; 5] = ["main", "server", "agent", "user", "master"];
 
 impl FromNode for PuppetConf {
+    const SHAPE: Shape = Shape::Map(&Shape::Either(&[Shape::Text, Shape::Map(&Shape::Scalar)]));
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping of sections") };
         let mut conf = Self::default();
@@ -151,6 +151,8 @@ crate::record! {
 pub struct Attributes(pub Node);
 
 impl FromNode for Attributes {
+    const SHAPE: Shape = Shape::Map(&Shape::Any);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         for entry in entries.iter().filter(|entry| entry.value.is_scalar()) {

@@ -3,6 +3,7 @@
 //! [`record!`](crate::record) declares a struct and how it is read in one place: the known keys come from there and nowhere else.
 //! What cannot be read is reported and left out; its neighbours are kept. Secrets are collected on the way, for the redactor.
 
+pub use super::shape::Shape;
 use crate::config::node::{Entry, Node, Origin, Value};
 use crate::config::problem::Report;
 use crate::secret::Secret;
@@ -88,6 +89,14 @@ impl<'r> Reader<'r> {
         None
     }
 
+    /// Which of the words of `shape` stands here; any other is reported: `` `x` is none ``.
+    pub fn word(&mut self, node: &Node, shape: Shape, what: &str) -> Option<usize> {
+        let word = String::from_node(node, self)?;
+        let words = shape.words();
+        let at = words.iter().position(|known| *known == word);
+        at.or_else(|| self.unknown_word(&node.origin, format!("`{word}` {what}"), &word, words))
+    }
+
     /// Reports a word that is none of those known here.
     pub fn unknown_word<T>(&mut self, origin: &Origin, message: impl std::fmt::Display, word: &str, known: &[&str]) -> Option<T> {
         let help = match (nearest(word, known), known) {
@@ -101,6 +110,9 @@ impl<'r> Reader<'r> {
 
 /// A value that can be read from a node.
 pub trait FromNode: Sized {
+    /// What may be written.
+    const SHAPE: Shape = Shape::Any;
+
     /// Reads it, or reports why not.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self>;
 

@@ -21,10 +21,10 @@
 /// Every record also has `origin`, the place of its mapping, and `given` and `places`, the keys that had a value and where.
 #[macro_export]
 macro_rules! record {
-    ($(#[$meta:meta])* pub struct $name:ident {
-        $($(#[$fmeta:meta])* $need:ident $field:ident $(as $key:literal)? $([$($old:literal),+])? : $ty:ty),* $(,)?
+    ($(#[doc = $about:expr])* pub struct $name:ident {
+        $($(#[doc = $fabout:expr])* $need:ident $field:ident $(as $key:literal)? $([$($old:literal),+])? : $ty:ty),* $(,)?
     } $(later [$($later:literal),* $(,)?])?) => {
-        $(#[$meta])*
+        $(#[doc = $about])*
         #[derive(Clone, Debug)]
         pub struct $name {
             /// Where its mapping begins.
@@ -33,7 +33,7 @@ macro_rules! record {
             pub given: Vec<&'static str>,
             /// Where each of them stands.
             pub places: Vec<$crate::config::node::Origin>,
-            $($(#[$fmeta])* pub $field: $crate::record!(@type $need $ty)),*
+            $($(#[doc = $fabout])* pub $field: $crate::record!(@type $need $ty)),*
         }
 
         impl $name {
@@ -42,6 +42,25 @@ macro_rules! record {
             /// The keys it knows and does not use yet.
             pub const LATER: &'static [&'static str] = &[$($($later),*)?];
 
+            /// The same as data.
+            pub const RECORD: &'static $crate::config::typed::shape::Record = {
+                static RECORD: $crate::config::typed::shape::Record = $crate::config::typed::shape::Record {
+                    name: stringify!($name),
+                    about: concat!($($about),*),
+                    fields: &[$($crate::config::typed::shape::Field {
+                        key: $crate::record!(@key $field $($key)?),
+                        old: &[$($($old),+)?],
+                        about: concat!($($fabout),*),
+                        required: $crate::record!(@needed $need),
+                        shape: <$ty as $crate::config::typed::reader::FromNode>::SHAPE,
+                        #[cfg(test)]
+                        read: |node, reader| <$ty as $crate::config::typed::reader::FromNode>::from_node(node, reader).is_some(),
+                    }),*],
+                    later: &[$($($later),*)?],
+                };
+                &RECORD
+            };
+
             /// Where `key` stands; where the mapping begins if it had no value.
             pub fn place(&self, key: &str) -> &$crate::config::node::Origin {
                 self.given.iter().zip(&self.places).find(|(given, _)| **given == key).map_or(&self.origin, |(_, place)| place)
@@ -49,6 +68,8 @@ macro_rules! record {
         }
 
         impl $crate::config::typed::reader::FromNode for $name {
+            const SHAPE: $crate::config::typed::shape::Shape = $crate::config::typed::shape::Shape::Record(Self::RECORD);
+
             fn from_node(node: &$crate::config::node::Node, reader: &mut $crate::config::typed::reader::Reader<'_>) -> Option<Self> {
                 let mut fields = $crate::config::typed::reader::Fields::open(node, reader)?;
                 $(let $field = $crate::record!(@read $need fields reader ($crate::record!(@key $field $($key)?)) [$($($old),+)?] $ty);)*
@@ -59,6 +80,8 @@ macro_rules! record {
     };
     (@key $field:ident $key:literal) => { $key };
     (@key $field:ident) => { stringify!($field) };
+    (@needed required) => { true };
+    (@needed $need:ident) => { false };
     (@type required $ty:ty) => { $ty };
     (@type optional $ty:ty) => { Option<$ty> };
     (@type default $ty:ty) => { $ty };

@@ -1,7 +1,8 @@
 //! `reporting`: the peer's handlers of events. Of its webhooks the end of the run is reported; what is logged is logged anyway.
 
+use super::cloud::Unused;
 use super::notify::Hook;
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::system::Seconds;
 use crate::config::node::Node;
 use crate::plan::notify::{Listener, Message, OAuth, Occasion, Target};
@@ -32,10 +33,16 @@ crate::record! {
         optional token_key: Secret<String>,
         /// Secret of that token.
         optional token_secret: Secret<String>,
+        /// File of the host of a Hyper-V machine, which is not told.
+        optional kvp_file_path: Unused,
+        /// What the host of a Hyper-V machine is told.
+        optional event_types: Unused,
     }
 }
 
 impl FromNode for Reporting {
+    const SHAPE: Shape = Shape::Map(&Shape::Either(&[Handler::SHAPE, Shape::Null]));
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         let handlers = entries.iter().filter(|entry| !entry.value.is_null());

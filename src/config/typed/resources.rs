@@ -1,7 +1,7 @@
 //! `landfall: resources:`: what the host must have left.
 
 use super::conditions::parse_size;
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use crate::config::node::{Node, Value};
 use crate::plan::{ResourceCheck, Resources};
 
@@ -22,6 +22,8 @@ crate::record! {
 pub struct Amount(pub u64);
 
 impl FromNode for Amount {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Integer]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let bytes = match &node.value {
             Value::Int(number) => u64::try_from(*number).ok(),
@@ -35,18 +37,18 @@ impl FromNode for Amount {
     }
 }
 
+/// Its words.
+const CHECKS: [&str; 3] = ["stop", "warn", "off"];
+
 impl FromNode for ResourceCheck {
+    const SHAPE: Shape = Shape::Either(&[Shape::Words(&CHECKS), Shape::Bool]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         // YAML 1.1 reads a bare `off` as false.
         if matches!(node.value, Value::Bool(false)) {
             return Some(Self::Off);
         }
-        match String::from_node(node, reader)?.as_str() {
-            "stop" => Some(Self::Stop),
-            "warn" => Some(Self::Warn),
-            "off" => Some(Self::Off),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["stop", "warn", "off"]),
-        }
+        Some([Self::Stop, Self::Warn, Self::Off][reader.word(node, Shape::Words(&CHECKS), "is none")?])
     }
 }
 

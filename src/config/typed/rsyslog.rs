@@ -1,6 +1,6 @@
 //! `rsyslog`.
 
-use super::reader::{sorted_by_key, FromNode, Reader};
+use super::reader::{sorted_by_key, FromNode, Reader, Shape};
 use super::scalars::{OneOrMany, Word};
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin, Value};
@@ -33,6 +33,8 @@ crate::record! {
 pub struct FileName(pub String);
 
 impl FromNode for FileName {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         let name = text.trim();
@@ -67,6 +69,8 @@ crate::record! {
 }
 
 impl FromNode for RsyslogConfig {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Record(RsyslogFile::RECORD)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let (file, content) = if node.as_map().is_some() {
             let entry = RsyslogFile::from_node(node, reader)?;
@@ -93,6 +97,8 @@ impl FromNode for RsyslogConfig {
 pub struct Remotes(pub Vec<String>);
 
 impl FromNode for Remotes {
+    const SHAPE: Shape = Shape::Map(&Shape::Text);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         let mut lines = Vec::new();
@@ -152,6 +158,8 @@ pub enum ReloadCommand {
 }
 
 impl FromNode for ReloadCommand {
+    const SHAPE: Shape = Shape::Either(&[Shape::Words(&["auto"]), Shape::List(&Shape::Text)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Str(word) if word == "auto" => Some(Self::Auto),

@@ -1,7 +1,7 @@
 //! `salt_minion` and `mcollective`.
 
 use super::puppet::Setting;
-use super::reader::{sorted_by_key, FromNode, Reader};
+use super::reader::{sorted_by_key, FromNode, Reader, Shape};
 use super::scalars::Word;
 use super::system::AbsolutePath;
 use crate::config::node::Node;
@@ -34,6 +34,8 @@ crate::record! {
 pub struct Mapping(pub Node);
 
 impl FromNode for Mapping {
+    const SHAPE: Shape = Shape::Map(&Shape::Any);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match node.as_map() {
             Some(_) => Some(Self(node.clone())),
@@ -62,6 +64,8 @@ pub struct McollectiveConf {
 }
 
 impl FromNode for McollectiveConf {
+    const SHAPE: Shape = Shape::Map(&Shape::Any);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         let mut conf = Self::default();

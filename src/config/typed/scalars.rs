@@ -1,11 +1,13 @@
 //! How the plain types are read: text, truth values, numbers, lists, and values that keep their place.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
 use crate::config::problem::Report;
 use crate::secret::Secret;
 
 impl FromNode for String {
+    const SHAPE: Shape = Shape::Text;
+
     /// Text. A plain number, truth value or date is taken as it is written, with a warning.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
@@ -26,6 +28,8 @@ impl FromNode for String {
 pub struct Text(pub String);
 
 impl FromNode for Text {
+    const SHAPE: Shape = Shape::TextOrNumber;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Str(text) => Some(Self(text.clone())),
@@ -40,6 +44,8 @@ impl FromNode for Text {
 pub struct Address(pub String);
 
 impl FromNode for Address {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let address = String::from_node(node, reader)?;
         reader.credentials(&address);
@@ -48,6 +54,8 @@ impl FromNode for Address {
 }
 
 impl FromNode for Secret<String> {
+    const SHAPE: Shape = Shape::Text;
+
     /// As a string, but no message quotes it.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
@@ -63,6 +71,8 @@ impl FromNode for Secret<String> {
 }
 
 impl FromNode for bool {
+    const SHAPE: Shape = Shape::Bool;
+
     /// A truth value, or a string that the peer takes for one.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let told = match &node.value {
@@ -83,6 +93,8 @@ impl FromNode for bool {
 }
 
 impl FromNode for i64 {
+    const SHAPE: Shape = Shape::Integer;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let number = match &node.value {
             Value::Int(number) => i64::try_from(*number).ok(),
@@ -94,6 +106,8 @@ impl FromNode for i64 {
 }
 
 impl FromNode for u32 {
+    const SHAPE: Shape = Shape::Integer;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let number = i64::from_node(node, reader)?;
         Self::try_from(number).ok().or_else(|| reader.invalid(&node.origin, "out of range", "use a number from 0 to 4294967295"))
@@ -101,6 +115,8 @@ impl FromNode for u32 {
 }
 
 impl<T: FromNode> FromNode for Vec<T> {
+    const SHAPE: Shape = Shape::List(&T::SHAPE);
+
     /// A list; entries that cannot be read are reported and left out.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(items) = node.as_seq() else { return reader.mismatch(node, "a list") };
@@ -125,6 +141,8 @@ impl<T> Default for OneOrMany<T> {
 }
 
 impl<T: FromNode> FromNode for OneOrMany<T> {
+    const SHAPE: Shape = Shape::Either(&[T::SHAPE, Shape::List(&T::SHAPE)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match node.as_seq() {
             Some(_) => Vec::from_node(node, reader).map(Self),
@@ -147,6 +165,8 @@ pub struct Located<T> {
 pub struct OrEmpty<T>(pub T);
 
 impl<T: FromNode> FromNode for OrEmpty<T> {
+    const SHAPE: Shape = T::SHAPE;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         T::from_node(node, reader).map(Self)
     }
@@ -163,6 +183,8 @@ impl<T: FromNode> FromNode for OrEmpty<T> {
 pub struct Word(pub String);
 
 impl FromNode for Word {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -173,6 +195,8 @@ impl FromNode for Word {
 }
 
 impl<T: FromNode> FromNode for Located<T> {
+    const SHAPE: Shape = T::SHAPE;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         T::from_node(node, reader).map(|value| Self { value, origin: node.origin.clone() })
     }

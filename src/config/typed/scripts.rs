@@ -1,6 +1,6 @@
 //! `runcmd` and `bootcmd`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
 
@@ -25,6 +25,8 @@ pub struct ScriptItems {
 }
 
 impl FromNode for ScriptItems {
+    const SHAPE: Shape = Shape::List(&Shape::Either(&[Shape::Text, Shape::List(&Shape::Scalar), Shape::Null]));
+
     /// A list of strings and lists. The peer loses the whole script over one number or mapping; here only that item is lost,
     /// and a number or truth value is run as written.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {

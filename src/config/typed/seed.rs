@@ -1,7 +1,7 @@
 //! `random_seed`.
 
 use super::files::{Encoding, RawContent};
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::system::AbsolutePath;
 use crate::config::node::Node;
 
@@ -26,13 +26,15 @@ crate::record! {
 pub struct SeedEncoding(pub Encoding);
 
 impl FromNode for SeedEncoding {
+    const SHAPE: Shape = Shape::Words(&["raw", "base64", "b64", "gzip", "gz"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         match text.to_ascii_lowercase().as_str() {
             "raw" => Some(Self(Encoding::Plain)),
             "base64" | "b64" => Some(Self(Encoding::Base64)),
             "gzip" | "gz" => Some(Self(Encoding::Gzip)),
-            _ => reader.unknown_word(&node.origin, format!("`{text}` is no encoding"), &text, &["raw", "base64", "gzip"]),
+            _ => reader.unknown_word(&node.origin, format!("`{text}` is no encoding"), &text, Self::SHAPE.words()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::landfall::Duration;
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::OneOrMany;
 use crate::config::node::{Entry, Node, Value};
 use crate::plan::operation::Readiness;
@@ -35,6 +35,8 @@ crate::record! {
 pub struct ServiceItem(pub ServiceEntry);
 
 impl FromNode for ServiceItem {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Record(ServiceEntry::RECORD)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if node.as_map().is_some() {
             let entry = ServiceEntry::from_node(node, reader)?;
@@ -78,6 +80,8 @@ impl ServiceEntry {
 pub struct UnitName(pub String);
 
 impl FromNode for UnitName {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
@@ -103,17 +107,10 @@ pub enum ServiceState {
 }
 
 impl FromNode for ServiceState {
+    const SHAPE: Shape = Shape::Words(&["started", "restarted", "reloaded", "stopped"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match String::from_node(node, reader)?.as_str() {
-            "started" => Some(Self::Started),
-            "restarted" => Some(Self::Restarted),
-            "reloaded" => Some(Self::Reloaded),
-            "stopped" => Some(Self::Stopped),
-            other => {
-                let known = ["started", "restarted", "reloaded", "stopped"];
-                reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &known)
-            }
-        }
+        Some([Self::Started, Self::Restarted, Self::Reloaded, Self::Stopped][reader.word(node, Self::SHAPE, "is none")?])
     }
 }
 
@@ -122,6 +119,8 @@ impl FromNode for ServiceState {
 pub struct Port(pub u16);
 
 impl FromNode for Port {
+    const SHAPE: Shape = Shape::Integer;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let number = i64::from_node(node, reader)?;
         match u16::try_from(number) {
@@ -136,6 +135,8 @@ impl FromNode for Port {
 pub struct Ip(pub IpAddr);
 
 impl FromNode for Ip {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         let address = text.trim_matches(['[', ']']).parse().ok().map(Self);
@@ -160,6 +161,8 @@ crate::record! {
 pub struct Wait(pub Readiness);
 
 impl FromNode for Wait {
+    const SHAPE: Shape = Shape::Either(&[Shape::Words(&["active"]), Shape::Record(WaitRecord::RECORD)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if node.as_map().is_none() {
             return match String::from_node(node, reader)?.as_str() {

@@ -1,6 +1,6 @@
 //! `snap`.
 
-use super::reader::{sorted_by_key, FromNode, Reader};
+use super::reader::{sorted_by_key, FromNode, Reader, Shape};
 use super::scripts::{quote_words, ScriptItems, ScriptLine};
 use crate::config::node::{Node, Value};
 use crate::secret::Secret;
@@ -20,6 +20,8 @@ crate::record! {
 pub struct Assertions(pub Vec<String>);
 
 impl FromNode for Assertions {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::Text), Shape::Map(&Shape::Text)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let values = listed(node, false).or_else(|| reader.mismatch(node, "a list of assertions"))?;
         Some(Self(values.into_iter().filter_map(|value| String::from_node(value, reader)).collect()))
@@ -43,6 +45,8 @@ fn listed(node: &Node, sorted: bool) -> Option<Vec<&Node>> {
 pub struct SnapCommands(pub ScriptItems);
 
 impl FromNode for SnapCommands {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&COMMAND), Shape::Map(&COMMAND)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let items = listed(node, true).or_else(|| reader.mismatch(node, "a list of commands"))?;
         let mut script = ScriptItems { items: Vec::new(), total: u32::try_from(items.len()).unwrap_or(u32::MAX) };
@@ -53,6 +57,9 @@ impl FromNode for SnapCommands {
         Some(Self(script))
     }
 }
+
+/// Text, or words of which the first may be null.
+const COMMAND: Shape = Shape::Either(&[Shape::Text, Shape::List(&Shape::Either(&[Shape::Scalar, Shape::Null]))]);
 
 fn command(item: &Node, reader: &mut Reader<'_>) -> Option<String> {
     match &item.value {

@@ -1,6 +1,6 @@
 //! `ssh_authorized_keys`, `ssh_keys`, `ssh_genkeytypes`, `ssh`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
 
@@ -9,6 +9,8 @@ use crate::secret::Secret;
 pub struct PublicKeys(pub Vec<String>);
 
 impl FromNode for PublicKeys {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::Text), Shape::Text, Shape::Map(&Shape::Text)]);
+
     /// A line that is no key is reported and left out; the peer drops it without a word.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let mut keys = Vec::new();
@@ -48,6 +50,8 @@ impl FromNode for PublicKeys {
 pub struct ImportIds(pub Vec<String>);
 
 impl FromNode for ImportIds {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::Text), Shape::Text]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let names = match &node.value {
             Value::Str(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
@@ -176,11 +180,16 @@ impl HostKeys {
     }
 }
 
+/// Types of host keys that can be generated.
+const KINDS: [&str; 3] = ["rsa", "ecdsa", "ed25519"];
+
 /// Types of host keys to generate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyKinds(pub Vec<String>);
 
 impl FromNode for KeyKinds {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::Words(&KINDS)), Shape::Text]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let names = match &node.value {
             Value::Str(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
@@ -188,7 +197,7 @@ impl FromNode for KeyKinds {
         };
         let mut kinds: Vec<String> = Vec::new();
         for name in names {
-            if !["rsa", "ecdsa", "ed25519"].contains(&name.as_str()) {
+            if !KINDS.contains(&name.as_str()) {
                 let message = format!("`{name}` is no type of host key that can be generated: it is left out");
                 reader.report.warning("value", message).at(&node.origin).help("use rsa, ecdsa, ed25519");
             } else if !kinds.contains(&name) {

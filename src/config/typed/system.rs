@@ -1,6 +1,6 @@
 //! `hostname` and its companions, `timezone`, `locale`, `ca_certs`, `power_state`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::{Located, Text};
 use crate::config::node::{Node, Value};
 use crate::plan::operation::{Condition, PowerMode};
@@ -11,6 +11,8 @@ use crate::secret::Secret;
 pub struct HostName(pub String);
 
 impl FromNode for HostName {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let name = String::from_node(node, reader)?;
         let name = name.trim();
@@ -49,6 +51,8 @@ pub enum ManageEtcHosts {
 }
 
 impl FromNode for ManageEtcHosts {
+    const SHAPE: Shape = Shape::Either(&[Shape::Bool, Shape::Words(&["localhost", "template"])]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match node.as_str() {
             Some("localhost") => Some(Self::Localhost),
@@ -66,6 +70,8 @@ impl FromNode for ManageEtcHosts {
 pub struct ZoneName(pub String);
 
 impl FromNode for ZoneName {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_+-/".contains(c);
@@ -90,6 +96,8 @@ pub enum LocaleSetting {
 }
 
 impl FromNode for LocaleSetting {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Bool]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if node.as_bool() == Some(false) || node.as_str().is_some_and(|text| ["false", "no", "off", "0"].contains(&text)) {
             return Some(Self::Off);
@@ -108,6 +116,8 @@ impl FromNode for LocaleSetting {
 pub struct AbsolutePath(pub String);
 
 impl FromNode for AbsolutePath {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let path = String::from_node(node, reader)?;
         if !path.starts_with('/') || path.contains('\0') {
@@ -132,6 +142,8 @@ crate::record! {
 pub struct Certificates(pub Vec<Option<Located<String>>>);
 
 impl FromNode for Certificates {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::Text), Shape::Text]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let one = std::slice::from_ref(node);
         let items = node.as_seq().unwrap_or(one);
@@ -168,13 +180,10 @@ crate::record! {
 }
 
 impl FromNode for PowerMode {
+    const SHAPE: Shape = Shape::Words(&["poweroff", "reboot", "halt"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match String::from_node(node, reader)?.as_str() {
-            "poweroff" => Some(Self::Poweroff),
-            "reboot" => Some(Self::Reboot),
-            "halt" => Some(Self::Halt),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["poweroff", "reboot", "halt"]),
-        }
+        Some([Self::Poweroff, Self::Reboot, Self::Halt][reader.word(node, Self::SHAPE, "is none")?])
     }
 }
 
@@ -183,6 +192,8 @@ impl FromNode for PowerMode {
 pub struct Delay(pub u32);
 
 impl FromNode for Delay {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::Integer]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let minutes = match &node.value {
             Value::Int(number) => u32::try_from(*number).ok(),
@@ -199,6 +210,8 @@ impl FromNode for Delay {
 pub struct Seconds(pub u64);
 
 impl FromNode for Seconds {
+    const SHAPE: Shape = Shape::Number;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let seconds = match &node.value {
             Value::Int(number) => u64::try_from(*number).ok(),
@@ -213,6 +226,8 @@ impl FromNode for Seconds {
 }
 
 impl FromNode for Condition {
+    const SHAPE: Shape = Shape::Either(&[Shape::Bool, Shape::Text, Shape::List(&Shape::Scalar)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Bool(value) => Some(Self::Constant(*value)),

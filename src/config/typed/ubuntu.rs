@@ -1,7 +1,7 @@
 //! What is Ubuntu's own: `ubuntu_pro`, `landscape`, `lxd`, `fan`, `drivers`.
 
 use super::puppet::Setting;
-use super::reader::{sorted_by_key, FromNode, Reader};
+use super::reader::{sorted_by_key, FromNode, Reader, Shape};
 use super::scalars::{Address, OneOrMany, Text};
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin};
@@ -52,6 +52,8 @@ const PRO_SETTINGS: [&str; 6] =
     ["http_proxy", "https_proxy", "global_apt_http_proxy", "global_apt_https_proxy", "ua_apt_http_proxy", "ua_apt_https_proxy"];
 
 impl FromNode for ProConfig {
+    const SHAPE: Shape = Shape::Map(&Shape::Text);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         let mut settings = Vec::new();
@@ -97,6 +99,8 @@ crate::record! {
 pub struct LandscapeClient(pub Vec<Setting>);
 
 impl FromNode for LandscapeClient {
+    const SHAPE: Shape = Shape::Map(&Shape::Scalar);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         for key in ["account_name", "computer_title"] {
@@ -182,15 +186,16 @@ crate::record! {
 pub struct LxdStorage(pub &'static str);
 
 impl FromNode for LxdStorage {
+    const SHAPE: Shape = Shape::Words(&["zfs", "dir", "lvm", "btrfs"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        one_of(node, &["zfs", "dir", "lvm", "btrfs"], reader).map(Self)
+        one_of(node, Self::SHAPE, reader).map(Self)
     }
 }
 
-fn one_of(node: &Node, known: &[&'static str], reader: &mut Reader<'_>) -> Option<&'static str> {
-    let word = String::from_node(node, reader)?;
-    let found = known.iter().find(|known| **known == word).copied();
-    found.or_else(|| reader.unknown_word(&node.origin, format!("`{word}` is none"), &word, known))
+fn one_of(node: &Node, shape: Shape, reader: &mut Reader<'_>) -> Option<&'static str> {
+    let at = reader.word(node, shape, "is none")?;
+    shape.words().get(at).copied()
 }
 
 crate::record! {
@@ -230,7 +235,9 @@ crate::record! {
 pub struct BridgeMode(pub &'static str);
 
 impl FromNode for BridgeMode {
+    const SHAPE: Shape = Shape::Words(&["none", "existing", "new"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        one_of(node, &["none", "existing", "new"], reader).map(Self)
+        one_of(node, Self::SHAPE, reader).map(Self)
     }
 }

@@ -1,7 +1,7 @@
 //! `users`, `groups`, `user`.
 
 use super::passwords::PasswordText;
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::{Located, Text};
 use super::ssh::{ImportIds, PublicKeys};
 use crate::config::node::{Entry, Node, Origin, Value};
@@ -96,6 +96,8 @@ impl UserEntry {
 pub struct UserName(pub String);
 
 impl FromNode for UserName {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let name = String::from_node(node, reader)?;
         match account_name(&name) {
@@ -110,6 +112,8 @@ impl FromNode for UserName {
 pub struct AccountPath(pub String);
 
 impl FromNode for AccountPath {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let path = String::from_node(node, reader)?;
         if !path.is_empty() && (!path.starts_with('/') || path.contains([':', '\n', '\0'])) {
@@ -124,6 +128,8 @@ impl FromNode for AccountPath {
 pub struct Mail(pub String);
 
 impl FromNode for Mail {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if !text.contains('@') || text.starts_with('-') || text.contains(char::is_whitespace) {
@@ -138,6 +144,8 @@ impl FromNode for Mail {
 pub struct ExpireDate(pub String);
 
 impl FromNode for ExpireDate {
+    const SHAPE: Shape = Shape::TextOrNumber;
+
     /// What is no date stays: `useradd` refuses it, and an account without its end is not made.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = Text::from_node(node, reader)?.0;
@@ -178,6 +186,12 @@ pub fn account_name(name: &str) -> Result<(), &'static str> {
 pub struct Users(pub Vec<UserEntry>);
 
 impl FromNode for Users {
+    const SHAPE: Shape = Shape::Either(&[
+        Shape::List(&Shape::Either(&[Shape::Text, Shape::List(&Shape::Text), UserEntry::SHAPE])),
+        Shape::Text,
+        Shape::Map(&Shape::Either(&[UserEntry::SHAPE, Shape::Bool, Shape::Null])),
+    ]);
+
     /// Never fails: what cannot be read is reported and means no users, rather than the default user.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let mut users = Self::default();
@@ -201,6 +215,7 @@ impl FromNode for Users {
                 let _: Option<()> = reader.mismatch(node, "a list");
             }
         }
+        users.report_same_ids(reader);
         Some(users)
     }
 
@@ -211,6 +226,18 @@ impl FromNode for Users {
 }
 
 impl Users {
+    /// `useradd` refuses the second of two.
+    fn report_same_ids(&self, reader: &mut Reader<'_>) {
+        for (at, user) in self.0.iter().enumerate() {
+            let name = user.name.as_ref().map(|name| &name.0);
+            let same = |other: &&UserEntry| user.uid.is_some() && other.uid == user.uid && other.name.as_ref().map(|name| &name.0) != name;
+            let Some(first) = self.0[..at].iter().find(same) else { continue };
+            let whose = first.name.as_ref().map_or("the default user", |name| &name.0);
+            let message = format!("this id is that of `{whose}` too");
+            let _: Option<()> = reader.invalid(user.place("uid"), message, "give each user an id of their own, or none");
+        }
+    }
+
     fn read_item(&mut self, item: &Node, reader: &mut Reader<'_>) {
         match &item.value {
             Value::Str(names) => self.read_names(names, &item.origin, reader),
@@ -263,6 +290,8 @@ fn read_user(node: &Node, reader: &mut Reader<'_>) -> Option<UserEntry> {
 pub struct DefaultUser(pub UserEntry);
 
 impl FromNode for DefaultUser {
+    const SHAPE: Shape = Shape::Either(&[UserEntry::SHAPE, Shape::Text]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if let Some(name) = node.as_str() {
             reader.report.note("deprecated", "`user` as a string is an old form").at(&node.origin).help("use `users`");
@@ -277,6 +306,8 @@ impl FromNode for DefaultUser {
 pub struct StockUser(pub UserEntry);
 
 impl FromNode for StockUser {
+    const SHAPE: Shape = UserEntry::SHAPE;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         read_user(node, reader).map(Self)
     }
@@ -287,6 +318,8 @@ impl FromNode for StockUser {
 pub struct NameList(pub Vec<String>);
 
 impl FromNode for NameList {
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::TextOrNumber), Shape::TextOrNumber, Shape::Map(&Shape::Any)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let mut names = Vec::new();
         match &node.value {
@@ -336,6 +369,12 @@ pub struct GroupEntry {
 pub struct Groups(pub Vec<GroupEntry>);
 
 impl FromNode for Groups {
+    const SHAPE: Shape = Shape::Either(&[
+        Shape::List(&Shape::Either(&[Shape::Text, Shape::Map(&Shape::Either(&[NameList::SHAPE, Shape::Null]))])),
+        Shape::Text,
+        Shape::Map(&Shape::Either(&[NameList::SHAPE, Shape::Null])),
+    ]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let mut groups = Self::default();
         match &node.value {
@@ -391,6 +430,8 @@ impl Groups {
 pub struct Redirect(pub bool);
 
 impl FromNode for Redirect {
+    const SHAPE: Shape = Shape::Either(&[Shape::Bool, Shape::Words(&["default"])]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match node.as_str() {
             Some("default") => Some(Self(true)),
@@ -421,6 +462,8 @@ fn is_balanced(rule: &str) -> bool {
 }
 
 impl FromNode for SudoRules {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::List(&Shape::Text), Shape::Bool]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let rules = match &node.value {
             Value::Bool(false) => {

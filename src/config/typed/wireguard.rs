@@ -1,6 +1,6 @@
 //! `wireguard`.
 
-use super::reader::{FromNode, Reader};
+use super::reader::{FromNode, Reader, Shape};
 use super::system::AbsolutePath;
 use crate::config::node::Node;
 use crate::config::typed::scripts::ScriptItems;
@@ -33,6 +33,8 @@ crate::record! {
 pub struct InterfaceName(pub String);
 
 impl FromNode for InterfaceName {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_=+.-".contains(c);
@@ -48,6 +50,8 @@ impl FromNode for InterfaceName {
 pub struct WireguardText(pub Secret<String>);
 
 impl FromNode for WireguardText {
+    const SHAPE: Shape = Shape::Text;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
