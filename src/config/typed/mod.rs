@@ -35,6 +35,7 @@ pub mod seed;
 pub mod services;
 pub mod snap;
 pub mod ssh;
+pub mod storage;
 pub mod system;
 pub mod ubuntu;
 pub mod users;
