@@ -48,13 +48,14 @@ enum Decision {
     Do(Block, Option<String>),
 }
 
-/// Types of the partitions of a disk, as its table has them.
-fn types(context: &Context<'_>, disk: &Block, label: &str) -> Result<Option<Vec<String>>, Failure> {
-    let ended = context.host.run(&Spec::new(["sfdisk", "--dump", &disk.path()]).deadline(Duration::from_secs(60)))?;
-    if ended.code == 127 {
-        return Err(ended.failure("sfdisk"));
+/// The table of a disk, as sfdisk(8) writes it down; empty where there is none.
+fn table(context: &Context<'_>, disk: &Block) -> Result<String, Failure> {
+    if !context.host.finds_program("sfdisk") {
+        let failure = Failure::new(Kind::NotFound, format!("there is no program sfdisk to partition {}", disk.path()));
+        return Err(failure.hint("have the image hold the package fdisk; then `landfall resume`"));
     }
-    Ok(types_of(&ended.stdout, label))
+    let ended = context.host.run(&Spec::new(["sfdisk", "--dump", &disk.path()]).deadline(Duration::from_secs(60)))?;
+    Ok(ended.stdout)
 }
 
 fn types_of(dump: &str, label: &str) -> Option<Vec<String>> {
@@ -90,17 +91,19 @@ fn decide_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: bool) -> Re
         let failure = Failure::new(Kind::Config, format!("{path} is a partition: only a whole disk can be partitioned"));
         return Err(failure.hint("name the disk in `disk_setup`"));
     }
-    let partitions = context.host.partitions(&disk.name);
+    let table = table(context, &disk)?;
+    // Both are asked: not every kernel reads every table.
+    let has_partitions = table.contains("start=") || !context.host.partitions(&disk.name).is_empty();
     let content = context.host.content_of(&path)?;
-    let held = content.word().map(str::to_owned).or_else(|| (!partitions.is_empty()).then(|| "partitions".to_owned()));
+    let held = content.word().or(has_partitions.then_some("partitions")).map(str::to_owned);
     if wanted.layout == Layout::Remove {
         return Ok(if held.is_none() { Decision::Is } else { Decision::Do(disk, held) });
     }
-    if is_laid_out(wanted, types(context, &disk, wanted.table.label())?.as_deref()) {
+    if is_laid_out(wanted, types_of(&table, wanted.table.label()).as_deref()) {
         return Ok(Decision::Is);
     }
     match held {
-        Some(held) if !wanted.overwrite && !begun && (!content.kind.is_empty() || !partitions.is_empty()) => {
+        Some(held) if !wanted.overwrite && !begun && (!content.kind.is_empty() || has_partitions) => {
             Ok(Decision::Stays(format!("{path} holds {held} and stays as it is; `overwrite: true` would replace it")))
         }
         held => Ok(Decision::Do(disk, held)),
@@ -143,6 +146,8 @@ pub(super) fn partition(context: &Context<'_>, wanted: &PartitionDisk, begun: bo
     // Only signatures of the whole disk go: what is in a partition is the business of `fs_setup`.
     let argv = ["sfdisk", "--force", "--wipe", "always", "--wipe-partitions", "never", &path];
     run(context, Spec::new(argv).stdin(Secret::new(script)))?;
+    // What sfdisk asks of the kernel is to read the table itself, which not every kernel can.
+    run(context, Spec::new(["partx", "--update", &path]))?;
     await_nodes(context, &disk)
 }
 
