@@ -143,47 +143,65 @@ impl Line {
     }
 }
 
-/// Our lines that are not in effect: those of the network, or the others.
-fn waiting(context: &Context<'_>, remote: bool, swap_file: Option<&str>) -> Result<Vec<Line>, Failure> {
+/// Our lines: those of the network, or the others.
+fn ours(context: &Context<'_>, swap_file: Option<&str>) -> Result<Vec<Line>, Failure> {
     if !context.host.is_live() {
         return Ok(Vec::new());
     }
     let text = context.host.read_text(FSTAB).map_err(io_failure("read", FSTAB))?.unwrap_or_default();
-    let swaps = context.host.read_text("/proc/swaps").map_err(io_failure("read", "/proc/swaps"))?.unwrap_or_default();
     let mut lines = Vec::new();
     for fields in text.lines().map(|line| line.split_whitespace().map(unescaped).collect::<Vec<_>>()) {
         let [source, point, kind, options, ..] = fields.as_slice() else { continue };
-        let ours = options.contains(COMMENT) || Some(source.as_str()) == swap_file;
-        let line = Line { source: source.clone(), point: point.clone(), kind: kind.clone(), options: options.clone() };
-        if !ours || line.has("noauto") || is_remote(source, kind) != remote {
-            continue;
-        }
-        let in_effect = if kind == "swap" {
-            let real = context.host.follow(source).unwrap_or_else(|_| source.clone());
-            swaps.lines().any(|line| line.split_whitespace().next().is_some_and(|name| unescaped(name) == real))
-        } else {
-            !point.starts_with('/') || context.host.mounted_at(point).is_some()
-        };
-        if !in_effect {
-            lines.push(line);
+        if options.contains(COMMENT) || Some(source.as_str()) == swap_file {
+            lines.push(Line { source: source.clone(), point: point.clone(), kind: kind.clone(), options: options.clone() });
         }
     }
     Ok(lines)
 }
 
-/// All of our lines are in effect.
-pub(super) fn check_mounted(context: &Context<'_>, remote: bool, swap_file: Option<&str>) -> Result<Checked, Failure> {
-    Ok(Checked::satisfied_if(waiting(context, remote, swap_file)?.is_empty()))
+/// Whether nothing is to be done for a line.
+fn is_in_effect(host: &Host, line: &Line, swaps: &str) -> bool {
+    if line.has("noauto") {
+        return true;
+    }
+    if line.kind == "swap" {
+        let real = host.follow(&line.source).unwrap_or_else(|_| line.source.clone());
+        return swaps.lines().any(|line| line.split_whitespace().next().is_some_and(|name| unescaped(name) == real));
+    }
+    !line.point.starts_with('/') || host.mounted_at(&line.point).is_some()
 }
 
-/// Mounts our lines, each by itself.
+/// Our lines that are not in effect: those of the network, or the others.
+fn waiting(context: &Context<'_>, remote: bool, swap_file: Option<&str>) -> Result<Vec<Line>, Failure> {
+    let swaps = context.host.read_text("/proc/swaps").map_err(io_failure("read", "/proc/swaps"))?.unwrap_or_default();
+    let mut lines = ours(context, swap_file)?;
+    lines.retain(|line| is_remote(&line.source, &line.kind) == remote && !is_in_effect(context.host, line, &swaps));
+    Ok(lines)
+}
+
+/// Mount points of our lines that are not there.
+fn missing_points(context: &Context<'_>) -> Result<Vec<String>, Failure> {
+    let points = ours(context, None)?.into_iter().map(|line| line.point).filter(|point| point.starts_with('/'));
+    Ok(points.filter(|point| !context.host.exists(point)).collect())
+}
+
+/// All of our lines are in effect.
+pub(super) fn check_mounted(context: &Context<'_>, remote: bool, swap_file: Option<&str>) -> Result<Checked, Failure> {
+    Ok(Checked::satisfied_if(waiting(context, remote, swap_file)?.is_empty() && (remote || missing_points(context)?.is_empty())))
+}
+
+/// Makes the mount points, and mounts our lines, each by itself.
 pub(super) fn mount(context: &Context<'_>, remote: bool, swap_file: Option<&str>) -> Result<Effect, Failure> {
+    let mut failed: Vec<Failure> = Vec::new();
+    for point in missing_points(context)? {
+        let made = context.host.make_directories(&point, Attributes { mode: 0o755, uid: 0, gid: 0 });
+        failed.extend(made.err().map(io_failure("make the mount point", &point)));
+    }
     let lines = waiting(context, remote, swap_file)?;
     if context.host.runs_systemd() {
         // Units of the lines that were, bound to devices that are gone, would be stopped and what is mounted with them.
         context.host.run_ok(&Spec::new(["systemctl", "daemon-reload"]).output(&context.output).deadline(Duration::from_secs(60)))?;
     }
-    let mut failed: Vec<Failure> = Vec::new();
     let mut left: Vec<String> = Vec::new();
     for line in &lines {
         if line.has("nofail") && line.source.starts_with('/') && !context.host.exists(&line.source) {
@@ -209,8 +227,6 @@ fn mount_line(context: &Context<'_>, line: &Line) -> Result<(), Failure> {
     if line.kind == "swap" {
         return context.host.run_ok(&spec(&["swapon", &line.source])).map(|_| ());
     }
-    let made = context.host.make_directories(&line.point, Attributes { mode: 0o755, uid: 0, gid: 0 });
-    made.map_err(io_failure("make the mount point", &line.point))?;
     let ended = context.host.run(&spec(&["mount", &line.point]))?;
     if ended.success() {
         return Ok(());
