@@ -113,6 +113,14 @@ impl Host {
         limit.unwrap_or(end).saturating_sub(end)
     }
 
+    /// What tells a device from others also when the kernel calls it by another name: size, place, and what its maker says of it.
+    pub fn identity_of(&self, block: &Block) -> String {
+        let (disk, start) = block.partition.as_ref().map_or((&block.name, 0), |(disk, _, start)| (disk, *start));
+        let said = |attribute: &&str| Some(self.read_text(&format!("{BLOCK}/{disk}/{attribute}")).ok()??.trim().to_owned());
+        let said: Vec<String> = ["wwid", "device/wwid", "serial", "device/serial"].iter().filter_map(said).collect();
+        format!("{start}+{} {}", block.size, said.join(" ")).trim_end().to_owned()
+    }
+
     /// Sectors of a disk as its own size of them has it.
     pub fn own_sectors(&self, block: &Block) -> u64 {
         let size = self.attribute(&block.name, "queue/logical_block_size").unwrap_or(SECTOR).max(SECTOR);
@@ -299,7 +307,7 @@ mod tests {
 
     #[test]
     fn partitions_and_the_room_behind_them_are_told_by_sysfs() {
-        let (_dir, host) = disk();
+        let (dir, host) = disk();
         let first = host.block_of("/dev/vda1").expect("a partition");
         assert_eq!(first.partition, Some(("vda".to_owned(), 1, 2048)));
         assert_eq!(host.room_behind(&first), 4096 - 3048);
@@ -307,5 +315,7 @@ mod tests {
         assert_eq!(host.room_behind(&host.block("vda").expect("a disk")), 0);
         assert_eq!(host.partitions("vda").len(), 2);
         assert_eq!(host.block_of("/dev/vdb"), None);
+        std::fs::write(dir.path().join("sys/devices/vda/serial"), "disk-7\n").expect("write");
+        assert_eq!(host.identity_of(&first), "2048+1000 disk-7");
     }
 }

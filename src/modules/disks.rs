@@ -8,8 +8,14 @@ use crate::plan::storage::{FsPlace, Layout, MakeFilesystem, PartitionDisk};
 use crate::plan::{Frequency, Stage};
 
 /// Partition tables, then filesystems.
-pub const DISK_SETUP: Module =
-    Module { name: "disk_setup", stage: Stage::Local, frequency: Frequency::Instance, keys: &["disk_setup", "fs_setup"], implied: false, plan };
+pub const DISK_SETUP: Module = Module {
+    name: "disk_setup",
+    stage: Stage::Local,
+    frequency: Frequency::Instance,
+    keys: &["disk_setup", "fs_setup"],
+    implied: false,
+    plan,
+};
 
 /// The device that a name means; one that is none is reported.
 fn device(name: &str, aliases: &Aliases, origin: &Origin, steps: &mut Steps) -> Option<String> {
@@ -32,7 +38,8 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         }
         let Some(device) = device(name, aliases, &disk.origin, steps) else { continue };
         let loses = disk.overwrite || layout == Layout::Remove;
-        let wanted = PartitionDisk { device: device.clone(), table: disk.table_type.unwrap_or_default(), layout, overwrite: disk.overwrite };
+        let wanted =
+            PartitionDisk { device: device.clone(), table: disk.table_type.unwrap_or_default(), layout, overwrite: disk.overwrite };
         let step = steps.add(name, Operation::PartitionDisk(wanted)).at(&disk.origin).provides(&format!("disk:{device}"));
         if loses {
             let _ = step.notice(format!("what is on {device} is lost"));

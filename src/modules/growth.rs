@@ -106,10 +106,7 @@ mod tests {
         let plan = applied("growpart: {mode: gpart}\nresize_rootfs: perhaps\n");
         assert_problems(
             &plan,
-            &[
-                "failed: growpart.mode: this is a tool of FreeBSD (use auto)",
-                "failed: resize_rootfs must be true or false, not a string",
-            ],
+            &["failed: growpart.mode: this is a tool of FreeBSD (use auto)", "failed: resize_rootfs must be true or false, not a string"],
         );
     }
 }

@@ -107,16 +107,26 @@ mod tests {
 
     #[test]
     fn fields_that_are_not_given_have_the_defaults_and_a_mount_point_of_null_cancels() {
-        let plan = applied("mounts: [[vdb, /srv, ext4, null, 0, '1'], [vdb], [vdc, null]]\nmount_default_fields: [null, null, xfs, noatime]\n");
+        let plan =
+            applied("mounts: [[vdb, /srv, ext4, null, 0, '1'], [vdb], [vdc, null]]\nmount_default_fields: [null, null, xfs, noatime]\n");
         let Operation::Fstab(fstab) = &plan.steps[0].operation else { panic!("{:?}", plan.steps) };
-        let lines: Vec<String> =
-            fstab.entries.iter().map(|entry| entry.iter().map(|field| field.as_deref().unwrap_or("-")).collect::<Vec<_>>().join(" ")).collect();
+        let lines: Vec<String> = fstab
+            .entries
+            .iter()
+            .map(|entry| entry.iter().map(|field| field.as_deref().unwrap_or("-")).collect::<Vec<_>>().join(" "))
+            .collect();
         assert_eq!(lines, ["vdb /srv ext4 noatime 0 1", "vdb - xfs noatime 0 2", "vdc - xfs noatime 0 2"]);
     }
 
     #[test]
     fn nothing_to_mount_is_no_step() {
-        for text in ["mounts: []", "swap: {size: 0}", "swap: {filename: /s}", "mount_default_fields: [null, null, ext4]", "device_aliases: {a: /dev/b}"] {
+        for text in [
+            "mounts: []",
+            "swap: {size: 0}",
+            "swap: {filename: /s}",
+            "mount_default_fields: [null, null, ext4]",
+            "device_aliases: {a: /dev/b}",
+        ] {
             assert_steps(&applied(text), &[]);
         }
         let plan = applied("device_aliases: {ephemeral0: /dev/vdb}");

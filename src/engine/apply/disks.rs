@@ -38,6 +38,12 @@ fn not_in_use(context: &Context<'_>, block: &Block) -> Result<(), Failure> {
     }
 }
 
+/// Where a step that was cut off had begun.
+pub(super) struct Begun<'b> {
+    pub device: &'b str,
+    pub identity: &'b str,
+}
+
 /// What a step is to do with a device.
 enum Decision {
     /// It is so already.
@@ -84,7 +90,7 @@ fn is_laid_out(wanted: &PartitionDisk, found: Option<&[String]>) -> bool {
     }
 }
 
-fn decide_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: bool) -> Result<Decision, Failure> {
+fn decide_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: Option<&str>) -> Result<Decision, Failure> {
     let disk = device(context, &wanted.device)?;
     let path = disk.path();
     if disk.partition.is_some() {
@@ -103,32 +109,47 @@ fn decide_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: bool) -> Re
         return Ok(Decision::Is);
     }
     match held {
-        Some(held) if !wanted.overwrite && !begun && (!content.kind.is_empty() || has_partitions) => {
+        Some(held)
+            if !wanted.overwrite && !half_partitioned(context, &disk, &content, begun)? && (!content.kind.is_empty() || has_partitions) =>
+        {
             Ok(Decision::Stays(format!("{path} holds {held} and stays as it is; `overwrite: true` would replace it")))
         }
         held => Ok(Decision::Do(disk, held)),
     }
 }
 
+/// Whether what is on a disk may be what a cut left of a step of ours: it is the same disk, and nothing of it holds anything.
+fn half_partitioned(context: &Context<'_>, disk: &Block, content: &Content, begun: Option<&str>) -> Result<bool, Failure> {
+    if begun != Some(context.host.identity_of(disk).as_str()) || !content.kind.is_empty() {
+        return Ok(false);
+    }
+    for partition in context.host.partitions(&disk.name) {
+        if context.host.content_of(&partition.path())?.word().is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The disk is laid out so.
-pub(super) fn check_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: bool) -> Result<Checked, Failure> {
+pub(super) fn check_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: Option<&str>) -> Result<Checked, Failure> {
     decide_disk(context, wanted, begun).map(|decision| Checked::satisfied_if(matches!(decision, Decision::Is)))
 }
 
-fn recorded(decision: Decision) -> Prior {
+fn recorded(context: &Context<'_>, decision: Decision) -> Prior {
     match decision {
-        Decision::Do(block, held) => Prior::Disk { device: block.path(), held },
+        Decision::Do(block, held) => Prior::Disk { device: block.path(), held, identity: context.host.identity_of(&block) },
         _ => Prior::None,
     }
 }
 
 /// Which disk, and what it held.
 pub(super) fn prior_disk(context: &Context<'_>, wanted: &PartitionDisk) -> Result<Prior, Failure> {
-    decide_disk(context, wanted, false).map(recorded)
+    decide_disk(context, wanted, None).map(|decision| recorded(context, decision))
 }
 
 /// Partitions the disk.
-pub(super) fn partition(context: &Context<'_>, wanted: &PartitionDisk, begun: bool) -> Result<Effect, Failure> {
+pub(super) fn partition(context: &Context<'_>, wanted: &PartitionDisk, begun: Option<&str>) -> Result<Effect, Failure> {
     let disk = match decide_disk(context, wanted, begun)? {
         Decision::Is => return Ok(Effect::default()),
         Decision::Stays(why) => return Ok(Effect { detail: Some(why), ..Effect::default() }),
@@ -187,7 +208,7 @@ fn await_nodes(context: &Context<'_>, disk: &Block) -> Result<Effect, Failure> {
 
 /// The disk is laid out so, or stays as it was.
 pub(super) fn verify_disk(context: &Context<'_>, wanted: &PartitionDisk) -> Result<(), Failure> {
-    match decide_disk(context, wanted, false)? {
+    match decide_disk(context, wanted, None)? {
         Decision::Do(disk, _) if wanted.layout != Layout::Remove || !context.host.partitions(&disk.name).is_empty() => {
             Err(Failure::new(Kind::Unknown, format!("{} was partitioned, and is not as it was to be", disk.path())))
         }
@@ -257,13 +278,23 @@ pub(super) fn check_filesystem(context: &Context<'_>, wanted: &MakeFilesystem) -
 
 /// On which device it is made, and what that held.
 pub(super) fn prior_filesystem(context: &Context<'_>, wanted: &MakeFilesystem) -> Result<Prior, Failure> {
-    decide_filesystem(context, wanted).map(recorded)
+    decide_filesystem(context, wanted).map(|decision| recorded(context, decision))
 }
 
-/// Makes the filesystem; `begun` is the device on which a step that was cut off has begun it.
-pub(super) fn make(context: &Context<'_>, wanted: &MakeFilesystem, begun: Option<&str>) -> Result<Effect, Failure> {
-    let block = match begun {
-        Some(path) => device(context, path)?,
+/// The device on which a step that was cut off had begun, unless that is another one now, or holds what cannot be of that step.
+fn half_made(context: &Context<'_>, wanted: &MakeFilesystem, begun: &Begun<'_>) -> Result<Option<Block>, Failure> {
+    let block = device(context, begun.device)?;
+    let content = context.host.content_of(&block.path())?;
+    let ours = content.word().is_none_or(|word| word == wanted.kind) || wanted.command.is_some();
+    Ok((context.host.identity_of(&block) == begun.identity && ours).then_some(block))
+}
+
+/// Makes the filesystem; `begun` is where a step that was cut off had begun it.
+pub(super) fn make(context: &Context<'_>, wanted: &MakeFilesystem, begun: Option<&Begun<'_>>) -> Result<Effect, Failure> {
+    let again = begun.map(|begun| half_made(context, wanted, begun)).transpose()?.flatten();
+    let force = again.is_some() || wanted.overwrite;
+    let block = match again {
+        Some(block) => block,
         None => match decide_filesystem(context, wanted)? {
             Decision::Is => return Ok(Effect::default()),
             Decision::Stays(why) => return Ok(Effect { detail: None, warnings: vec![why] }),
@@ -272,7 +303,7 @@ pub(super) fn make(context: &Context<'_>, wanted: &MakeFilesystem, begun: Option
     };
     not_in_use(context, &block)?;
     let path = block.path();
-    run(context, Spec::new(command(context, wanted, &path, begun.is_some() || wanted.overwrite || block.partition.is_none())?))?;
+    run(context, Spec::new(command(context, wanted, &path, force || block.partition.is_none())?))?;
     Ok(Effect { detail: Some(format!("made on {path}")), ..Effect::default() })
 }
 

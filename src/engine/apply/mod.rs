@@ -199,6 +199,9 @@ pub enum Prior {
         /// `ext4`, `gpt`; nothing where it was empty.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held: Option<String>,
+        /// Which device it is, whatever it is called after the next boot.
+        #[serde(default)]
+        identity: String,
     },
     /// A user's shadow line (stored in the 0700 state directory only).
     Shadow {
@@ -239,7 +242,7 @@ pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Fa
         Operation::InstallPackages { packages } => packages::check_install(context, packages),
         Operation::GrowPartition { device, even_if_disabled } => Ok(growth::check_partition(context, device, *even_if_disabled)),
         Operation::GrowFilesystem => growth::check_filesystem(context),
-        Operation::PartitionDisk(disk) => disks::check_disk(context, disk, false),
+        Operation::PartitionDisk(disk) => disks::check_disk(context, disk, None),
         Operation::MakeFilesystem(filesystem) => disks::check_filesystem(context, filesystem),
         Operation::SwapFile { path, .. } => mounts::check_swap(context, path),
         Operation::Fstab(fstab) => mounts::check_fstab(context, fstab),
@@ -270,7 +273,7 @@ pub fn check_again(operation: &Operation, prior: &Prior, context: &Context<'_>) 
         (Operation::InstallPackages { .. }, _) => Ok(Checked::Needed),
         // Neither does a filesystem or swap that was not synced.
         (Operation::MakeFilesystem(_), Prior::Disk { .. }) | (Operation::SwapFile { .. }, Prior::SwapFile { .. }) => Ok(Checked::Needed),
-        (Operation::PartitionDisk(disk), Prior::Disk { .. }) => disks::check_disk(context, disk, true),
+        (Operation::PartitionDisk(disk), Prior::Disk { identity, .. }) => disks::check_disk(context, disk, Some(identity)),
         // Files that are there do not say that anybody has read them.
         (Operation::ConfigureNetwork(_), _) => Ok(Checked::Needed),
         _ => check(operation, context),
@@ -346,7 +349,7 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
         Operation::InstallPackages { packages } => packages::install(context, packages, None),
         Operation::GrowPartition { device, .. } => growth::grow_partition(context, device),
         Operation::GrowFilesystem => growth::grow_filesystem(context),
-        Operation::PartitionDisk(disk) => disks::partition(context, disk, false),
+        Operation::PartitionDisk(disk) => disks::partition(context, disk, None),
         Operation::MakeFilesystem(filesystem) => disks::make(context, filesystem, None),
         Operation::SwapFile { path, size, most } => mounts::swap_file(context, path, *size, *most),
         Operation::Fstab(fstab) => mounts::write_fstab(context, fstab),
@@ -371,8 +374,10 @@ pub fn apply_again(operation: &Operation, prior: &Prior, context: &Context<'_>) 
             let download = download::Download { url, headers, file, append: *append, checksum: checksum.as_ref() };
             download::download(context, &download, Some(prior))
         }
-        (Operation::PartitionDisk(disk), Prior::Disk { .. }) => disks::partition(context, disk, true),
-        (Operation::MakeFilesystem(filesystem), Prior::Disk { device, .. }) => disks::make(context, filesystem, Some(device)),
+        (Operation::PartitionDisk(disk), Prior::Disk { identity, .. }) => disks::partition(context, disk, Some(identity)),
+        (Operation::MakeFilesystem(filesystem), Prior::Disk { device, identity, .. }) => {
+            disks::make(context, filesystem, Some(&disks::Begun { device, identity }))
+        }
         (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::user(context, user, Some(*home_existed)),
         _ => apply(operation, context),
     }

@@ -214,7 +214,9 @@ pub(super) fn mount(context: &Context<'_>, remote: bool, swap_file: Option<&str>
     let Some(first) = failed.first() else { return Ok(Effect { detail, ..Effect::default() }) };
     let all: Vec<&str> = failed.iter().map(|failure| failure.message.as_str()).collect();
     let failure = Failure { message: all.join("; "), ..first.clone() };
-    Err(failure.transient(remote).hint(format!("correct the entry of `mounts` or its device; {FSTAB} has the lines that were made of them")))
+    Err(failure
+        .transient(remote)
+        .hint(format!("correct the entry of `mounts` or its device; {FSTAB} has the lines that were made of them")))
 }
 
 fn mount_line(context: &Context<'_>, line: &Line) -> Result<(), Failure> {
@@ -331,10 +333,21 @@ mod tests {
 
     #[test]
     fn names_of_devices_are_told_from_others() {
-        for (name, short) in [("vdb", true), ("sda1", true), ("xvdf", true), ("sr0", true), ("sdA", false), ("nvme0n1", false), ("sr", false), ("tmpfs", false)] {
+        for (name, short) in [
+            ("vdb", true),
+            ("sda1", true),
+            ("xvdf", true),
+            ("sr0", true),
+            ("sdA", false),
+            ("nvme0n1", false),
+            ("sr", false),
+            ("tmpfs", false),
+        ] {
             assert_eq!(is_short_name(name), short, "{name}");
         }
-        for (source, remote) in [("nas:/x", true), ("//nas/x", true), ("/dev/disk/by-id/usb-0:0", false), ("LABEL=a:b", false), ("tmpfs", false)] {
+        for (source, remote) in
+            [("nas:/x", true), ("//nas/x", true), ("/dev/disk/by-id/usb-0:0", false), ("LABEL=a:b", false), ("tmpfs", false)]
+        {
             assert_eq!(is_remote(source, ""), remote, "{source}");
         }
     }
