@@ -67,9 +67,14 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         let _ = step.degrades();
     }
     let swap_file = swap_file.map(|(path, ..)| path);
+    // Where all are taken back fstab stays as it is, with lines that are not of this instance.
+    let is_taken_back = |at: usize| entries[at..].iter().any(|later| later[0] == entries[at][0] && later[1].is_none());
+    let leaves_lines = swap_file.is_some() || !if_there.is_empty() || (0..entries.len()).any(|at| !is_taken_back(at));
     let written = Operation::Fstab(Fstab { entries, if_there, aliases, swap_file: swap_file.clone() });
     let written = steps.add("fstab", written).at(keys.place(key)).provides("fstab").id();
-    steps.add("", Operation::MountFstab { remote: false, swap_file }).at(keys.place(key)).needs(written);
+    if leaves_lines {
+        steps.add("", Operation::MountFstab { remote: false, swap_file }).at(keys.place(key)).needs(written);
+    }
 }
 
 fn plan_remote(scope: &Scope<'_>, steps: &mut Steps) {
@@ -129,6 +134,7 @@ mod tests {
         ] {
             assert_steps(&applied(text), &[]);
         }
+        assert_eq!(applied("mounts: [[vdb, /srv], [vdb]]").steps.len(), 1, "nothing is left to be mounted");
         let plan = applied("device_aliases: {ephemeral0: /dev/vdb}");
         assert_eq!(plan.steps.len(), 2, "the disk of that name is mounted at /mnt, as by the peer");
         assert!(first_boot("{}").steps.iter().all(|step| step.phase != "mounts"));

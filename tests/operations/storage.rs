@@ -393,7 +393,8 @@ fn a_swap_file_is_made_kept_and_taken_away_and_a_file_of_somebody_elses_stays() 
     assert!(made.satisfied_after && made.done().detail.as_deref() == Some("/new/swap.img has 4.0 MiB"), "{made:?}");
     assert_eq!(booted.sh("stat -c '%s %a' /new/swap.img").expect_ok(), "4194304 600\n");
     assert!(done(&booted, swap("/new/swap.img", SwapSize::Bytes(8 << 20))).satisfied_before, "swap that is there is kept");
-    let with_swap = Fstab { swap_file: Some("/new/swap.img".into()), ..fstab(&[]) };
+    let tmpfs = [Some("tmpfs"), Some("/t"), Some("tmpfs"), Some("size=1M"), Some("0"), Some("0")];
+    let with_swap = Fstab { swap_file: Some("/new/swap.img".into()), ..fstab(&[tmpfs]) };
     done(&booted, Operation::Fstab(with_swap.clone()));
     assert_eq!(booted.sh("grep -c swap.img /etc/fstab").expect_ok(), "1\n");
     assert!(done(&booted, Operation::Fstab(with_swap)).satisfied_before, "the line stands there once");

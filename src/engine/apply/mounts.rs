@@ -69,7 +69,10 @@ fn unescaped(field: &str) -> String {
 /// What fstab holds afterwards, where it is to be changed, and what is to be known of it.
 fn wanted(context: &Context<'_>, fstab: &Fstab) -> Result<(Option<String>, Vec<String>), Failure> {
     let now = context.host.read_text(FSTAB).map_err(io_failure("read", FSTAB))?.unwrap_or_default();
-    let kept: Vec<&str> = now.lines().filter(|line| !line.contains(COMMENT) && !line.trim().is_empty()).collect();
+    let swap = fstab.swap_file.as_ref().filter(|path| context.host.is_swap_file(path));
+    let swap = swap.map(|path| [&escaped(path), "none", "swap", "sw", "0", "0"].join("\t"));
+    let is_kept = |line: &&str| !line.contains(COMMENT) && !line.trim().is_empty() && swap.as_deref() != Some(*line);
+    let kept: Vec<&str> = now.lines().filter(is_kept).collect();
     let has = |device: &str| kept.iter().any(|line| line.split_whitespace().next() == Some(device));
     let mut notes = Vec::new();
     let mut entries: Vec<MountFields> = Vec::new();
@@ -95,14 +98,11 @@ fn wanted(context: &Context<'_>, fstab: &Fstab) -> Result<(Option<String>, Vec<S
     let mut lines: Vec<String> = kept.iter().map(|line| (*line).to_owned()).collect();
     let is_cancelled = |at: usize| entries[at..].iter().any(|later| later[0] == entries[at][0] && later[1].is_none());
     let ours: Vec<String> = (0..entries.len()).filter(|at| !is_cancelled(*at)).map(|at| line(&entries[at])).collect();
-    let swap_file = fstab.swap_file.as_ref().filter(|path| context.host.is_swap_file(path));
-    if ours.is_empty() && swap_file.is_none() {
+    if ours.is_empty() && swap.is_none() {
         return Ok((None, notes));
     }
     lines.extend(ours);
-    if let Some(path) = swap_file.filter(|path| !has(&escaped(path))) {
-        lines.push([&escaped(path), "none", "swap", "sw", "0", "0"].join("\t"));
-    }
+    lines.extend(swap);
     let after = lines.join("\n") + "\n";
     Ok(((after != now).then_some(after), notes))
 }
