@@ -70,7 +70,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     // Where all are taken back fstab stays as it is, with lines that are not of this instance.
     let is_taken_back = |at: usize| entries[at..].iter().any(|later| later[0] == entries[at][0] && later[1].is_none());
     let leaves_lines = swap_file.is_some() || !if_there.is_empty() || (0..entries.len()).any(|at| !is_taken_back(at));
-    let written = Operation::Fstab(Fstab { entries, if_there, aliases, swap_file: swap_file.clone() });
+    let written = Operation::Fstab(Fstab { entries, if_there, adds: scope.phase.is_some(), aliases, swap_file: swap_file.clone() });
     let written = steps.add("fstab", written).at(keys.place(key)).provides("fstab").id();
     if leaves_lines {
         steps.add("", Operation::MountFstab { remote: false, swap_file }).at(keys.place(key)).needs(written);

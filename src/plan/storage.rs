@@ -150,7 +150,7 @@ pub struct MakeFilesystem {
 /// One line of fstab(5): six fields; `None` in the second says that earlier lines of the device do not count.
 pub type MountFields = [Option<String>; 6];
 
-/// Lines of `/etc/fstab`: those that an earlier instance got go.
+/// Lines of `/etc/fstab`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fstab {
     /// In the user's order.
@@ -158,6 +158,9 @@ pub struct Fstab {
     /// Used only where the device is there and no other entry has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub if_there: Vec<MountFields>,
+    /// Lines that landfall or the peer wrote before stay; otherwise they go, as they are of an earlier instance.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adds: bool,
     /// Names of devices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<(String, String)>,

@@ -340,7 +340,7 @@ fn the_root_filesystem_grows_to_its_device_while_the_host_runs() {
 
 fn fstab(entries: &[[Option<&str>; 6]]) -> Fstab {
     let entries = entries.iter().map(|entry| entry.map(|field| field.map(str::to_owned))).collect();
-    Fstab { entries, if_there: Vec::new(), aliases: Vec::new(), swap_file: None }
+    Fstab { entries, if_there: Vec::new(), adds: false, aliases: Vec::new(), swap_file: None }
 }
 
 #[test]
@@ -373,6 +373,13 @@ fn fstab_is_written_its_lines_are_mounted_and_one_bad_line_does_not_lose_the_oth
         disk.path
     );
     assert_eq!(text, expected);
+    assert!(done(&booted, Operation::Fstab(wanted.clone())).satisfied_before);
+    // A phase has lines of its own.
+    let added = Fstab { adds: true, ..fstab(&[line("tmpfs", "/t3", "tmpfs", "size=1M,noauto")]) };
+    let second = done(&booted, Operation::Fstab(added.clone()));
+    assert_eq!(booted.files().read("/etc/fstab"), expected + "tmpfs\t/t3\ttmpfs\tsize=1M,noauto,comment=cloudconfig\t0\t2\n");
+    assert!(done(&booted, Operation::Fstab(added)).satisfied_before);
+    undone(&booted, second.prior);
     assert!(done(&booted, Operation::Fstab(wanted)).satisfied_before);
     let outcome = run(&booted, &[Operation::MountFstab { remote: false, swap_file: None }]).pop().unwrap();
     let failed = outcome.failed();

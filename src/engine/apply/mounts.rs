@@ -71,9 +71,10 @@ fn wanted(context: &Context<'_>, fstab: &Fstab) -> Result<(Option<String>, Vec<S
     let now = context.host.read_text(FSTAB).map_err(io_failure("read", FSTAB))?.unwrap_or_default();
     let swap = fstab.swap_file.as_ref().filter(|path| context.host.is_swap_file(path));
     let swap = swap.map(|path| [&escaped(path), "none", "swap", "sw", "0", "0"].join("\t"));
-    let is_kept = |line: &&str| !line.contains(COMMENT) && !line.trim().is_empty() && swap.as_deref() != Some(*line);
+    let is_kept = |line: &&str| (fstab.adds || !line.contains(COMMENT)) && !line.trim().is_empty() && swap.as_deref() != Some(*line);
     let kept: Vec<&str> = now.lines().filter(is_kept).collect();
-    let has = |device: &str| kept.iter().any(|line| line.split_whitespace().next() == Some(device));
+    let others: Vec<&str> = kept.iter().filter(|line| !line.contains(COMMENT)).filter_map(|line| line.split_whitespace().next()).collect();
+    let has = |device: &str| others.contains(&device);
     let mut notes = Vec::new();
     let mut entries: Vec<MountFields> = Vec::new();
     for entry in &fstab.entries {
@@ -101,7 +102,7 @@ fn wanted(context: &Context<'_>, fstab: &Fstab) -> Result<(Option<String>, Vec<S
     if ours.is_empty() && swap.is_none() {
         return Ok((None, notes));
     }
-    lines.extend(ours);
+    lines.extend(ours.into_iter().filter(|line| !kept.contains(&line.as_str())));
     lines.extend(swap);
     let after = lines.join("\n") + "\n";
     Ok(((after != now).then_some(after), notes))
