@@ -192,7 +192,8 @@ fn the_root_grows_into_its_disk_at_first_boot_before_anything_needs_the_room() {
     let host = image(lab, &deb);
     lend_programs(lab, &host, &["/usr/sbin/sfdisk", "/usr/sbin/resize2fs"]);
     let size = "echo \"root: $(cat /sys/class/block/vda1/size) sectors, $(($(stat -f -c '%b * %S' /) >> 20)) MiB\" >/dev/console";
-    let volume = Volume::iso9660(&format!("#cloud-config\nssh_genkeytypes: [ed25519]\nruncmd:\n  - |\n    {size}\nfinal_message: it is up\n"));
+    let volume =
+        Volume::iso9660(&format!("#cloud-config\nssh_genkeytypes: [ed25519]\nruncmd:\n  - |\n    {size}\nfinal_message: it is up\n"));
 
     let machine = Machine::boot_on_larger_disk(lab, &host, &volume);
     machine.wait_for("it is up");
