@@ -19,7 +19,7 @@ pub const DISK_SETUP: Module = Module {
 
 /// The device that a name means; one that is none is reported.
 fn device(name: &str, aliases: &Aliases, origin: &Origin, steps: &mut Steps) -> Option<String> {
-    let named = aliases.0.iter().find(|(alias, _)| alias == name).map_or(name, |(_, device)| device);
+    let named = aliases.0.get(name).map_or(name, String::as_str);
     if named.starts_with("ephemeral") || ["ami", "root", "swap"].contains(&named) {
         let message = format!("no device here is called `{named}`: it is left out");
         steps.report.error("device", message).at(origin).help(format!("say which it is, as in `device_aliases: {{{named}: /dev/vdb}}`"));
@@ -76,7 +76,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
             overwrite: entry.overwrite,
             replaced: entry.replace_fs.as_ref().map(|kind| kind.0.clone()),
             options: entry.extra_opts.0.clone(),
-            command: entry.cmd.clone(),
+            command: entry.cmd.as_ref().map_or_else(Vec::new, |command| command.0.clone()),
         };
         let step = steps.add(&format!("fs/{}", at + 1), Operation::MakeFilesystem(wanted)).at(&entry.origin);
         let step = step.needs_thing(&format!("disk:{device}"));

@@ -3,7 +3,7 @@
 use super::{Module, Scope, Steps};
 use crate::config::typed::Keys;
 use crate::plan::operation::Operation;
-use crate::plan::storage::{is_remote, Fstab, MountFields, SwapSize};
+use crate::plan::storage::{is_remote, Fstab, MountFields};
 use crate::plan::{Frequency, Stage};
 
 /// Swap, `/etc/fstab`, and what it mounts of this host's own devices.
@@ -32,19 +32,18 @@ fn entries(keys: &Keys) -> Vec<MountFields> {
             0 => Some(entry.device.clone()),
             _ => entry.fields.get(at - 1).cloned().flatten().or_else(|| default(at)),
         };
-        // What is said to be nothing stays so: fstab has its word for that.
-        [0, 1, 2, 3, 4, 5].map(|at| field(at).or_else(|| usual[at].map(str::to_owned)))
+        MountFields([0, 1, 2, 3, 4, 5].map(|at| field(at).or_else(|| usual[at].map(str::to_owned)).unwrap_or_default()))
     };
     keys.mounts.iter().map(entry).collect()
 }
 
 fn usual(device: &str, point: &str, kind: &str, options: &str, pass: &str) -> MountFields {
-    [device, point, kind, options, "0", pass].map(|field| Some(field.to_owned()))
+    MountFields([device, point, kind, options, "0", pass].map(str::to_owned))
 }
 
-fn swap_file(keys: &Keys) -> Option<(String, SwapSize, Option<u64>)> {
+fn swap_file(keys: &Keys) -> Option<(String, Option<u64>, Option<u64>)> {
     let swap = keys.swap.as_ref()?;
-    let size = swap.size.filter(|size| *size != SwapSize::Bytes(0))?;
+    let size = swap.size.filter(|size| size.0 != Some(0))?.0;
     let path = swap.filename.as_ref().map_or_else(|| SWAP_FILE.to_owned(), |path| path.0.clone());
     Some((path, size, swap.maxsize.map(|most| most.0)))
 }
@@ -52,10 +51,9 @@ fn swap_file(keys: &Keys) -> Option<(String, SwapSize, Option<u64>)> {
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let keys = scope.keys;
     let (entries, aliases) = (entries(keys), keys.device_aliases.0.clone());
-    let named = |name: &str| aliases.iter().any(|(alias, _)| alias == name);
     let if_there: Vec<MountFields> = [usual("ephemeral0", "/mnt", "auto", OPTIONS, "2"), usual("swap", "none", "swap", "sw", "0")]
         .into_iter()
-        .filter(|entry| entry[0].as_deref().is_some_and(named))
+        .filter(|entry| aliases.contains_key(entry.device()))
         .collect();
     let swap_file = swap_file(keys);
     if entries.is_empty() && if_there.is_empty() && swap_file.is_none() {
@@ -68,7 +66,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     }
     let swap_file = swap_file.map(|(path, ..)| path);
     // Where all are taken back fstab stays as it is, with lines that are not of this instance.
-    let is_taken_back = |at: usize| entries[at..].iter().any(|later| later[0] == entries[at][0] && later[1].is_none());
+    let is_taken_back = |at: usize| entries[at..].iter().any(|later| later.device() == entries[at].device() && later.point().is_none());
     let leaves_lines = swap_file.is_some() || !if_there.is_empty() || (0..entries.len()).any(|at| !is_taken_back(at));
     let written = Operation::Fstab(Fstab { entries, if_there, adds: scope.phase.is_some(), aliases, swap_file: swap_file.clone() });
     let written = steps.add("fstab", written).at(keys.place(key)).provides("fstab").id();
@@ -79,10 +77,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
 
 fn plan_remote(scope: &Scope<'_>, steps: &mut Steps) {
     let keys = scope.keys;
-    let of_network = |entry: &MountFields| {
-        let field = |at: usize| entry[at].as_deref().unwrap_or_default();
-        entry[1].is_some() && is_remote(field(0), field(2))
-    };
+    let of_network = |entry: &MountFields| entry.point().is_some() && is_remote(entry.device(), &entry.0[2]);
     if entries(keys).iter().any(of_network) {
         let step = steps.add("network", Operation::MountFstab { remote: true, swap_file: None });
         let _ = step.at(keys.place("mounts")).needs_thing("fstab");
@@ -115,12 +110,8 @@ mod tests {
         let plan =
             applied("mounts: [[vdb, /srv, ext4, null, 0, '1'], [vdb], [vdc, null]]\nmount_default_fields: [null, null, xfs, noatime]\n");
         let Operation::Fstab(fstab) = &plan.steps[0].operation else { panic!("{:?}", plan.steps) };
-        let lines: Vec<String> = fstab
-            .entries
-            .iter()
-            .map(|entry| entry.iter().map(|field| field.as_deref().unwrap_or("-")).collect::<Vec<_>>().join(" "))
-            .collect();
-        assert_eq!(lines, ["vdb /srv ext4 noatime 0 1", "vdb - xfs noatime 0 2", "vdc - xfs noatime 0 2"]);
+        let lines: Vec<String> = fstab.entries.iter().map(|entry| entry.0.join(" ")).collect();
+        assert_eq!(lines, ["vdb /srv ext4 noatime 0 1", "vdb  xfs noatime 0 2", "vdc  xfs noatime 0 2"]);
     }
 
     #[test]

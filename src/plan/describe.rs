@@ -5,7 +5,7 @@ use super::operation::{
     ScriptItem, Service, UnitAction, Walked, WriteFile,
 };
 
-use super::storage::{FsPlace, Fstab, Layout, MakeFilesystem, MountFields, PartitionDisk, Share, SwapSize, TableType};
+use super::storage::{FsPlace, Fstab, Layout, MakeFilesystem, MountFields, PartitionDisk, Share, TableType};
 
 /// What undoing an operation means; shown by `plan`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,9 +106,9 @@ impl Operation {
             Self::MakeFilesystem(filesystem) => filesystem.describe(),
             Self::SwapFile { path, size, most } => {
                 let size = match (size, most) {
-                    (SwapSize::Bytes(bytes), _) => crate::amount::size(*bytes),
-                    (SwapSize::Auto, Some(most)) => format!("as large as the memory asks for, {} at most", crate::amount::size(*most)),
-                    (SwapSize::Auto, None) => "as large as the memory asks for".into(),
+                    (Some(bytes), _) => crate::amount::size(*bytes),
+                    (None, Some(most)) => format!("as large as the memory asks for, {} at most", crate::amount::size(*most)),
+                    (None, None) => "as large as the memory asks for".into(),
                 };
                 format!("make the swap file {path}, {size}")
             }
@@ -345,12 +345,9 @@ impl MakeFilesystem {
 
 impl Fstab {
     fn describe(&self) -> String {
-        let entry = |entry: &MountFields| {
-            let field = |at: usize| entry[at].as_deref().unwrap_or("-");
-            match &entry[1] {
-                Some(point) => format!("{} at {point}", field(0)),
-                None => format!("not {}", field(0)),
-            }
+        let entry = |entry: &MountFields| match entry.point() {
+            Some(point) => format!("{} at {point}", entry.device()),
+            None => format!("not {}", entry.device()),
         };
         let optional = self.if_there.iter().map(|one| format!("{}, where it is there", entry(one)));
         let swap = self.swap_file.iter().map(|path| format!("swap file {path}"));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::storage::{Fstab, MakeFilesystem, PartitionDisk, SwapSize};
+use super::storage::{Fstab, MakeFilesystem, PartitionDisk};
 use crate::secret::Secret;
 
 /// Bytes that go into a file. Stored as base64 in JSON.
@@ -655,8 +655,8 @@ pub enum Operation {
     SwapFile {
         /// Absolute path.
         path: String,
-        /// How large.
-        size: SwapSize,
+        /// Bytes; `None` for as many as the memory and the room on the disk ask for.
+        size: Option<u64>,
         /// How large at most, in bytes, where the size is chosen.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         most: Option<u64>,

@@ -1,26 +1,34 @@
 //! Disks, filesystems, mounts and swap, as operations have them.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// How large a swap file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SwapSize {
-    /// By the memory and the room on the disk.
-    Auto,
-    /// As many bytes.
-    Bytes(u64),
-}
+use serde::{Deserialize, Serialize};
 
 /// A kind of partition table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
+#[serde(from = "String", into = "String")]
 pub enum TableType {
     /// Master boot record.
     #[default]
     Mbr,
     /// GUID partition table.
     Gpt,
+}
+
+impl From<String> for TableType {
+    fn from(label: String) -> Self {
+        if label == "gpt" {
+            Self::Gpt
+        } else {
+            Self::Mbr
+        }
+    }
+}
+
+impl From<TableType> for String {
+    fn from(table: TableType) -> Self {
+        table.label().to_owned()
+    }
 }
 
 /// Types by the codes of sgdisk(8), without trailing zeros.
@@ -59,18 +67,17 @@ impl TableType {
 }
 
 /// A part of a disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
     /// Percentage of the disk; the last part has what is left.
     pub percent: String,
     /// Its type, as the user wrote it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
 }
 
-/// The partitions of a disk.
+/// The partitions of a disk. Stored as `nothing`, `one`, `remove`, or the shares: `50 50:82`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(from = "String", into = "String")]
 pub enum Layout {
     /// It is not partitioned.
     Nothing,
@@ -80,6 +87,33 @@ pub enum Layout {
     Shares(Vec<Share>),
     /// Table and filesystems go.
     Remove,
+}
+
+impl From<String> for Layout {
+    fn from(text: String) -> Self {
+        let share = |word: &str| match word.split_once(':') {
+            Some((percent, kind)) => Share { percent: percent.to_owned(), kind: Some(kind.to_owned()) },
+            None => Share { percent: word.to_owned(), kind: None },
+        };
+        match text.as_str() {
+            "nothing" => Self::Nothing,
+            "one" => Self::One,
+            "remove" => Self::Remove,
+            shares => Self::Shares(shares.split(' ').map(share).collect()),
+        }
+    }
+}
+
+impl From<Layout> for String {
+    fn from(layout: Layout) -> Self {
+        let share = |share: &Share| share.kind.iter().fold(share.percent.clone(), |percent, kind| percent + ":" + kind);
+        match layout {
+            Layout::Nothing => "nothing".into(),
+            Layout::One => "one".into(),
+            Layout::Remove => "remove".into(),
+            Layout::Shares(shares) => shares.iter().map(share).collect::<Vec<_>>().join(" "),
+        }
+    }
 }
 
 /// A disk to partition.
@@ -96,9 +130,9 @@ pub struct PartitionDisk {
     pub overwrite: bool,
 }
 
-/// On which partition of a device a filesystem is made.
+/// On which partition of a device a filesystem is made. Stored as the user writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
+#[serde(from = "String", into = "String")]
 pub enum FsPlace {
     /// The first that holds nothing, unless one has this kind and label.
     Auto,
@@ -111,14 +145,33 @@ pub enum FsPlace {
     Number(u32),
 }
 
-/// What is run instead of mkfs; `%(device)s`, `%(filesystem)s` and `%(label)s` are filled in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FsCommand {
-    /// By a shell.
-    Shell(String),
-    /// Program and arguments.
-    Argv(Vec<String>),
+impl FsPlace {
+    /// What is meant by a word.
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "any" => Some(Self::Any),
+            "none" => Some(Self::None),
+            number => number.parse().ok().filter(|number| *number > 0).map(Self::Number),
+        }
+    }
+}
+
+impl From<String> for FsPlace {
+    fn from(word: String) -> Self {
+        Self::of(&word).unwrap_or_default()
+    }
+}
+
+impl From<FsPlace> for String {
+    fn from(place: FsPlace) -> Self {
+        match place {
+            FsPlace::Auto => "auto".into(),
+            FsPlace::Any => "any".into(),
+            FsPlace::None => "none".into(),
+            FsPlace::Number(number) => number.to_string(),
+        }
+    }
 }
 
 /// A filesystem to make.
@@ -131,7 +184,7 @@ pub struct MakeFilesystem {
     /// `ext4`, `swap`; empty where a command decides.
     pub kind: String,
     /// Its label.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub label: String,
     /// Also where there is another one.
     #[serde(default)]
@@ -142,13 +195,41 @@ pub struct MakeFilesystem {
     /// Further arguments of mkfs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
-    /// Instead of mkfs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<FsCommand>,
+    /// Program and arguments instead of mkfs; `%(device)s`, `%(filesystem)s` and `%(label)s` are filled in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
 }
 
-/// One line of fstab(5): six fields; `None` in the second says that earlier lines of the device do not count.
-pub type MountFields = [Option<String>; 6];
+/// One line of fstab(5): six fields; an empty second one says that earlier lines of the device do not count. Stored with tabs
+/// between them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct MountFields(pub [String; 6]);
+
+impl MountFields {
+    /// What is mounted.
+    pub fn device(&self) -> &str {
+        &self.0[0]
+    }
+
+    /// Where; `None` where earlier lines are taken back.
+    pub fn point(&self) -> Option<&str> {
+        Some(self.0[1].as_str()).filter(|point| !point.is_empty())
+    }
+}
+
+impl From<String> for MountFields {
+    fn from(text: String) -> Self {
+        let mut fields = text.split('\t').map(str::to_owned);
+        Self([(); 6].map(|()| fields.next().unwrap_or_default()))
+    }
+}
+
+impl From<MountFields> for String {
+    fn from(fields: MountFields) -> Self {
+        fields.0.join("\t")
+    }
+}
 
 /// Lines of `/etc/fstab`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,8 +243,8 @@ pub struct Fstab {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adds: bool,
     /// Names of devices.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, String>,
     /// A swap file, which has its line where it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swap_file: Option<String>,
@@ -176,4 +257,27 @@ pub const COMMENT: &str = "comment=cloudconfig";
 pub fn is_remote(source: &str, kind: &str) -> bool {
     let of_network = ["nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "9p", "fuse.sshfs", "lustre", "afs"].contains(&kind);
     of_network || source.starts_with("//") || (!source.starts_with('/') && !source.contains('=') && source.contains(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_as_text_reads_back_as_it_was() {
+        let shares =
+            Layout::Shares(vec![Share { percent: "33.5".into(), kind: None }, Share { percent: "66".into(), kind: Some("82".into()) }]);
+        assert_eq!(String::from(shares.clone()), "33.5 66:82");
+        for layout in [Layout::Nothing, Layout::One, Layout::Remove, shares] {
+            assert_eq!(Layout::from(String::from(layout.clone())), layout);
+        }
+        for place in [FsPlace::Auto, FsPlace::Any, FsPlace::None, FsPlace::Number(3)] {
+            assert_eq!(FsPlace::from(String::from(place)), place);
+        }
+        for table in [TableType::Mbr, TableType::Gpt] {
+            assert_eq!(TableType::from(String::from(table)), table);
+        }
+        let fields = MountFields(["vdb", "/with blank", "auto", "a,b", "0", ""].map(str::to_owned));
+        assert_eq!(MountFields::from(String::from(fields.clone())), fields);
+    }
 }

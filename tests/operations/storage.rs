@@ -7,7 +7,7 @@ use std::time::Duration;
 use landfall::engine::apply::Prior;
 use landfall::error::Kind;
 use landfall::plan::operation::Operation;
-use landfall::plan::storage::{FsCommand, FsPlace, Fstab, Layout, MakeFilesystem, PartitionDisk, Share, SwapSize, TableType};
+use landfall::plan::storage::{FsPlace, Fstab, Layout, MakeFilesystem, MountFields, PartitionDisk, Share, TableType};
 
 use crate::driver::{done, durable_command, outcomes, resumed, run, undone};
 use crate::lab::{wait_until, BootOptions, Booted, Disk, Host, Lab, Release};
@@ -89,7 +89,7 @@ fn filesystem(device: &str, place: FsPlace, kind: &str, label: &str) -> MakeFile
         overwrite: false,
         replaced: None,
         options: Vec::new(),
-        command: None,
+        command: Vec::new(),
     }
 }
 
@@ -165,8 +165,8 @@ fn a_disk_is_partitioned_and_formatted_and_what_it_holds_is_left_alone_unless_it
 
     done(&booted, partition(path, TableType::Gpt, Layout::Remove, false));
     assert_eq!(booted.sh(&format!("ls /sys/class/block | grep -c {}p || true; blkid -p {path}", &path[5..])).stdout, "0\n");
-    let command = FsCommand::Shell("mkfs.%(filesystem)s -q -L %(label)s %(device)s".into());
-    done(&booted, Operation::MakeFilesystem(MakeFilesystem { command: Some(command), ..filesystem(path, FsPlace::Any, "ext2", "own") }));
+    let command = ["sh", "-c", "mkfs.%(filesystem)s -q -L %(label)s %(device)s"].map(str::to_owned).to_vec();
+    done(&booted, Operation::MakeFilesystem(MakeFilesystem { command, ..filesystem(path, FsPlace::Any, "ext2", "own") }));
     assert_eq!(kind_of(&booted, path), "own ext2");
 }
 
@@ -239,7 +239,7 @@ fn the_power_goes_while_a_disk_is_set_up_and_it_ends_whole() {
             vec![
                 partition(path, TableType::Gpt, halves(), false),
                 Operation::MakeFilesystem(filesystem(path, FsPlace::Number(1), "ext4", "data")),
-                Operation::SwapFile { path: "/swap.img".into(), size: SwapSize::Bytes(8 << 20), most: None },
+                Operation::SwapFile { path: "/swap.img".into(), size: Some(8 << 20), most: None },
             ]
         };
         let command = durable_command(&booted, &operations(&first.path));
@@ -339,8 +339,8 @@ fn the_root_filesystem_grows_to_its_device_while_the_host_runs() {
 }
 
 fn fstab(entries: &[[Option<&str>; 6]]) -> Fstab {
-    let entries = entries.iter().map(|entry| entry.map(|field| field.map(str::to_owned))).collect();
-    Fstab { entries, if_there: Vec::new(), adds: false, aliases: Vec::new(), swap_file: None }
+    let entries = entries.iter().map(|entry| MountFields(entry.map(|field| field.unwrap_or_default().to_owned()))).collect();
+    Fstab { entries, if_there: Vec::new(), adds: false, aliases: Default::default(), swap_file: None }
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn fstab_is_written_its_lines_are_mounted_and_one_bad_line_does_not_lose_the_oth
     booted.sh(&format!("mkfs.ext4 -q {}", disk.path)).expect_ok();
     let line = |device, point, kind, options| [Some(device), Some(point), Some(kind), Some(options), Some("0"), Some("2")];
     let wanted = Fstab {
-        aliases: vec![("data".into(), disk.path.clone())],
+        aliases: [("data".to_owned(), disk.path.clone())].into(),
         ..fstab(&[
             line("data", "/with space", "auto", "defaults"),
             line("/dev/none", "/none", "ext4", "nofail"),
@@ -396,10 +396,10 @@ fn a_swap_file_is_made_kept_and_taken_away_and_a_file_of_somebody_elses_stays() 
     let Some(lab) = Lab::require() else { return };
     let (_host, booted) = booted(lab, Disk::Directory);
     let swap = |path: &str, size| Operation::SwapFile { path: path.into(), size, most: Some(4 << 20) };
-    let made = done(&booted, swap("/new/swap.img", SwapSize::Auto));
+    let made = done(&booted, swap("/new/swap.img", None));
     assert!(made.satisfied_after && made.done().detail.as_deref() == Some("/new/swap.img has 4.0 MiB"), "{made:?}");
     assert_eq!(booted.sh("stat -c '%s %a' /new/swap.img").expect_ok(), "4194304 600\n");
-    assert!(done(&booted, swap("/new/swap.img", SwapSize::Bytes(8 << 20))).satisfied_before, "swap that is there is kept");
+    assert!(done(&booted, swap("/new/swap.img", Some(8 << 20))).satisfied_before, "swap that is there is kept");
     let tmpfs = [Some("tmpfs"), Some("/t"), Some("tmpfs"), Some("size=1M"), Some("0"), Some("0")];
     let with_swap = Fstab { swap_file: Some("/new/swap.img".into()), ..fstab(&[tmpfs]) };
     done(&booted, Operation::Fstab(with_swap.clone()));
@@ -407,12 +407,12 @@ fn a_swap_file_is_made_kept_and_taken_away_and_a_file_of_somebody_elses_stays() 
     assert!(done(&booted, Operation::Fstab(with_swap)).satisfied_before, "the line stands there once");
     // What a cut left of it is made anew.
     booted.sh("truncate -s 1M /new/swap.img").expect_ok();
-    resumed(&booted, swap("/new/swap.img", SwapSize::Auto), made.prior.clone());
+    resumed(&booted, swap("/new/swap.img", None), made.prior.clone());
     assert_eq!(booted.sh("stat -c '%s' /new/swap.img").expect_ok(), "4194304\n");
     undone(&booted, made.prior);
     assert!(!booted.files().exists("/new/swap.img"));
     booted.files().write("/srv/mine", "mine\n", 0o644);
-    let outcome = run(&booted, &[swap("/srv/mine", SwapSize::Bytes(4 << 20))]).pop().unwrap();
+    let outcome = run(&booted, &[swap("/srv/mine", Some(4 << 20))]).pop().unwrap();
     assert!(outcome.failed().message.contains("holds something else than swap"), "{outcome:?}");
     assert_eq!(booted.files().read("/srv/mine"), "mine\n");
 }

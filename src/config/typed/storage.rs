@@ -5,7 +5,7 @@ use super::reader::{FromNode, Reader};
 use super::scalars::{Text, Word};
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin, Value};
-use crate::plan::storage::{FsCommand, FsPlace, Layout, Share, SwapSize, TableType};
+use crate::plan::storage::{FsPlace, Layout, Share, TableType};
 
 crate::record! {
     /// `swap`.
@@ -48,14 +48,17 @@ fn bytes(node: &Node) -> Option<u64> {
     }
 }
 
+/// How large a swap file is; `None` is for the host to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwapSize(pub Option<u64>);
+
 impl FromNode for SwapSize {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if node.as_str().is_some_and(|text| text.eq_ignore_ascii_case("auto")) {
-            return Some(Self::Auto);
+            return Some(Self(None));
         }
         match bytes(node) {
-            Some(0) => Some(Self::Bytes(0)),
-            Some(bytes) if bytes >= 1 << 20 => Some(Self::Bytes(bytes)),
+            Some(bytes) if bytes == 0 || bytes >= 1 << 20 => Some(Self(Some(bytes))),
             _ => reader.invalid(&node.origin, "this is no size for swap", "1 MiB or more, as in 512M or 2G, or auto"),
         }
     }
@@ -122,7 +125,7 @@ impl FromNode for DefaultFields {
 
 /// Names for devices.
 #[derive(Clone, Debug, Default)]
-pub struct Aliases(pub Vec<(String, String)>);
+pub struct Aliases(pub std::collections::BTreeMap<String, String>);
 
 impl FromNode for Aliases {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
@@ -252,15 +255,16 @@ crate::record! {
 
 impl FromNode for FsPlace {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match Text::from_node(node, reader)?.0.to_ascii_lowercase().as_str() {
-            "auto" => Some(Self::Auto),
-            "any" => Some(Self::Any),
-            "none" => Some(Self::None),
-            other => match other.parse() {
-                Ok(number) if number > 0 => Some(Self::Number(number)),
-                _ => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["auto", "any", "none", "a number"]),
-            },
-        }
+        let word = Text::from_node(node, reader)?.0.to_ascii_lowercase();
+        let known = ["auto", "any", "none", "a number"];
+        Self::of(&word).or_else(|| reader.unknown_word(&node.origin, format!("`{word}` is none"), &word, &known))
+    }
+}
+
+fn words(node: &Node, reader: &mut Reader<'_>, of_text: fn(&str) -> Vec<String>) -> Option<Vec<String>> {
+    match &node.value {
+        Value::Str(text) => Some(of_text(text)),
+        _ => Vec::<Text>::from_node(node, reader).map(|words| words.into_iter().map(|word| word.0).collect()),
     }
 }
 
@@ -270,19 +274,17 @@ pub struct FsOptions(pub Vec<String>);
 
 impl FromNode for FsOptions {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match &node.value {
-            Value::Str(text) => Some(Self(text.split_whitespace().map(str::to_owned).collect())),
-            _ => Vec::<Text>::from_node(node, reader).map(|words| Self(words.into_iter().map(|word| word.0).collect())),
-        }
+        words(node, reader, |text| text.split_whitespace().map(str::to_owned).collect()).map(Self)
     }
 }
 
+/// A command: a list, or a text for the shell.
+#[derive(Clone, Debug)]
+pub struct FsCommand(pub Vec<String>);
+
 impl FromNode for FsCommand {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match &node.value {
-            Value::Str(text) => Some(Self::Shell(text.clone())),
-            _ => Vec::<Text>::from_node(node, reader).map(|words| Self::Argv(words.into_iter().map(|word| word.0).collect())),
-        }
+        words(node, reader, |text| ["/bin/sh", "-c", text].map(str::to_owned).to_vec()).map(Self)
     }
 }
 

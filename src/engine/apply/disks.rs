@@ -11,7 +11,7 @@ use crate::error::{Failure, Kind};
 use crate::host::disks::{Block, Content};
 use crate::host::process::{Ended, Spec};
 use crate::host::signals;
-use crate::plan::storage::{FsCommand, FsPlace, Layout, MakeFilesystem, PartitionDisk};
+use crate::plan::storage::{FsPlace, Layout, MakeFilesystem, PartitionDisk};
 use crate::secret::Secret;
 
 /// The kernel and udev show a new partition within this time.
@@ -285,7 +285,7 @@ pub(super) fn prior_filesystem(context: &Context<'_>, wanted: &MakeFilesystem) -
 fn half_made(context: &Context<'_>, wanted: &MakeFilesystem, begun: &Begun<'_>) -> Result<Option<Block>, Failure> {
     let block = device(context, begun.device)?;
     let content = context.host.content_of(&block.path())?;
-    let ours = content.word().is_none_or(|word| word == wanted.kind) || wanted.command.is_some();
+    let ours = content.word().is_none_or(|word| word == wanted.kind) || !wanted.command.is_empty();
     Ok((context.host.identity_of(&block) == begun.identity && ours).then_some(block))
 }
 
@@ -309,7 +309,7 @@ pub(super) fn make(context: &Context<'_>, wanted: &MakeFilesystem, begun: Option
 
 /// The filesystem is there, or what was there has stayed. What a command of the user's makes is his own.
 pub(super) fn verify_filesystem(context: &Context<'_>, wanted: &MakeFilesystem) -> Result<(), Failure> {
-    if wanted.command.is_some() {
+    if !wanted.command.is_empty() {
         return Ok(());
     }
     match decide_filesystem(context, &MakeFilesystem { overwrite: false, replaced: None, ..wanted.clone() })? {
@@ -335,10 +335,8 @@ fn command(context: &Context<'_>, wanted: &MakeFilesystem, path: &str, force: bo
     let filled = |text: &str| {
         text.replace("%(label)s", &wanted.label).replace("%(filesystem)s", &wanted.kind).replace("%(device)s", path).replace("%%", "%")
     };
-    match &wanted.command {
-        Some(FsCommand::Shell(text)) => return Ok(["/bin/sh", "-c", &filled(text)].map(str::to_owned).to_vec()),
-        Some(FsCommand::Argv(words)) => return Ok(words.iter().map(|word| filled(word)).collect()),
-        None => {}
+    if !wanted.command.is_empty() {
+        return Ok(wanted.command.iter().map(|word| filled(word)).collect());
     }
     let kind = wanted.kind.as_str();
     let programs = [format!("mkfs.{kind}"), format!("mk{kind}")];

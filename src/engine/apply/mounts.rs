@@ -1,5 +1,6 @@
 //! `/etc/fstab`, what it mounts, and swap files.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::files::io_failure;
@@ -8,7 +9,7 @@ use crate::error::{Failure, Kind};
 use crate::host::files::{Attributes, FileKind};
 use crate::host::process::Spec;
 use crate::host::Host;
-use crate::plan::storage::{is_remote, Fstab, MountFields, SwapSize, COMMENT};
+use crate::plan::storage::{is_remote, Fstab, MountFields, COMMENT};
 
 const FSTAB: &str = "/etc/fstab";
 const MIB: u64 = 1 << 20;
@@ -38,13 +39,13 @@ fn is_short_name(name: &str) -> bool {
 }
 
 /// The device that a name in `mounts` means; `None` where there is none on this host.
-fn resolve(host: &Host, name: &str, aliases: &[(String, String)]) -> Option<String> {
+fn resolve(host: &Host, name: &str, aliases: &BTreeMap<String, String>) -> Option<String> {
     let name = if name == "ephemeral" { "ephemeral0" } else { name };
     if is_remote(name, "") {
         return Some(name.to_owned());
     }
     let (device, number) = name.rsplit_once('.').map_or((name, None), |(device, number)| (device, Some(number)));
-    let device = aliases.iter().find(|(alias, _)| alias == device).map_or(device, |(_, device)| device);
+    let device = aliases.get(device).map_or(device, String::as_str);
     if is_cloud_name(device) {
         return None;
     }
@@ -79,25 +80,25 @@ fn wanted(context: &Context<'_>, fstab: &Fstab) -> Result<(Option<String>, Vec<S
     let mut entries: Vec<MountFields> = Vec::new();
     for entry in &fstab.entries {
         let mut entry = entry.clone();
-        let name = entry[0].clone().unwrap_or_default();
+        let name = entry.0[0].clone();
         match resolve(context.host, &name, &fstab.aliases) {
             Some(device) if has(&device) => notes.push(format!("{device} has a line in {FSTAB} already; {name} is written as it is")),
-            Some(device) => entry[0] = Some(device),
+            Some(device) => entry.0[0] = device,
             None if is_cloud_name(&name) => notes.push(format!("no device here is called {name}")),
             None => {}
         }
         entries.push(entry);
     }
     for entry in &fstab.if_there {
-        let device = entry[0].as_deref().and_then(|name| resolve(context.host, name, &fstab.aliases));
-        if let Some(device) = device.filter(|device| !has(device) && !entries.iter().any(|other| other[0].as_ref() == Some(device))) {
+        let device = resolve(context.host, entry.device(), &fstab.aliases);
+        if let Some(device) = device.filter(|device| !has(device) && !entries.iter().any(|other| other.device() == device)) {
             let mut entry = entry.clone();
-            entry[0] = Some(device);
+            entry.0[0] = device;
             entries.push(entry);
         }
     }
     let mut lines: Vec<String> = kept.iter().map(|line| (*line).to_owned()).collect();
-    let is_cancelled = |at: usize| entries[at..].iter().any(|later| later[0] == entries[at][0] && later[1].is_none());
+    let is_cancelled = |at: usize| entries[at..].iter().any(|later| later.device() == entries[at].device() && later.point().is_none());
     let ours: Vec<String> = (0..entries.len()).filter(|at| !is_cancelled(*at)).map(|at| line(&entries[at])).collect();
     if ours.is_empty() && swap.is_none() {
         return Ok((None, notes));
@@ -109,7 +110,7 @@ fn wanted(context: &Context<'_>, fstab: &Fstab) -> Result<(Option<String>, Vec<S
 }
 
 fn line(entry: &MountFields) -> String {
-    let mut fields: Vec<String> = entry.iter().map(|field| escaped(field.as_deref().unwrap_or("none"))).collect();
+    let mut fields: Vec<String> = entry.0.iter().map(|field| escaped(field)).collect();
     fields[3] = format!("{},{COMMENT}", fields[3]);
     fields.join("\t")
 }
@@ -272,14 +273,14 @@ fn suggested(memory: u64, free: u64, most: Option<u64>) -> u64 {
 }
 
 /// Makes the swap file. What a cut left of it goes first.
-pub(super) fn swap_file(context: &Context<'_>, path: &str, size: SwapSize, most: Option<u64>) -> Result<Effect, Failure> {
+pub(super) fn swap_file(context: &Context<'_>, path: &str, size: Option<u64>, most: Option<u64>) -> Result<Effect, Failure> {
     let host = context.host;
     let failed = io_failure("make", path);
     let directory = path.rsplit_once('/').map_or("/", |(directory, _)| if directory.is_empty() { "/" } else { directory });
     host.make_directories(directory, Attributes { mode: 0o755, uid: 0, gid: 0 }).map_err(&failed)?;
     let bytes = match size {
-        SwapSize::Bytes(bytes) => bytes,
-        SwapSize::Auto => {
+        Some(bytes) => bytes,
+        None => {
             let memory = host.kernel_memory().map_err(io_failure("read", "/proc/meminfo"))?;
             suggested(memory, host.free_bytes(directory).map_err(&failed)?, most)
         }
