@@ -77,6 +77,9 @@ pub struct Facts {
     pub sshd_includes_dropins: bool,
     /// `/etc/sudoers` includes `/etc/sudoers.d`.
     pub sudoers_includes_dropins: bool,
+    /// The root filesystem is on a block device that is to be seen.
+    #[serde(default)]
+    pub root_on_device: bool,
     /// `/etc/apt/sources.list` exists.
     pub has_sources_list: bool,
     /// Files that exist, of those modules ask for ([`FILES`]).

@@ -17,5 +17,7 @@ mod lab;
 mod packages;
 #[path = "operations/services.rs"]
 mod services;
+#[path = "operations/storage.rs"]
+mod storage;
 #[path = "operations/units.rs"]
 mod units;

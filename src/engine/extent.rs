@@ -101,7 +101,8 @@ fn things(step: &Step, ledger: &Ledger) -> BTreeSet<String> {
                 things.extend(users.iter().map(|user| format!("user {user}")));
             }
             Prior::Unit { unit, .. } => drop(things.insert(format!("unit {unit}"))),
-            Prior::None | Prior::Packages { .. } => {}
+            Prior::SwapFile { path } => drop(things.insert(path)),
+            Prior::None | Prior::Packages { .. } | Prior::Disk { .. } => {}
         }
     }
     match &step.operation {

@@ -232,6 +232,10 @@ fn programs_of(operation: &Operation) -> Vec<&str> {
         Operation::AptUpgrade | Operation::InstallPackages { .. } => vec!["apt-get", "apt-mark", "dpkg"],
         Operation::Command(command) => command.argv.first().map(String::as_str).into_iter().collect(),
         Operation::ScriptItem(_) => vec!["/bin/sh"],
+        Operation::PartitionDisk(_) => vec!["sfdisk", "blkid"],
+        Operation::MakeFilesystem(_) => vec!["blkid"],
+        Operation::SwapFile { .. } => vec!["mkswap"],
+        Operation::MountFstab { .. } => vec!["mount"],
         Operation::RunFile { path, prefix, .. } => vec![prefix.first().unwrap_or(path).as_str()],
         Operation::PartHandlers(_) => vec!["python3"],
         // In an image, and where systemd does not run, links are made by landfall itself; `optional` units may be missing with it.

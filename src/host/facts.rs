@@ -36,6 +36,7 @@ impl Host {
             groups: self.groups()?.into_iter().map(|group| group.name).collect(),
             sshd_includes_dropins: self.sshd_includes_dropins()?,
             sudoers_includes_dropins: self.sudoers_includes_dropins()?,
+            root_on_device: self.is_live() && self.mounted_at("/").is_some_and(|mount| self.block_of_mount(&mount).is_some()),
             has_sources_list: self.exists("/etc/apt/sources.list"),
             files: FILES.iter().filter(|path| self.exists(path)).map(|path| (*path).to_owned()).collect(),
             programs: PROGRAMS.iter().filter(|name| self.finds_program(name)).map(|name| (*name).to_owned()).collect(),
@@ -83,9 +84,7 @@ impl Host {
         if !self.is_live() {
             return Ok(None);
         }
-        let text = self.read_text("/proc/meminfo")?.unwrap_or_default();
-        let kernel = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-        let kernel = kernel.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).map(|kilobytes| kilobytes << 10);
+        let kernel = Some(self.kernel_memory()?).filter(|bytes| *bytes > 0);
         Ok(kernel.map(|kernel| built_in(kernel, self.memory_blocks())))
     }
 

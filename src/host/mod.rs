@@ -14,6 +14,7 @@ pub mod apt_sources;
 pub mod backups;
 pub mod boot;
 pub mod copies;
+pub mod disks;
 pub mod download;
 pub mod dpkg;
 pub mod facts;

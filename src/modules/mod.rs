@@ -14,7 +14,9 @@ mod chef;
 mod conditions;
 mod console;
 mod disable_ec2_metadata;
+mod disks;
 mod gate;
+mod growth;
 mod grub_dpkg;
 mod hooks;
 mod hostname;
@@ -22,6 +24,7 @@ mod install_hotplug;
 mod keyboard;
 mod lists;
 mod locale;
+mod mounts;
 mod network;
 mod ntp;
 mod ops;
@@ -103,6 +106,10 @@ pub const MODULES: &[Module] = &[
     seed_random::SEED_RANDOM,
     scripts::BOOTCMD,
     write_files::EARLY,
+    growth::GROWPART,
+    growth::RESIZEFS,
+    disks::DISK_SETUP,
+    mounts::MOUNTS,
     hostname::UPDATE_ETC_HOSTS,
     ca_certs::CA_CERTS,
     rsyslog::RSYSLOG,
@@ -114,6 +121,8 @@ pub const MODULES: &[Module] = &[
     passwords::SET_PASSWORDS,
     write_files::FETCHED,
     rsyslog::RELOAD,
+    growth::RESIZEFS_LATER,
+    mounts::MOUNTS_OF_NETWORK,
     wireguard::WIREGUARD,
     snap::SNAP,
     users::SNAP_USERS,

@@ -5,6 +5,8 @@ use super::operation::{
     ScriptItem, Service, UnitAction, Walked, WriteFile,
 };
 
+use super::storage::{FsPlace, Fstab, Layout, MakeFilesystem, MountFields, PartitionDisk, Share, TableType};
+
 /// What undoing an operation means; shown by `plan`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undo {
@@ -97,6 +99,22 @@ impl Operation {
             Self::RunFile { path, prefix, .. } => format!("run {} {path}", prefix.join(" ")),
             Self::PartHandlers(handlers) => handlers.describe(),
             Self::RunDirectory { path } => format!("run the scripts in {path}"),
+            Self::GrowPartition { device, .. } if device.starts_with("/dev/") => format!("take the room behind the partition {device}"),
+            Self::GrowPartition { device, .. } => format!("take the room behind the partition of {device}"),
+            Self::GrowFilesystem => "grow the root filesystem to its device".into(),
+            Self::PartitionDisk(disk) => disk.describe(),
+            Self::MakeFilesystem(filesystem) => filesystem.describe(),
+            Self::SwapFile { path, size, most } => {
+                let size = match (size, most) {
+                    (Some(bytes), _) => crate::amount::size(*bytes),
+                    (None, Some(most)) => format!("as large as the memory asks for, {} at most", crate::amount::size(*most)),
+                    (None, None) => "as large as the memory asks for".into(),
+                };
+                format!("make the swap file {path}, {size}")
+            }
+            Self::Fstab(fstab) => fstab.describe(),
+            Self::MountFstab { remote: true, .. } => "mount what these lines of /etc/fstab name of the network".into(),
+            Self::MountFstab { .. } => "mount and swap to what these lines of /etc/fstab name".into(),
             Self::Unit { unit, action, .. } => match action {
                 UnitAction::TryRestart => format!("restart {unit} if it runs"),
                 UnitAction::TryReload => format!("reload {unit} if it runs"),
@@ -152,6 +170,11 @@ impl Operation {
             | Self::Symlink { .. }
             | Self::AuthorizedKeys { .. }
             | Self::AptKey { .. } => Undo::Restored("the file as it was is kept and put back"),
+            Self::Fstab(_) => Undo::Restored("the file as it was is put back; what is mounted stays so until the next boot"),
+            Self::SwapFile { .. } => Undo::Restored("the file is removed"),
+            Self::MountFstab { .. } => Undo::None("what is mounted stays so until the next boot"),
+            Self::GrowPartition { .. } | Self::GrowFilesystem => Undo::None("what has grown is not made smaller"),
+            Self::PartitionDisk(_) | Self::MakeFilesystem(_) => Undo::None("what a device held before cannot be brought back"),
             Self::ConfigureNetwork(_) => Undo::Restored("the files as they were are put back; the network follows at the next boot"),
             Self::Directory { .. } => Undo::Restored("removed if landfall made it and it is empty"),
             Self::Hostname { .. } => Undo::Restored("the name before is put back"),
@@ -281,6 +304,55 @@ impl ConfigureNetwork {
         let names: Vec<String> = self.names.iter().map(|device| format!("{} becomes {}", device.mac, device.name)).collect();
         let names = if names.is_empty() { String::new() } else { format!("; {}", names.join(", ")) };
         format!("configure the network for {manager}: write {}{names}", files.join(" "))
+    }
+}
+
+impl PartitionDisk {
+    fn describe(&self) -> String {
+        let share = |share: &Share| {
+            let kind = share.kind.as_ref().map(|kind| format!(" of type {kind}")).unwrap_or_default();
+            format!("{} %{kind}", share.percent)
+        };
+        let layout = match &self.layout {
+            Layout::Remove => return format!("remove the partitions and filesystems of {}", self.device),
+            Layout::Shares(shares) => shares.iter().map(share).collect::<Vec<_>>().join(", "),
+            Layout::Nothing | Layout::One => "one partition".into(),
+        };
+        let table = if self.table == TableType::Gpt { "gpt" } else { "mbr" };
+        format!("partition {} ({table}: {layout}), {}", self.device, unless(self.overwrite))
+    }
+}
+
+const fn unless(overwrite: bool) -> &'static str {
+    if overwrite {
+        "whatever it holds"
+    } else {
+        "unless it holds something"
+    }
+}
+
+impl MakeFilesystem {
+    fn describe(&self) -> String {
+        let kind = if self.kind.is_empty() { "a filesystem" } else { &self.kind };
+        let (device, unless) = (&self.device, unless(self.overwrite));
+        match self.place {
+            FsPlace::Auto | FsPlace::Any => format!("make {kind} on a free partition of {device}"),
+            FsPlace::None => format!("make {kind} on {device}, {unless}"),
+            FsPlace::Number(number) => format!("make {kind} on partition {number} of {device}, {unless}"),
+        }
+    }
+}
+
+impl Fstab {
+    fn describe(&self) -> String {
+        let entry = |entry: &MountFields| match entry.point() {
+            Some(point) => format!("{} at {point}", entry.device()),
+            None => format!("not {}", entry.device()),
+        };
+        let optional = self.if_there.iter().map(|one| format!("{}, where it is there", entry(one)));
+        let swap = self.swap_file.iter().map(|path| format!("swap file {path}"));
+        let all: Vec<String> = self.entries.iter().map(entry).chain(optional).chain(swap).collect();
+        format!("write to /etc/fstab: {}", all.join(", "))
     }
 }
 

@@ -6,6 +6,7 @@ pub mod notify;
 pub mod operation;
 pub mod phase;
 mod render;
+pub mod storage;
 mod store;
 
 use serde::{Deserialize, Serialize};

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::storage::{Fstab, MakeFilesystem, PartitionDisk};
 use crate::secret::Secret;
 
 /// Bytes that go into a file. Stored as base64 in JSON.
@@ -636,6 +637,40 @@ pub enum Operation {
         /// Absolute path.
         path: String,
     },
+    /// Gives a partition the room behind it.
+    GrowPartition {
+        /// Its device, or where it is mounted.
+        device: String,
+        /// Also where `/etc/growroot-disabled` says no.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        even_if_disabled: bool,
+    },
+    /// Gives the root filesystem all of its device.
+    GrowFilesystem,
+    /// Partitions a disk.
+    PartitionDisk(PartitionDisk),
+    /// Makes a filesystem.
+    MakeFilesystem(MakeFilesystem),
+    /// Makes a swap file.
+    SwapFile {
+        /// Absolute path.
+        path: String,
+        /// Bytes; `None` for as many as the memory and the room on the disk ask for.
+        size: Option<u64>,
+        /// How large at most, in bytes, where the size is chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        most: Option<u64>,
+    },
+    /// Lines of `/etc/fstab`.
+    Fstab(Fstab),
+    /// Mounts, or swaps to, what these lines name.
+    MountFstab {
+        /// What is reached over the network, or what is not.
+        remote: bool,
+        /// The swap file, whose line has no mark.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        swap_file: Option<String>,
+    },
     /// A systemd unit.
     Unit {
         /// Unit name.
@@ -725,6 +760,7 @@ impl Operation {
                 | Self::Directory { .. }
                 | Self::Symlink { .. }
                 | Self::AuthorizedKeys { .. }
+                | Self::Fstab(_)
                 | Self::ShowHostKeys { .. }
                 | Self::ShowAuthorizedKeys { .. }
                 | Self::PhoneHome { .. }

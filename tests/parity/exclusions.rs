@@ -5,6 +5,7 @@ const EXCLUDED: &[(&str, &str)] = &[
     ("/var/lib/landfall*", "landfall's own state"),
     ("/var/log*", "logs"),
     ("/run*", "not on the disk"),
+    ("/var/tmp/systemd-private-*", "services' own directories, which go when these end"),
     ("/tmp*", "not kept over a boot"),
     ("/etc/machine-id", "random"),
     ("/var/lib/systemd/random-seed", "random"),

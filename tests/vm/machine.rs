@@ -1,12 +1,13 @@
 //! A machine that qemu emulates, without KVM: one that has it is not assumed.
 
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::lab::{Host, Lab, LentDisk, Release};
+use crate::lab::{run, Host, Lab, LentDisk, Release};
 use crate::volume::{Bus, Volume};
 
 /// An emulated boot takes about a minute on an idle machine, and this long on one that is busy with other things.
@@ -18,6 +19,7 @@ pub struct Machine {
     qemu: Mutex<Qemu>,
     serial: tempfile::TempDir,
     _disk: LentDisk,
+    _larger: Option<tempfile::TempDir>,
 }
 
 struct Qemu(Child);
@@ -38,6 +40,33 @@ impl Machine {
     /// The same with a clock that says something else, as `2045-01-01`.
     pub fn boot_in(lab: Lab, host: &Host, volume: &Volume, clock: &str) -> Self {
         let disk = host.lend_disk();
+        let image = disk.image();
+        Self::start(lab, (disk, None), &image, "/dev/vda", volume, clock)
+    }
+
+    /// Boots a copy of the host's disk that is the first partition of a disk with a gibibyte behind it, as a cloud gives an image.
+    pub fn boot_on_larger_disk(lab: Lab, host: &Host, volume: &Volume) -> Self {
+        let disk = host.lend_disk();
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let image = directory.path().join("disk.img");
+        let size = fs::metadata(disk.image()).unwrap().len();
+        let mut copy = Command::new("dd");
+        copy.arg(format!("if={}", disk.image().display())).arg(format!("of={}", image.display()));
+        copy.args(["bs=1M", "seek=1", "conv=sparse", "status=none"]);
+        run(&mut copy, b"", Duration::from_secs(120)).expect_ok();
+        let larger = fs::OpenOptions::new().write(true).open(&image).unwrap();
+        larger.set_len(size + (1025 << 20)).unwrap();
+        // A master boot record with one partition of Linux.
+        let mut entry = [0_u8; 16];
+        entry[4] = 0x83;
+        entry[8..12].copy_from_slice(&2048_u32.to_le_bytes());
+        entry[12..].copy_from_slice(&u32::try_from(size / 512).unwrap().to_le_bytes());
+        larger.write_all_at(&entry, 446).unwrap();
+        larger.write_all_at(&[0x55, 0xaa], 510).unwrap();
+        Self::start(lab, (disk, Some(directory)), &image, "/dev/vda1", volume, "utc")
+    }
+
+    fn start(lab: Lab, held: (LentDisk, Option<tempfile::TempDir>), image: &Path, root: &str, volume: &Volume, clock: &str) -> Self {
         let boot = lab.root(Release::TrixieVm).join("boot");
         let mut command = Command::new("setpriv");
         // A machine does not outlive the test that dies.
@@ -48,8 +77,8 @@ impl Machine {
         command.args(["-machine", "q35", "-accel", "tcg", "-icount", "shift=2", "-cpu", "Nehalem,+rdrand", "-smp", "2", "-m", "768"]);
         command.args(["-rtc", &format!("base={clock}")]);
         command.arg("-kernel").arg(only(&boot, "vmlinuz-")).arg("-initrd").arg(only(&boot, "initrd.img-"));
-        command.args(["-append", "root=/dev/vda rw console=ttyS0 quiet fastboot mitigations=off"]);
-        command.arg("-drive").arg(drive(&disk.image(), "root", ""));
+        command.arg("-append").arg(format!("root={root} rw console=ttyS0 quiet fastboot mitigations=off"));
+        command.arg("-drive").arg(drive(image, "root", ""));
         command.args(["-device", "virtio-blk-pci,drive=root"]);
         match volume.bus {
             Bus::Cd => {
@@ -64,7 +93,7 @@ impl Machine {
         let serial = tempfile::tempdir().unwrap();
         command.arg("-serial").arg(format!("file:{}", serial.path().join("console").display()));
         let qemu = command.stdin(Stdio::null()).spawn().unwrap();
-        Self { qemu: Mutex::new(Qemu(qemu)), serial, _disk: disk }
+        Self { qemu: Mutex::new(Qemu(qemu)), serial, _disk: held.0, _larger: held.1 }
     }
 
     /// Everything that came over the serial line so far, without the terminal's carriage returns.

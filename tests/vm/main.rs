@@ -170,3 +170,41 @@ fn a_first_boot_with_a_wrong_clock_is_finished_after_a_power_cut_by_a_boot_with_
         );
     }
 }
+
+/// Programs of Debian 12, whose root has them, and the libraries that they need and the host lacks.
+fn lend_programs(lab: Lab, host: &Host, programs: &[&str]) {
+    let from = lab.root(Release::BookwormCloudInit);
+    for program in programs {
+        let needed =
+            lab::run(std::process::Command::new("chroot").arg(from).args(["ldd", program]), b"", std::time::Duration::from_secs(10));
+        let needed = needed.expect_ok();
+        let libraries = needed.lines().filter_map(|line| line.split_once("=> ")?.1.split(' ').next());
+        for path in libraries.chain([*program]).filter(|path| !host.files().exists(path)) {
+            let real = from.join(path.trim_start_matches('/')).canonicalize().unwrap();
+            host.files().write(path, std::fs::read(real).unwrap(), 0o755);
+        }
+    }
+}
+
+#[test]
+fn the_root_grows_into_its_disk_at_first_boot_before_anything_needs_the_room() {
+    let (Some(lab), Some(deb)) = (Lab::require(), deb()) else { return };
+    let host = image(lab, &deb);
+    lend_programs(lab, &host, &["/usr/sbin/sfdisk", "/usr/sbin/resize2fs"]);
+    let size = "echo \"root: $(cat /sys/class/block/vda1/size) sectors, $(($(stat -f -c '%b * %S' /) >> 20)) MiB\" >/dev/console";
+    let volume =
+        Volume::iso9660(&format!("#cloud-config\nssh_genkeytypes: [ed25519]\nruncmd:\n  - |\n    {size}\nfinal_message: it is up\n"));
+
+    let machine = Machine::boot_on_larger_disk(lab, &host, &volume);
+    machine.wait_for("it is up");
+    machine.wait_power_off();
+    let console = machine.console();
+    drop(machine);
+
+    let grown = console.lines().find_map(|line| line.split_once("root: ")).unwrap_or_else(|| panic!("no size:\n{console}")).1;
+    let number = |word: usize| grown.split_whitespace().nth(word).and_then(|word| word.parse::<u64>().ok()).unwrap();
+    assert_eq!(number(0), (3 << 30) / 512, "the partition takes all but the first mebibyte: {grown}");
+    assert!(number(2) > 2900, "and the filesystem all of that: {grown}");
+    assert!(console.contains("stage final: done"), "{console}");
+    println!("closing: vm: the root grew from 2 to 3 GiB at first boot, {:.0} s", volume.age().as_secs_f64());
+}

@@ -22,6 +22,7 @@ use super::scripts::ScriptItems;
 use super::seed::RandomSeed;
 use super::snap::Snap;
 use super::ssh::{HostKeys, ImportIds, KeyKinds, PublicKeys, SshConsole};
+use super::storage::{Aliases, DefaultFields, Disks, FsEntry, Growpart, MountEntry, ResizeRoot, Swap};
 use super::system::{AbsolutePath, CaCerts, HostName, LocaleSetting, ManageEtcHosts, PowerState, ZoneName};
 use super::ubuntu::{Drivers, Fan, Landscape, Lxd, UbuntuPro};
 use super::users::{DefaultUser, Groups, Users};
@@ -49,6 +50,22 @@ crate::record! {
         default bootcmd: ScriptItems,
         /// Files to write.
         default write_files: Vec<FileEntry>,
+        /// Partitions that grow.
+        optional growpart: Growpart,
+        /// Whether the root filesystem grows.
+        optional resize_rootfs: ResizeRoot,
+        /// Names of devices.
+        default device_aliases: Aliases,
+        /// Disks to partition.
+        default disk_setup: Disks,
+        /// Filesystems to make.
+        default fs_setup: Vec<FsEntry>,
+        /// What is mounted where.
+        default mounts: Vec<MountEntry>,
+        /// Fields of `mounts` that are not given.
+        optional mount_default_fields: DefaultFields,
+        /// A swap file.
+        optional swap: Swap,
         /// Certificates to trust.
         optional ca_certs: CaCerts,
         /// The log daemon.
@@ -199,8 +216,6 @@ crate::record! {
         default unverified_modules: Vec<String>,
     }
     later [
-        // Modules of the peer.
-        "device_aliases", "disk_setup", "fs_setup", "growpart", "mount_default_fields", "mounts", "resize_rootfs", "swap",
         // Settings of the peer itself.
         "conf_d", "datasource", "datasource_list", "def_log_file", "disable_network_activation", "log_cfgs", "manual_cache_clean",
         "network", "output", "syslog_fix_perms", "warnings",

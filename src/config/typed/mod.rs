@@ -37,6 +37,7 @@ pub mod services;
 pub mod shape;
 pub mod snap;
 pub mod ssh;
+pub mod storage;
 pub mod system;
 pub mod ubuntu;
 pub mod users;

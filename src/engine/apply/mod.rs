@@ -10,11 +10,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod accounts;
+mod disks;
 mod download;
 mod edit;
 mod files;
+mod growth;
 mod keys;
 mod left;
+mod mounts;
 mod network;
 mod packages;
 mod part_handlers;
@@ -187,6 +190,23 @@ pub enum Prior {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         down: bool,
     },
+    /// A swap file that did not exist.
+    SwapFile {
+        /// Its path.
+        path: String,
+    },
+    /// A disk or partition that is going to be written, and what it held: nothing that can be undone, but where a step that was cut
+    /// off had begun.
+    Disk {
+        /// The device.
+        device: String,
+        /// `ext4`, `gpt`; nothing where it was empty.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<String>,
+        /// Which device it is, whatever it is called after the next boot.
+        #[serde(default)]
+        identity: String,
+    },
     /// A user's shadow line (stored in the 0700 state directory only).
     Shadow {
         /// Login name.
@@ -224,6 +244,13 @@ pub fn check(operation: &Operation, context: &Context<'_>) -> Result<Checked, Fa
         Operation::AptKey { keyid, path, .. } => packages::check_apt_key(context, keyid, path),
         Operation::PartHandlers(handlers) => Ok(part_handlers::check(context, handlers)),
         Operation::InstallPackages { packages } => packages::check_install(context, packages),
+        Operation::GrowPartition { device, even_if_disabled } => Ok(growth::check_partition(context, device, *even_if_disabled)),
+        Operation::GrowFilesystem => growth::check_filesystem(context),
+        Operation::PartitionDisk(disk) => disks::check_disk(context, disk, None),
+        Operation::MakeFilesystem(filesystem) => disks::check_filesystem(context, filesystem),
+        Operation::SwapFile { path, .. } => mounts::check_swap(context, path),
+        Operation::Fstab(fstab) => mounts::check_fstab(context, fstab),
+        Operation::MountFstab { remote, swap_file } => mounts::check_mounted(context, *remote, swap_file.as_deref()),
         _ => Ok(Checked::Needed),
     }
 }
@@ -248,6 +275,9 @@ pub fn check_again(operation: &Operation, prior: &Prior, context: &Context<'_>) 
         (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::check_own_user(context, user, *home_existed),
         // Installed does not mean whole: what the packages' scripts wrote was not synced.
         (Operation::InstallPackages { .. }, _) => Ok(Checked::Needed),
+        // Neither does a filesystem or swap that was not synced.
+        (Operation::MakeFilesystem(_), Prior::Disk { .. }) | (Operation::SwapFile { .. }, Prior::SwapFile { .. }) => Ok(Checked::Needed),
+        (Operation::PartitionDisk(disk), Prior::Disk { identity, .. }) => disks::check_disk(context, disk, Some(identity)),
         // Files that are there do not say that anybody has read them.
         (Operation::ConfigureNetwork(_), _) => Ok(Checked::Needed),
         _ => check(operation, context),
@@ -273,6 +303,10 @@ pub fn prior(operation: &Operation, context: &Context<'_>) -> Result<Prior, Fail
         Operation::SshHostKey { kind } => ssh::prior_host_key(context, kind),
         Operation::AptKey { path, .. } => files::prior_write(context, path),
         Operation::AptUpgrade | Operation::InstallPackages { .. } => packages::prior(context),
+        Operation::PartitionDisk(disk) => disks::prior_disk(context, disk),
+        Operation::MakeFilesystem(filesystem) => disks::prior_filesystem(context, filesystem),
+        Operation::SwapFile { path, .. } => mounts::prior_swap(context, path),
+        Operation::Fstab(_) => files::prior_write(context, "/etc/fstab"),
         Operation::Unit { unit, action, .. } => units::prior(context, unit, *action),
         Operation::Service(service) => units::prior(context, &service.unit, UnitAction::Start),
         _ => Ok(Prior::None),
@@ -317,6 +351,13 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
         Operation::AptUpdate => packages::update(context, None),
         Operation::AptUpgrade => packages::upgrade(context, None),
         Operation::InstallPackages { packages } => packages::install(context, packages, None),
+        Operation::GrowPartition { device, .. } => growth::grow_partition(context, device),
+        Operation::GrowFilesystem => growth::grow_filesystem(context),
+        Operation::PartitionDisk(disk) => disks::partition(context, disk, None),
+        Operation::MakeFilesystem(filesystem) => disks::make(context, filesystem, None),
+        Operation::SwapFile { path, size, most } => mounts::swap_file(context, path, *size, *most),
+        Operation::Fstab(fstab) => mounts::write_fstab(context, fstab),
+        Operation::MountFstab { remote, swap_file } => mounts::mount(context, *remote, swap_file.as_deref()),
         Operation::ScriptItem(_)
         | Operation::RunFile { .. }
         | Operation::RunDirectory { .. }
@@ -336,6 +377,10 @@ pub fn apply_again(operation: &Operation, prior: &Prior, context: &Context<'_>) 
         (Operation::Download { url, headers, file, append, checksum }, _) => {
             let download = download::Download { url, headers, file, append: *append, checksum: checksum.as_ref() };
             download::download(context, &download, Some(prior))
+        }
+        (Operation::PartitionDisk(disk), Prior::Disk { identity, .. }) => disks::partition(context, disk, Some(identity)),
+        (Operation::MakeFilesystem(filesystem), Prior::Disk { device, identity, .. }) => {
+            disks::make(context, filesystem, Some(&disks::Begun { device, identity }))
         }
         (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::user(context, user, Some(*home_existed)),
         _ => apply(operation, context),
@@ -371,7 +416,11 @@ pub fn verify(operation: &Operation, context: &Context<'_>) -> Result<(), Failur
         Operation::SshHostKey { kind } => ssh::verify_host_key(context, kind),
         Operation::InstallPackages { packages } => packages::verify_install(context, packages),
         Operation::ConfigureNetwork(wanted) => network::verify(context, wanted),
+        Operation::PartitionDisk(disk) => disks::verify_disk(context, disk),
+        Operation::MakeFilesystem(filesystem) => disks::verify_filesystem(context, filesystem),
         Operation::WriteFile(_)
+        | Operation::Fstab(_)
+        | Operation::SwapFile { .. }
         | Operation::EditFile { .. }
         | Operation::CopyFile { .. }
         | Operation::RemoveFiles { .. }

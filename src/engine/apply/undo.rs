@@ -2,7 +2,7 @@
 
 use super::files::io_failure;
 use super::packages::Before;
-use super::{accounts, packages, system, units, Context, Effect, Left, Prior, PriorFile};
+use super::{accounts, mounts, packages, system, units, Context, Effect, Left, Prior, PriorFile};
 use crate::error::{Failure, Kind};
 use crate::host::files::FileKind;
 
@@ -10,7 +10,8 @@ use crate::host::files::FileKind;
 /// what the step left; `None` where it did not end.
 pub fn undo(prior: &Prior, left: Option<&Left>, context: &Context<'_>) -> Result<Effect, Failure> {
     match prior {
-        Prior::None => Ok(Effect::default()),
+        Prior::None | Prior::Disk { .. } => Ok(Effect::default()),
+        Prior::SwapFile { path } => mounts::undo_swap(context, path),
         Prior::Packages { status, databases, beside } => packages::undo(context, &Before { status, databases, beside }, left),
         Prior::Files { files, new_directories } => {
             for (path, was) in files.iter().rev() {
@@ -35,7 +36,8 @@ pub fn undo(prior: &Prior, left: Option<&Left>, context: &Context<'_>) -> Result
 /// Whether everything is as it was recorded: as `verify`, for [`undo`].
 pub fn verify_undone(prior: &Prior, left: Option<&Left>, context: &Context<'_>) -> Result<(), Failure> {
     let (so, what) = match prior {
-        Prior::None => return Ok(()),
+        Prior::None | Prior::Disk { .. } => return Ok(()),
+        Prior::SwapFile { path } => (!context.host.exists(path), path.clone()),
         Prior::Packages { status, .. } => return packages::verify_undone(context, status, left),
         Prior::Files { files, .. } => {
             for (path, was) in files {

@@ -55,7 +55,6 @@ fn keys_that_are_not_known_are_named_and_the_run_goes_on() {
     for (key, problem) in [
         ("pakages: [x]", "degraded: unknown key `pakages`: it is ignored (did you mean `packages`?)"),
         ("wibble: 1", "degraded: unknown key `wibble`: it is ignored"),
-        ("mounts: []", "degraded: `mounts` is not supported yet: it is ignored"),
         ("mount: []", "degraded: unknown key `mount`: it is ignored (did you mean `mounts`?)"),
         ("datasource: {}", "degraded: `datasource` is not supported yet: it is ignored"),
         ("ssh-pwauth: unchanged", "note: `ssh-pwauth` is an old spelling of `ssh_pwauth`"),

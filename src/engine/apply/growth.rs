@@ -1,0 +1,99 @@
+//! Partitions and filesystems that are smaller than what they are on.
+
+use std::time::Duration;
+
+use super::{Checked, Context, Effect};
+use crate::error::{Failure, Kind};
+use crate::host::disks::{Block, SECTOR};
+use crate::host::process::Spec;
+use crate::secret::Secret;
+
+/// Less room than this is not worth it: a mebibyte of alignment, and the copy of a GUID partition table.
+const LITTLE: u64 = 2048 + 34;
+/// Bytes that a filesystem may leave of its device.
+const LEFT_OVER: u64 = 4 << 20;
+const NO_GROWING: &str = "/etc/growroot-disabled";
+
+/// The partition, where it can grow: its disk, its number, itself.
+fn growing(context: &Context<'_>, device: &str) -> Option<(String, u32, Block)> {
+    if !context.host.is_live() {
+        return None;
+    }
+    let block = if device.starts_with("/dev/") {
+        context.host.block_of(device)?
+    } else {
+        context.host.block_of_mount(&context.host.mounted_at(device)?)?
+    };
+    let (disk, number, _) = block.partition.clone()?;
+    (context.host.room_behind(&block) > LITTLE).then_some((disk, number, block))
+}
+
+/// There is no room behind the partition, or it is none.
+pub(super) fn check_partition(context: &Context<'_>, device: &str, even_if_disabled: bool) -> Checked {
+    let disabled = !even_if_disabled && context.host.exists(NO_GROWING);
+    Checked::satisfied_if(disabled || growing(context, device).is_none())
+}
+
+/// Takes the room behind the partition.
+pub(super) fn grow_partition(context: &Context<'_>, device: &str) -> Result<Effect, Failure> {
+    let Some((disk, number, before)) = growing(context, device) else { return Ok(Effect::default()) };
+    let host = context.host;
+    let (disk, number) = (format!("/dev/{}", disk.replace('!', "/")), number.to_string());
+    let run = |argv: &[&str], stdin: Option<&str>| {
+        let mut spec = Spec::new(argv.iter().copied()).output(&context.output).deadline(Duration::from_secs(120));
+        spec.stdin = stdin.map(|text| Secret::new(text.to_owned()));
+        host.run_ok(&spec)
+    };
+    if !host.finds_program("sfdisk") {
+        let failure = Failure::new(Kind::NotFound, format!("there is no program sfdisk to grow {}", before.path()));
+        return Err(failure.hint("have the image hold the package fdisk, or say `growpart: {mode: off}`"));
+    }
+    run(&["sfdisk", "--force", "--no-reread", "--no-tell-kernel", "-N", &number, &disk], Some(",+\n"))?;
+    run(&["partx", "--update", "--nr", &number, &disk], None)?;
+    let after = host.block(&before.name).map_or(before.size, |block| block.size);
+    if after <= before.size {
+        let failure = Failure::new(Kind::Disk, format!("{} has not grown", before.path()));
+        return Err(failure.hint("see `landfall logs growpart`; the table may be used at the next boot only"));
+    }
+    let size = |sectors: u64| crate::amount::size(sectors * SECTOR);
+    let detail = format!("{} has grown from {} to {}", before.path(), size(before.size), size(after));
+    Ok(Effect { detail: Some(detail), ..Effect::default() })
+}
+
+/// The root filesystem's kind and device, where it is smaller than that.
+fn small(context: &Context<'_>) -> Result<Option<(String, Block)>, Failure> {
+    if !context.host.is_live() {
+        return Ok(None);
+    }
+    let Some(mount) = context.host.mounted_at("/") else { return Ok(None) };
+    let Some(block) = context.host.block_of_mount(&mount) else { return Ok(None) };
+    let path = block.path();
+    let size = context.host.filesystem_size(&path, &mount.kind).map_err(|error| Failure::io(format!("read {path}"), &error))?;
+    let is_small = size.is_some_and(|size| size + LEFT_OVER < block.size * SECTOR);
+    Ok(is_small.then_some((mount.kind, block)))
+}
+
+/// The root filesystem fills its device, or is none that can be asked.
+pub(super) fn check_filesystem(context: &Context<'_>) -> Result<Checked, Failure> {
+    Ok(Checked::satisfied_if(small(context)?.is_none()))
+}
+
+/// Grows the root filesystem to its device, while it is mounted.
+pub(super) fn grow_filesystem(context: &Context<'_>) -> Result<Effect, Failure> {
+    let Some((kind, block)) = small(context)? else { return Ok(Effect::default()) };
+    let path = block.path();
+    let (argv, package): (&[&str], _) = match kind.as_str() {
+        "xfs" => (&["xfs_growfs", "/"], "xfsprogs"),
+        "btrfs" => (&["btrfs", "filesystem", "resize", "max", "/"], "btrfs-progs"),
+        _ => (&["resize2fs", &path], "e2fsprogs"),
+    };
+    if !context.host.finds_program(argv[0]) {
+        let failure = Failure::new(Kind::NotFound, format!("there is no program {} to grow the root filesystem", argv[0]));
+        return Err(failure.hint(format!("have the image hold the package {package}, or say `resize_rootfs: false`")));
+    }
+    let mut spec = Spec::new(argv.iter().copied()).output(&context.output);
+    spec.deadline = context.deadline.left();
+    context.host.run_ok(&spec)?;
+    let detail = format!("the root filesystem has grown to {}", crate::amount::size(block.size * SECTOR));
+    Ok(Effect { detail: Some(detail), ..Effect::default() })
+}

@@ -1,0 +1,129 @@
+//! `disk_setup`, `fs_setup`.
+
+use super::{Module, Scope, Steps};
+use crate::config::node::Origin;
+use crate::config::typed::storage::Aliases;
+use crate::plan::operation::Operation;
+use crate::plan::storage::{FsPlace, Layout, MakeFilesystem, PartitionDisk};
+use crate::plan::{Frequency, Stage};
+
+/// Partition tables, then filesystems.
+pub const DISK_SETUP: Module = Module {
+    name: "disk_setup",
+    stage: Stage::Local,
+    frequency: Frequency::Instance,
+    keys: &["disk_setup", "fs_setup"],
+    implied: false,
+    plan,
+};
+
+/// The device that a name means; one that is none is reported.
+fn device(name: &str, aliases: &Aliases, origin: &Origin, steps: &mut Steps) -> Option<String> {
+    let named = aliases.0.get(name).map_or(name, String::as_str);
+    if named.starts_with("ephemeral") || ["ami", "root", "swap"].contains(&named) {
+        let message = format!("no device here is called `{named}`: it is left out");
+        steps.report.error("device", message).at(origin).help(format!("say which it is, as in `device_aliases: {{{named}: /dev/vdb}}`"));
+        return None;
+    }
+    Some(if named.starts_with('/') { named.to_owned() } else { format!("/dev/{named}") })
+}
+
+fn plan(scope: &Scope<'_>, steps: &mut Steps) {
+    let keys = scope.keys;
+    let aliases = &keys.device_aliases;
+    for (name, disk) in &keys.disk_setup.0 {
+        let layout = disk.layout.clone().unwrap_or(Layout::Nothing);
+        if layout == Layout::Nothing {
+            continue;
+        }
+        let Some(device) = device(name, aliases, &disk.origin, steps) else { continue };
+        let loses = disk.overwrite || layout == Layout::Remove;
+        let wanted =
+            PartitionDisk { device: device.clone(), table: disk.table_type.unwrap_or_default(), layout, overwrite: disk.overwrite };
+        let step = steps.add(name, Operation::PartitionDisk(wanted)).at(&disk.origin).provides(&format!("disk:{device}"));
+        if loses {
+            let _ = step.notice(format!("what is on {device} is lost"));
+        }
+    }
+    for (at, entry) in keys.fs_setup.iter().enumerate() {
+        let kind = entry.filesystem.as_ref().map_or("", |kind| kind.0.as_str());
+        if kind.is_empty() && entry.cmd.is_none() {
+            let message = format!("fs_setup[{at}] says neither `filesystem` nor `cmd`: it is left out");
+            steps.report.error("required", message).at(&entry.origin).help("as in `filesystem: ext4`");
+            continue;
+        }
+        let dotted = entry.device.0.rsplit_once('.').and_then(|(device, number)| Some((device, number.parse::<u32>().ok()?)));
+        let (name, place) = match dotted {
+            Some((name, number)) if !entry.device.0.contains('/') => (name, FsPlace::Number(number)),
+            _ => (entry.device.0.as_str(), entry.partition.unwrap_or_default()),
+        };
+        if place != entry.partition.unwrap_or(place) {
+            let message = format!("`{}` names the partition, so `partition` does not count", entry.device.0);
+            steps.report.note("partition", message).at(entry.place("partition"));
+        }
+        let Some(device) = device(name, aliases, &entry.origin, steps) else { continue };
+        for key in ["overwrite", "extra_opts"] {
+            if entry.cmd.is_some() && entry.given.contains(&key) && key == "extra_opts" {
+                let message = format!("`{key}` does not count beside `cmd`");
+                steps.report.warning("fs-setup", message).at(entry.place(key)).help("put it into the command");
+            }
+        }
+        let wanted = MakeFilesystem {
+            device: device.clone(),
+            place,
+            kind: kind.to_owned(),
+            label: entry.label.as_ref().map_or_else(String::new, |label| label.0.clone()),
+            overwrite: entry.overwrite,
+            replaced: entry.replace_fs.as_ref().map(|kind| kind.0.clone()),
+            options: entry.extra_opts.0.clone(),
+            command: entry.cmd.as_ref().map_or_else(Vec::new, |command| command.0.clone()),
+        };
+        let step = steps.add(&format!("fs/{}", at + 1), Operation::MakeFilesystem(wanted)).at(&entry.origin);
+        let step = step.needs_thing(&format!("disk:{device}"));
+        if entry.overwrite {
+            let _ = step.notice(format!("what is on {device} is lost"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{applied, assert_problems, assert_steps};
+    use crate::plan::Operation;
+
+    #[test]
+    fn disks_are_partitioned_before_filesystems_are_made_on_them() {
+        let plan = applied(
+            "device_aliases: {data: /dev/vdb}\n\
+             disk_setup: {data: {table_type: gpt, layout: [50, [50, 82]], overwrite: true}, vdc: {layout: true}, vdd: {layout: false}}\n\
+             fs_setup: [{device: data.1, filesystem: ext4, label: d}, {device: vdc, filesystem: xfs, partition: auto}, \
+             {device: /dev/vde, cmd: 'mkfs -t %(filesystem)s %(device)s', filesystem: ext4, partition: none}]\n",
+        );
+        assert_steps(
+            &plan,
+            &[
+                "disk_setup/data: partition /dev/vdb (gpt: 50 %, 50 % of type 82), whatever it holds",
+                "disk_setup/vdc: partition /dev/vdc (mbr: one partition), unless it holds something",
+                "disk_setup/fs/1: make ext4 on partition 1 of /dev/vdb, unless it holds something <- disk_setup/data",
+                "disk_setup/fs/2: make xfs on a free partition of /dev/vdc <- disk_setup/vdc",
+                "disk_setup/fs/3: make ext4 on /dev/vde, unless it holds something",
+            ],
+        );
+        assert_eq!(plan.steps[0].notices, ["what is on /dev/vdb is lost"]);
+        assert_problems(&plan, &[]);
+        assert!(matches!(plan.steps[0].operation.undo(), crate::plan::Undo::None(_)));
+        assert!(!plan.steps.iter().any(|step| matches!(step.operation, Operation::Command(_))));
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_said_and_the_rest_planned() {
+        let plan = applied(
+            "disk_setup: {ephemeral0: {layout: true}, vdb: {layout: [20, 20, 20, 20, 20]}, vdc: {layout: [[50, Linux]]}, vdd: {layout: some}}\n\
+             fs_setup: [{device: vdb}, {filesystem: ext4}, {device: ephemeral0, filesystem: ext4}, {device: vdf, filesystem: ext4, partition: first}]\n",
+        );
+        let said: Vec<String> = super::super::testing::problems(&plan);
+        assert_eq!(said.len(), 8, "{said:#?}");
+        assert!(said.iter().all(|problem| problem.starts_with("failed: ")), "{said:#?}");
+        assert_steps(&plan, &["disk_setup/fs/3: make ext4 on a free partition of /dev/vdf"]);
+    }
+}

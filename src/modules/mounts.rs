@@ -1,0 +1,150 @@
+//! `mounts`, `mount_default_fields`, `swap`.
+
+use super::{Module, Scope, Steps};
+use crate::config::typed::Keys;
+use crate::plan::operation::Operation;
+use crate::plan::storage::{is_remote, Fstab, MountFields};
+use crate::plan::{Frequency, Stage};
+
+/// Swap, `/etc/fstab`, and what it mounts of this host's own devices.
+pub const MOUNTS: Module = Module {
+    name: "mounts",
+    stage: Stage::Local,
+    frequency: Frequency::Instance,
+    keys: &["mounts", "swap", "device_aliases", "mount_default_fields"],
+    implied: false,
+    plan,
+};
+
+/// What is mounted from elsewhere, once the network is up.
+pub const MOUNTS_OF_NETWORK: Module = Module { stage: Stage::Final, plan: plan_remote, ..MOUNTS };
+
+/// The peer's options; the unit that they name is its own, and not there without it.
+const OPTIONS: &str = "defaults,nofail,x-systemd.after=cloud-init-network.service,_netdev";
+const SWAP_FILE: &str = "/swap.img";
+
+fn entries(keys: &Keys) -> Vec<MountFields> {
+    let usual = [None, None, Some("auto"), Some(OPTIONS), Some("0"), Some("2")];
+    let said = keys.mount_default_fields.as_ref().map_or(&[][..], |fields| &fields.0);
+    let default = |at: usize| said.get(at).cloned().unwrap_or_else(|| usual[at].map(str::to_owned));
+    let entry = |entry: &crate::config::typed::storage::MountEntry| {
+        let field = |at: usize| match at {
+            0 => Some(entry.device.clone()),
+            _ => entry.fields.get(at - 1).cloned().flatten().or_else(|| default(at)),
+        };
+        MountFields([0, 1, 2, 3, 4, 5].map(|at| field(at).or_else(|| usual[at].map(str::to_owned)).unwrap_or_default()))
+    };
+    keys.mounts.iter().map(entry).collect()
+}
+
+fn usual(device: &str, point: &str, kind: &str, options: &str, pass: &str) -> MountFields {
+    MountFields([device, point, kind, options, "0", pass].map(str::to_owned))
+}
+
+fn swap_file(keys: &Keys) -> Option<(String, Option<u64>, Option<u64>)> {
+    let swap = keys.swap.as_ref()?;
+    let size = swap.size.filter(|size| size.0 != Some(0))?.0;
+    let path = swap.filename.as_ref().map_or_else(|| SWAP_FILE.to_owned(), |path| path.0.clone());
+    Some((path, size, swap.maxsize.map(|most| most.0)))
+}
+
+fn plan(scope: &Scope<'_>, steps: &mut Steps) {
+    let keys = scope.keys;
+    let (entries, aliases) = (entries(keys), keys.device_aliases.0.clone());
+    let if_there: Vec<MountFields> = [usual("ephemeral0", "/mnt", "auto", OPTIONS, "2"), usual("swap", "none", "swap", "sw", "0")]
+        .into_iter()
+        .filter(|entry| aliases.contains_key(entry.device()))
+        .collect();
+    let swap_file = swap_file(keys);
+    if entries.is_empty() && if_there.is_empty() && swap_file.is_none() {
+        return;
+    }
+    let key = ["mounts", "swap", "device_aliases"].into_iter().find(|key| keys.given.contains(key)).unwrap_or("mounts");
+    if let Some((path, size, most)) = swap_file.clone() {
+        let step = steps.add("swap", Operation::SwapFile { path, size, most }).at(keys.place("swap"));
+        let _ = step.degrades();
+    }
+    let swap_file = swap_file.map(|(path, ..)| path);
+    // Where all are taken back fstab stays as it is, with lines that are not of this instance.
+    let is_taken_back = |at: usize| entries[at..].iter().any(|later| later.device() == entries[at].device() && later.point().is_none());
+    let leaves_lines = swap_file.is_some() || !if_there.is_empty() || (0..entries.len()).any(|at| !is_taken_back(at));
+    let written = Operation::Fstab(Fstab { entries, if_there, adds: scope.phase.is_some(), aliases, swap_file: swap_file.clone() });
+    let written = steps.add("fstab", written).at(keys.place(key)).provides("fstab").id();
+    if leaves_lines {
+        steps.add("", Operation::MountFstab { remote: false, swap_file }).at(keys.place(key)).needs(written);
+    }
+}
+
+fn plan_remote(scope: &Scope<'_>, steps: &mut Steps) {
+    let keys = scope.keys;
+    let of_network = |entry: &MountFields| entry.point().is_some() && is_remote(entry.device(), &entry.0[2]);
+    if entries(keys).iter().any(of_network) {
+        let step = steps.add("network", Operation::MountFstab { remote: true, swap_file: None });
+        let _ = step.at(keys.place("mounts")).needs_thing("fstab");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{applied, assert_problems, assert_steps, first_boot};
+    use crate::plan::operation::Operation;
+
+    #[test]
+    fn mounts_are_a_swap_file_then_fstab_then_what_it_mounts_and_the_network_last() {
+        let plan = applied("mounts: [[vdb, /srv], ['nas:/x', /net, nfs]]\nswap: {size: 1G}\nruncmd: [a]\n");
+        assert_steps(
+            &plan,
+            &[
+                "mounts/swap: make the swap file /swap.img, 1.0 GiB ~",
+                "mounts/fstab: write to /etc/fstab: vdb at /srv, nas:/x at /net, swap file /swap.img",
+                "mounts: mount and swap to what these lines of /etc/fstab name <- mounts/fstab",
+                "mounts/network: mount what these lines of /etc/fstab name of the network @final <- mounts/fstab",
+                "runcmd/1: runcmd item 1 of 1: a @final",
+            ],
+        );
+        assert_problems(&plan, &[]);
+    }
+
+    #[test]
+    fn fields_that_are_not_given_have_the_defaults_and_a_mount_point_of_null_cancels() {
+        let plan =
+            applied("mounts: [[vdb, /srv, ext4, null, 0, '1'], [vdb], [vdc, null]]\nmount_default_fields: [null, null, xfs, noatime]\n");
+        let Operation::Fstab(fstab) = &plan.steps[0].operation else { panic!("{:?}", plan.steps) };
+        let lines: Vec<String> = fstab.entries.iter().map(|entry| entry.0.join(" ")).collect();
+        assert_eq!(lines, ["vdb /srv ext4 noatime 0 1", "vdb  xfs noatime 0 2", "vdc  xfs noatime 0 2"]);
+    }
+
+    #[test]
+    fn nothing_to_mount_is_no_step() {
+        for text in [
+            "mounts: []",
+            "swap: {size: 0}",
+            "swap: {filename: /s}",
+            "mount_default_fields: [null, null, ext4]",
+            "device_aliases: {a: /dev/b}",
+        ] {
+            assert_steps(&applied(text), &[]);
+        }
+        assert_eq!(applied("mounts: [[vdb, /srv], [vdb]]").steps.len(), 1, "nothing is left to be mounted");
+        let plan = applied("device_aliases: {ephemeral0: /dev/vdb}");
+        assert_eq!(plan.steps.len(), 2, "the disk of that name is mounted at /mnt, as by the peer");
+        assert!(first_boot("{}").steps.iter().all(|step| step.phase != "mounts"));
+    }
+
+    #[test]
+    fn bad_entries_are_left_out_and_the_others_kept() {
+        let plan = applied("mounts: [[vdb, /srv], vdc, [], [null, /a], [a, b], [a, /b, c, d, e, f, g]]\nswap: {size: much}\n");
+        assert_problems(
+            &plan,
+            &[
+                "failed: mounts[1] must be a list, not a string",
+                "failed: mounts[2]: it names no device (as in [vdb, /srv])",
+                "failed: mounts[3]: it names no device (as in [vdb, /srv])",
+                "failed: mounts[4]: `b` is no mount point (an absolute path, or `none` for swap)",
+                "failed: mounts[5]: it has more than six fields (device, mount point, type, options, dump, pass)",
+                "failed: swap.size: this is no size for swap (1 MiB or more, as in 512M or 2G, or auto)",
+            ],
+        );
+        assert_eq!(plan.steps.len(), 2);
+    }
+}
