@@ -26,6 +26,7 @@ use crate::modules::{CLOSING, MODULES};
 use crate::plan::{Frequency, Stage};
 use crate::{clock, identity};
 pub use instance_data::{pretty, REDACTED};
+pub use status::{stages, told_in_all};
 
 const CLOUD: &str = "/var/lib/cloud";
 const RUN: &str = "/run/cloud-init";
@@ -192,8 +193,8 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, config: Option<&Nod
     for below in ["sem", "handlers"] {
         host.copy_directory(&format!("{directory}/{below}"))?;
     }
-    for below in ["per-boot", "per-instance", "per-once", "vendor"] {
-        host.copy_directory(&format!("{CLOUD}/scripts/{below}"))?;
+    for below in ["scripts/per-boot", "scripts/per-instance", "scripts/per-once", "scripts/vendor", "handlers"] {
+        host.copy_directory(&format!("{CLOUD}/{below}"))?;
     }
     for (path, name) in [
         (format!("{directory}/boot-finished"), "boot-finished"),

@@ -41,8 +41,17 @@ pub fn deb() -> Option<PathBuf> {
     if directory.is_file() {
         return Some(directory);
     }
-    let is_deb = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let is_deb = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("landfall_") && name.ends_with(".deb")
+    };
     fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).find(is_deb)
+}
+
+/// The package of cloud-init's names that was built with it.
+pub fn stand_in(deb: &Path) -> PathBuf {
+    let name = deb.file_name().unwrap().to_string_lossy().replacen("landfall_", "landfall-cloud-init_", 1);
+    deb.with_file_name(name)
 }
 
 /// The binary under test, as the package has it; `None` says that the test is skipped.
