@@ -15,16 +15,16 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/$name" && cd "$work/$name" || exit 1
 landfall --version >version
-landfall status --long >status.txt 2>&1
-landfall why >why.txt 2>&1
+[ "$2" = redact ] || { landfall status --long >status.txt; landfall why >why.txt; } 2>&1
 dmesg >dmesg.txt 2>&1
 journalctl --boot=0 -o short-precise --no-pager >journal.txt 2>&1
 journalctl --boot=-1 -o short-precise --no-pager >journal-previous.txt 2>/dev/null
 {
-  find -L /run/cloud-init /etc/cloud /etc/landfall /var/lib/cloud/data /var/lib/cloud/instance/ -maxdepth 2 -type f
-  find /run/landfall /var/lib/landfall /var/log/landfall.log* -type f ! -path '*/backups/*' ! -name lock
+  find -L /run/cloud-init /etc/cloud /etc/landfall /var/lib/cloud/data /var/lib/cloud/instance/ /run/landfall/*.json -maxdepth 2 -type f
+  [ "$2" = redact ] || find /var/lib/landfall -type f ! -path '*/backups/*'
+  find /var/log/landfall.log*
 } 2>/dev/null | while read -r file; do
-  [ "$2" != redact ] || [ -n "$(find -L "$file" -perm -004)" ] || [ "$file" = /var/log/landfall.log ] || continue
+  [ "$2" != redact ] || [ -n "$(find -L "$file" -perm -004)" ] || [ "${file#/var/log/}" != "$file" ] || continue
   mkdir -p ".${file%/*}" && cp "$file" ".$file"
 done
 tar -C "$work" -czf "$1" "$name""#;

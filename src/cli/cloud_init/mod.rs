@@ -106,7 +106,7 @@ pub fn main(args: &[OsString]) -> Option<u8> {
     let words: Vec<String> = args[1..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let host = Host::default();
     let answer = match program.file_name()?.to_str()? {
-        "cloud-init" => cloud_init(&program.display().to_string(), &words, &host),
+        "cloud-init" => cloud_init(&words, &host),
         "cloud-id" => Words::read("j/json l/long i/instance-data=", &words).map_err(usage).and_then(|words| cloud_id(&words, &host)),
         _ => return None,
     };
@@ -126,12 +126,12 @@ fn usage(what: impl Into<String>) -> Refusal {
     Refusal::new(exit::DEGRADED, what.into()).help("`cloud-init --help` shows what there is")
 }
 
-fn cloud_init(program: &str, words: &[String], host: &Host) -> Answer {
+fn cloud_init(words: &[String], host: &Host) -> Answer {
     // Switches of the whole program stand before the command.
     let at = words.iter().position(|word| !word.starts_with('-')).unwrap_or(words.len());
     let global = Words::read("v/version d/debug force all-stages", &words[..at]).map_err(usage)?;
     if global.has("version") {
-        out::print(&format!("{program} {RELEASE} (landfall {})\n", env!("CARGO_PKG_VERSION")));
+        out::print(&format!("/usr/bin/cloud-init {RELEASE} (landfall {})\n", env!("CARGO_PKG_VERSION")));
         return Ok(exit::OK);
     }
     if global.has("help") {

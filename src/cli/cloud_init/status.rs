@@ -207,6 +207,8 @@ fn running(state: State, off: bool, told: bool, to_come: &dyn Fn() -> bool, has_
         _ if off => DISABLED,
         _ if to_come() && told => RUNNING,
         _ if to_come() => NOT_STARTED,
+        // The host was in use when landfall was installed.
+        State::NotStarted if has_looked() && told => DONE,
         State::NotStarted if has_looked() => DISABLED,
         State::NotStarted => NOT_STARTED,
         State::Done | State::Degraded | State::Failed | State::Interrupted | State::RolledBack => DONE,
@@ -243,6 +245,7 @@ mod tests {
             assert_eq!(running(state, off, told, to_come, no), expected, "{state:?} {off} {told}");
         }
         assert_eq!(running(State::NotStarted, false, false, no, yes), DISABLED, "no datasource");
+        assert_eq!(running(State::NotStarted, false, true, no, yes), DONE, "in use before landfall was installed");
     }
 
     #[test]
