@@ -76,7 +76,8 @@ fn mode(booted: &Booted) -> String {
 }
 
 /// What many users have in a unit of their own.
-const SCRIPT: &str = "cloud-init status --wait >/run/said; echo $? >/run/code; cloud-init query v1.instance_id >/run/id; cloud-id >/run/cloud; \
+const SCRIPT: &str =
+    "cloud-init status --wait >/run/said; echo $? >/run/code; cloud-init query v1.instance_id >/run/id; cloud-id >/run/cloud; \
     cp /var/lib/cloud/instance/boot-finished /run/finished; cp /root/ran /run/ran";
 
 #[test]
@@ -101,7 +102,10 @@ fn scripts_and_units_that_know_cloud_init_work_unchanged() {
         booted.wait_until("the script to end", || booted.files().exists("/run/finished") && booted.files().exists("/run/ran"));
         let read = |path: &str| booted.files().read(path);
         assert_eq!(read("/run/said").trim_start_matches('.'), "status: done\n", "{release:?}");
-        assert_eq!((read("/run/code").as_str(), read("/run/id").as_str(), read("/run/cloud").as_str()), ("0\n", "i-scripts\n", "nocloud\n"));
+        assert_eq!(
+            (read("/run/code").as_str(), read("/run/id").as_str(), read("/run/cloud").as_str()),
+            ("0\n", "i-scripts\n", "nocloud\n")
+        );
         assert!(read("/run/finished").contains(" - v. "), "{}", read("/run/finished"));
         assert_eq!(read("/run/ran-before-me"), "ran\n", "{release:?}: after-final ran after landfall");
         assert_eq!(mode(&booted), "standalone", "{release:?}: the link is not taken for cloud-init");
@@ -281,7 +285,11 @@ fn answers_are_those_of_the_real_cloud_init() {
 #[test]
 fn what_only_prints_or_collects_does() {
     let Some(host) = host(Release::Trixie) else { return };
-    seed(&host, "i-print", "#cloud-config\nruncmd: ['echo once >>/root/ran']\nchpasswd: {users: [{name: root, password: planted-Secret-4711, type: text}]}\n");
+    seed(
+        &host,
+        "i-print",
+        "#cloud-config\nruncmd: ['echo once >>/root/ran']\nchpasswd: {users: [{name: root, password: planted-Secret-4711, type: text}]}\n",
+    );
     let booted = host.boot(BootOptions::default());
     assert_eq!(waited(&booted), ("status: done".into(), Some(0)));
     for (command, expected) in [
@@ -302,9 +310,13 @@ fn what_only_prints_or_collects_does() {
     assert_eq!(host.files().read("/root/ran"), "once\nonce\n");
     assert_eq!(booted.sh("cloud-init schema --system").expect_ok(), "Valid schema user-data\n");
 
-    booted.sh("cd /root && cloud-init collect-logs && cloud-init collect-logs --redact-sensitive --tarfile /root/redacted.tar.gz").expect_ok();
+    booted
+        .sh("cd /root && cloud-init collect-logs && cloud-init collect-logs --redact-sensitive --tarfile /root/redacted.tar.gz")
+        .expect_ok();
     let listed = booted.sh("tar -tzf /root/cloud-init.tar.gz").expect_ok();
-    for file in ["/var/log/landfall.log", "/run/cloud-init/status.json", "/var/lib/landfall/instances/i-print/journal", "/journal.txt", "/version"] {
+    for file in
+        ["/var/log/landfall.log", "/run/cloud-init/status.json", "/var/lib/landfall/instances/i-print/journal", "/journal.txt", "/version"]
+    {
         assert!(listed.lines().any(|line| line.ends_with(file)), "{file}: {listed}");
     }
     assert_eq!(booted.sh("stat -c %a /root/cloud-init.tar.gz").stdout, "600\n");

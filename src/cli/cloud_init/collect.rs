@@ -40,7 +40,9 @@ pub fn collect_logs(words: &Words, host: &Host) -> Answer {
     host.run_ok(&Spec::new(["sh", "-c", SCRIPT, "collect-logs", &archive, mode]).deadline(Duration::from_secs(300)))?;
     out::complain(&format!("Wrote {archive}\n"));
     if !redact {
-        out::complain("It holds user-data and what commands said, secrets among them; --redact-sensitive leaves out what only root may read.\n");
+        out::complain(
+            "It holds user-data and what commands said, secrets among them; --redact-sensitive leaves out what only root may read.\n",
+        );
     }
     Ok(exit::OK)
 }

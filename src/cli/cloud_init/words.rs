@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn options_are_read_in_every_spelling() {
-        for words in [&["--long", "--format", "json", "x"][..], &["-lf", "json", "x"], &["x", "-l", "-fjson"], &["--lo", "--form=json", "--", "x"]]
+        for words in
+            [&["--long", "--format", "json", "x"][..], &["-lf", "json", "x"], &["x", "-l", "-fjson"], &["--lo", "--form=json", "--", "x"]]
         {
             let read = read(words).expect("read");
             assert!(read.has("long") && !read.has("wait"), "{words:?}");
