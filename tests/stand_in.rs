@@ -64,6 +64,11 @@ fn assert_no_cycle(booted: &Booted) {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// As most scripts look.
+fn has_finished(booted: &Booted) -> bool {
+    booted.sh("test -f /var/lib/cloud/instance/boot-finished").ok()
+}
+
 /// Waits for the end as a script does; what it said and its exit code.
 fn waited(booted: &Booted) -> (String, Option<i32>) {
     let output = booted.exec(&["cloud-init", "status", "--wait"]);
@@ -135,7 +140,7 @@ fn scripts_and_units_that_know_cloud_init_work_unchanged() {
         let booted = host.boot(BootOptions::default());
         assert_eq!(waited(&booted), ("status: done".into(), Some(0)), "{release:?}: a boot with nothing to do");
         booted.wait_running();
-        assert!(booted.files().exists("/var/lib/cloud/instance/boot-finished"));
+        assert!(has_finished(&booted), "{release:?}");
         assert_eq!(host.files().read("/root/ran"), "ran\n", "{release:?}: nothing is repeated");
         assert!(ended(&booted, "cloud-init.target") <= begun(&booted, "after-target.service"));
         assert_no_cycle(&booted);
@@ -195,6 +200,35 @@ fn a_host_that_is_off_or_was_given_nothing_is_not_waited_for() {
     let cloud_id = booted.exec(&["cloud-id"]);
     assert_eq!((cloud_id.stdout.as_str(), cloud_id.status.code()), ("not started\n", Some(3)));
     assert!(!host.files().exists("/var/log/landfall.log") && !host.files().exists("/var/lib/cloud/instance"));
+    booted.shutdown();
+}
+
+#[test]
+fn while_the_run_goes_on_it_is_said_to_run_and_who_waits_early_waits_for_its_end() {
+    let Some(host) = host(Release::Trixie) else { return };
+    seed(&host, "i-running", "#cloud-config\nruncmd: ['while [ ! -e /run/go ]; do sleep 0.1; done', 'exit 3']\n");
+    // Begins before landfall does, and before systemd has queued all of the boot.
+    let early = "[Unit]\nDefaultDependencies=no\nBefore=landfall-local.service\n[Service]\nType=exec\n\
+        ExecStart=/bin/sh -c 'cloud-init status >/run/first; cloud-init status --wait >/run/said; echo $? >/run/code'\n\
+        [Install]\nWantedBy=sysinit.target\n";
+    host.files().write("/etc/systemd/system/early.service", early, 0o644);
+    host.chroot(&["systemctl", "enable", "early.service"]).expect_ok();
+    let booted = host.boot(BootOptions::default());
+    booted.wait_until("the script of the run", || {
+        booted.files().exists("/run/landfall/status.json") && booted.sh("landfall status").stdout.contains("now: runcmd")
+    });
+    let running = booted.exec(&["cloud-init", "status", "--format", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&running.stdout).unwrap();
+    assert_eq!((status["status"].as_str(), status["stage"].as_str()), (Some("running"), Some("modules-config")), "{status}");
+    assert_eq!((running.status.code(), status["modules-final"]["finished"].is_null()), (Some(0), true), "{status}");
+    assert_eq!(booted.exec(&["cloud-id"]).expect_ok(), "nocloud\n");
+    assert!(!booted.files().exists("/run/code") && !has_finished(&booted));
+    booted.sh("touch /run/go").expect_ok();
+    booted.wait_until("who waited to be told", || booted.files().exists("/run/code"));
+    assert!(["status: not started\n", "status: running\n"].contains(&booted.files().read("/run/first").as_str()));
+    let said = booted.files().read("/run/said");
+    assert!(said.starts_with('.') && said.ends_with(".status: error\n"), "{said}");
+    assert_eq!(booted.files().read("/run/code"), "1\n");
     booted.shutdown();
 }
 
@@ -377,7 +411,7 @@ fn it_takes_the_place_of_a_cloud_init_that_has_provisioned_the_host() {
         for (command, said) in [("cloud-init query v1.instance_id", "i-replaced\n"), ("cloud-id", "nocloud\n")] {
             assert_eq!(booted.sh(command).expect_ok(), said, "{release:?}");
         }
-        assert!(booted.files().exists("/var/lib/cloud/instance/boot-finished") && booted.files().exists("/run/cloud-init/result.json"));
+        assert!(has_finished(&booted) && booted.files().exists("/run/cloud-init/result.json"), "{release:?}");
         assert_eq!(host.files().read("/root/ran"), "ran\n", "{release:?}: the same instance is not provisioned again");
         assert_no_cycle(&booted);
         booted.shutdown();
