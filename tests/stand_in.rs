@@ -360,7 +360,10 @@ fn what_only_prints_or_collects_does() {
 
     // As an image is made ready.
     host.files().write("/etc/netplan/50-cloud-init.yaml", "network: {}\n", 0o600);
+    host.files().write("/etc/cloud/clean.d/10-mine", "#!/bin/sh\ntouch /root/hooked\n", 0o755);
+    host.files().write("/etc/cloud/clean.d/README", "exit 1\n", 0o644);
     booted.sh("cloud-init clean --logs --seed --machine-id --configs all").expect_ok();
+    assert!(host.files().exists("/root/hooked"));
     for gone in ["/var/lib/cloud/seed", "/var/lib/cloud/instance", "/var/log/landfall.log", "/etc/netplan/50-cloud-init.yaml"] {
         assert!(!host.files().exists(gone), "{gone}");
     }
@@ -374,12 +377,15 @@ fn what_only_prints_or_collects_does() {
 }
 
 #[test]
-fn a_script_in_the_run_that_waits_for_it_is_refused_and_does_not_hang() {
+fn a_background_job_of_the_run_waits_for_its_end() {
     let Some(host) = host(Release::Trixie) else { return };
-    seed(&host, "i-own", "#cloud-config\nruncmd: ['cloud-init status --wait >/root/said 2>&1; echo $? >/root/code']\n");
+    let waiter =
+        "nohup sh -c \"cloud-init status --wait >/run/said; echo $? >/run/code; cp /var/lib/cloud/instance/boot-finished /run/finished\" &";
+    seed(&host, "i-own", &format!("#cloud-config\nruncmd:\n  - '{waiter}'\n  - sleep 2\n"));
     let booted = host.boot(BootOptions::default());
     assert_eq!(waited(&booted), ("status: done".into(), Some(0)));
-    assert_eq!(host.files().read("/root/code"), "1\n", "{}", host.files().read("/root/said"));
+    booted.wait_until("the job to end", || booted.files().exists("/run/finished"));
+    assert_eq!(booted.files().read("/run/code"), "0\n", "{}", booted.files().read("/run/said"));
     booted.shutdown();
 }
 

@@ -86,6 +86,8 @@ fn targets(args: &CleanArgs, host: &Host) -> std::io::Result<Vec<String>> {
         below(RUNTIME)?.into_iter().filter(|path| !path.ends_with("/lock") && !path.ends_with("/volume")).collect();
     if datasource::hosted(host).is_none() {
         paths.extend(below(CLOUD)?.into_iter().filter(|path| args.seed || !path.ends_with("/seed")));
+        // What says that a run has ended.
+        paths.extend(["status.json", "result.json", "boot-finished"].map(|name| format!("/run/cloud-init/{name}")));
     }
     if args.logs {
         paths.extend(below("/var/log")?.into_iter().filter(|path| path == LOG_FILE || path.starts_with(&format!("{LOG_FILE}."))));
@@ -124,10 +126,10 @@ mod tests {
     #[test]
     fn cloud_inits_own_state_and_the_seed_are_left_alone() {
         let args = CleanArgs { logs: false, seed: false, machine_id: false, format: TextOrJson::Text };
-        let files = ["var/lib/cloud/data/instance-id", "var/lib/cloud/seed/nocloud/user-data"];
-        assert_eq!(cleaned(&files, &args), ["/var/lib/cloud/data"]);
+        let files = ["var/lib/cloud/data/instance-id", "var/lib/cloud/seed/nocloud/user-data", "run/cloud-init/result.json"];
+        assert_eq!(cleaned(&files, &args), ["/var/lib/cloud/data", "/run/cloud-init/result.json"]);
         assert!(cleaned(&[&files[..], &["usr/bin/cloud-init"]].concat(), &args).is_empty());
         let seed = CleanArgs { seed: true, ..args };
-        assert_eq!(cleaned(&files, &seed), ["/var/lib/cloud/data", "/var/lib/cloud/seed"]);
+        assert_eq!(cleaned(&files, &seed), ["/var/lib/cloud/data", "/var/lib/cloud/seed", "/run/cloud-init/result.json"]);
     }
 }

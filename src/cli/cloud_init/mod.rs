@@ -5,7 +5,7 @@
 //! ends (its "CLI commands" documentation, and what it was seen to do): 0, 1, and 2 for a degraded run and for a command line that
 //! cannot be read. Sentences are landfall's own.
 //!
-//! Not covered: `devel`; log files as the input of `analyze`; the hooks in `/etc/cloud/clean.d`.
+//! Not covered: `devel`; log files as the input of `analyze`.
 
 mod analyze;
 mod collect;
@@ -204,6 +204,13 @@ fn clean(words: &Words, host: &Host) -> Answer {
     for (_, pattern) in CONFIGS.iter().filter(|(kind, _)| configs.contains(kind) || configs.contains(&"all")) {
         for path in host.matching(pattern).map_err(failed)? {
             host.remove(&path).map_err(failed)?;
+        }
+    }
+    // Where other packages have put what they want forgotten with it.
+    for hook in host.list("/etc/cloud/clean.d").map_err(failed)? {
+        let path = format!("/etc/cloud/clean.d/{hook}");
+        if host.status(&path).map_err(failed)?.is_some_and(|status| status.attributes.mode & 0o111 != 0) {
+            host.run_ok(&Spec::new([path]))?;
         }
     }
     if words.has("reboot") {

@@ -1,6 +1,7 @@
 //! `cloud-init status`: the state of landfall's run in cloud-init's words, with its exit codes: 0 done, 1 error, 2 degraded.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{json, Map, Value as Json};
 
@@ -13,6 +14,9 @@ use crate::host::Host;
 use crate::plan::Weight;
 use crate::run::{self, OffSwitch};
 use crate::{clock, compat};
+
+/// A background job of a step may wait for the run, and does so under the peer. One that its step waits for would wait for ever.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The run in cloud-init's words.
 pub struct Seen {
@@ -36,7 +40,7 @@ pub fn status(words: &Words, host: &Host) -> Answer {
         }
     };
     if waits && !is_off(host)? {
-        status::wait(host, None, &dots)?;
+        status::wait(host, None, PATIENCE, &dots)?;
     }
     let seen = Seen::of(recorded::load(host)?, host);
     match format {
