@@ -265,7 +265,7 @@ const SAME: [&str; 28] = [
 ];
 
 /// Commands that print a document: it has the same keys.
-const SAME_KEYS: [&str; 2] = ["cloud-init status --format json", "cloud-id -j 2>/dev/null"];
+const SAME_KEYS: [&str; 3] = ["cloud-init status --format json", "cloud-id -j 2>/dev/null", "cloud-init query --all"];
 
 #[test]
 fn answers_are_those_of_the_real_cloud_init() {
@@ -309,6 +309,24 @@ fn answers_are_those_of_the_real_cloud_init() {
     assert_eq!(words(&own), words(&real));
     let [own, real] = answers("cloud-init status --format yaml").map(|output| output.expect_ok().replace("    ", "  "));
     assert_eq!(words(&own), words(&real));
+    // The same fields of an event, and the same columns of a line.
+    let fields = |output: Output| {
+        let events: serde_json::Value = serde_json::from_str(&output.expect_ok()).unwrap();
+        let of_kind = |kind: &str| {
+            let event = events.as_array().unwrap().iter().find(|event| event["event_type"] == kind).unwrap();
+            event.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+        };
+        [of_kind("start"), of_kind("finish")]
+    };
+    let [own, real] = answers("cloud-init analyze dump").map(fields);
+    assert_eq!(own, real);
+    let blame = "cloud-init analyze blame | sed -E 's/[0-9]{2}[.][0-9]{5}s/TIME/; s,[(](init-local|init-network|modules-(config|final))/.*[)],(EVENT),' | sort -u";
+    let [own, real] = answers(blame).map(|output| output.expect_ok());
+    assert_eq!(own, real);
+    let show = "cloud-init analyze show | sed -nE 's/ @[0-9]{2}[.][0-9]{5}s [+][0-9]{2}[.][0-9]{5}s$/ TIMES/; s/^[|]`->.* TIMES/STEP/p; \
+        s/^(Finished stage: [(]).*[)] [0-9]{2}[.][0-9]{5} seconds$/\\1/p; s/^(Total Time: )[0-9.]+( seconds)$/\\1\\2/p; /analyzed/p' | sort -u";
+    let [own, real] = answers(show).map(|output| output.expect_ok());
+    assert_eq!((own.lines().count(), &own), (4, &real));
     let [own, real] = answers("cloud-init --version").map(|output| output.expect_ok());
     assert_eq!(own.split(' ').next(), real.split(' ').next());
     assert!(real.split(' ').nth(1).unwrap().starts_with(own.split(' ').nth(1).unwrap()), "{own} {real}");
