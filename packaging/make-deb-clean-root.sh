@@ -2,7 +2,7 @@
 # Builds the package in a clean Debian 13 with that release's own cargo and debhelper, from vendored crates, without a network:
 # what a Debian builder would do, and the proof that the program builds with the Rust version Cargo.toml names.
 #
-#   packaging/make-deb-clean-root.sh        needs root and mmdebstrap; leaves target/clean-root/landfall_*.deb
+#   packaging/make-deb-clean-root.sh        needs root and mmdebstrap; leaves target/clean-root/landfall_*.deb and landfall-cloud-init_*.deb
 #
 # The root is kept in ${LANDFALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landfall}/build and used read-only, under an overlay.
 set -euo pipefail
@@ -53,8 +53,8 @@ unshare --mount --net --pid --fork --kill-child bash -euo pipefail -c '
       rustc --version
       cd /build/landfall
       dpkg-buildpackage -b -us -uc
-      lintian --allow-root --fail-on error,warning ../landfall_*.deb"
-  cp "$work"/merged/build/landfall_*.deb "$work/"
+      lintian --allow-root --fail-on error,warning ../landfall_*.deb ../landfall-cloud-init_*.deb"
+  cp "$work"/merged/build/landfall_*.deb "$work"/merged/build/landfall-cloud-init_*.deb "$work/"
 ' >"$work/build.log" 2>&1 || { tail -n 60 "$work/build.log"; echo "make deb-clean-root: failed, see $work/build.log"; exit 1; } >&2
 rm -rf --one-file-system "$work/upper" "$work/overlay" "$work/merged"
 

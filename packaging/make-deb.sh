@@ -1,5 +1,6 @@
 #!/bin/bash
-# Builds the package with this machine's own cargo and leaves it as target/debian/landfall_*.deb.
+# Builds the package with this machine's own cargo and leaves it as target/debian/landfall_*.deb, and beside it
+# landfall-cloud-init_*.deb, cloud-init's commands and unit names.
 #
 #   packaging/make-deb.sh
 #
@@ -31,5 +32,5 @@ tar -C "$top" -c --exclude=./target --exclude=./vendor --exclude=./.git . | tar 
 cp -p "$(find "$work/build" -path '*-linux-gnu/release/landfall' -type f)" "$work/landfall"
 version=$(dpkg-parsechangelog -l "$copy/debian/changelog" -S Version)
 # Of earlier versions nothing is left beside it, so that landfall_*.deb is one file.
-find "$work" -maxdepth 1 -name 'landfall_*.deb' ! -name "landfall_${version}_*.deb" -delete
-ls "$work"/landfall_*.deb
+find "$work" -maxdepth 1 -name 'landfall*_*.deb' ! -name "landfall*_${version}_*.deb" -delete
+ls "$work"/landfall_*.deb "$work"/landfall-cloud-init_*.deb

@@ -230,6 +230,21 @@ fn an_id_that_appears_on_a_host_in_use_is_adopted() {
 }
 
 #[test]
+fn a_host_in_use_is_not_provisioned_by_a_later_stage_or_boot_either() {
+    let Some(machine) = Machine::new() else { return };
+    Recorded::of(&Here::read(&machine.host)).store(&machine.host).expect("stored");
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    for stage in [Some(Stage::Local), Some(Stage::Network), Some(Stage::Final), None] {
+        let report = run::run(&machine.host, &Request::Boot(stage)).expect("runs");
+        assert!(report.remark.contains("in use as instance i-1"), "{stage:?}: {}", report.remark);
+        assert_eq!(machine.read("etc/one"), None, "{stage:?}");
+    }
+    machine.seed("i-2", &files(&[("/etc/one", "2")]));
+    machine.boot();
+    assert_eq!(machine.read("etc/one").as_deref(), Some("2"));
+}
+
+#[test]
 fn a_failed_file_fails_the_run_and_resume_tries_it_again() {
     let Some(machine) = Machine::new() else { return };
     machine.write("etc/block", "a file where a directory is needed");

@@ -23,16 +23,16 @@ const CLOUD: &str = "/var/lib/cloud";
 pub struct CleanArgs {
     /// The log files too
     #[arg(long, short)]
-    logs: bool,
+    pub(super) logs: bool,
     /// The seed directory too (/var/lib/cloud/seed)
     #[arg(long, short)]
-    seed: bool,
+    pub(super) seed: bool,
     /// Make the machine-id anew at the next boot (for images)
     #[arg(long)]
-    machine_id: bool,
+    pub(super) machine_id: bool,
     /// How what was removed is printed
     #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
-    format: TextOrJson,
+    pub(super) format: TextOrJson,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,8 +40,23 @@ struct Cleaned {
     removed: Vec<String>,
 }
 
-/// Forgets.
+/// Forgets, and says what was removed.
 pub fn clean(args: &CleanArgs, host: &Host) -> Answer {
+    let removed = forget(args, host)?;
+    match args.format {
+        TextOrJson::Json => out::json(&Cleaned { removed }),
+        TextOrJson::Text => {
+            for path in &removed {
+                out::print(&format!("removed {path}\n"));
+            }
+            out::print("the next boot provisions this host anew, if it has a datasource\n");
+            Ok(exit::OK)
+        }
+    }
+}
+
+/// Forgets; what was removed.
+pub(super) fn forget(args: &CleanArgs, host: &Host) -> Result<Vec<String>, Refusal> {
     require_root("clean")?;
     let failed = |error: std::io::Error| Refusal::new(exit::FAILED, error.to_string());
     let _lock = match host.try_take_run_lock("landfall clean").map_err(failed)? {
@@ -58,16 +73,7 @@ pub fn clean(args: &CleanArgs, host: &Host) -> Answer {
         host.write("/etc/machine-id", b"uninitialized\n", Attributes { mode: 0o444, uid: 0, gid: 0 }).map_err(failed)?;
         removed.push("/etc/machine-id".into());
     }
-    match args.format {
-        TextOrJson::Json => out::json(&Cleaned { removed }),
-        TextOrJson::Text => {
-            for path in &removed {
-                out::print(&format!("removed {path}\n"));
-            }
-            out::print("the next boot provisions this host anew, if it has a datasource\n");
-            Ok(exit::OK)
-        }
-    }
+    Ok(removed)
 }
 
 /// What is removed. The identity goes last: while it is there, a clean that was cut off can be told from a new host.
@@ -80,6 +86,8 @@ fn targets(args: &CleanArgs, host: &Host) -> std::io::Result<Vec<String>> {
         below(RUNTIME)?.into_iter().filter(|path| !path.ends_with("/lock") && !path.ends_with("/volume")).collect();
     if datasource::hosted(host).is_none() {
         paths.extend(below(CLOUD)?.into_iter().filter(|path| args.seed || !path.ends_with("/seed")));
+        // What says that a run has ended.
+        paths.extend(["status.json", "result.json", "boot-finished"].map(|name| format!("/run/cloud-init/{name}")));
     }
     if args.logs {
         paths.extend(below("/var/log")?.into_iter().filter(|path| path == LOG_FILE || path.starts_with(&format!("{LOG_FILE}."))));
@@ -118,10 +126,10 @@ mod tests {
     #[test]
     fn cloud_inits_own_state_and_the_seed_are_left_alone() {
         let args = CleanArgs { logs: false, seed: false, machine_id: false, format: TextOrJson::Text };
-        let files = ["var/lib/cloud/data/instance-id", "var/lib/cloud/seed/nocloud/user-data"];
-        assert_eq!(cleaned(&files, &args), ["/var/lib/cloud/data"]);
+        let files = ["var/lib/cloud/data/instance-id", "var/lib/cloud/seed/nocloud/user-data", "run/cloud-init/result.json"];
+        assert_eq!(cleaned(&files, &args), ["/var/lib/cloud/data", "/run/cloud-init/result.json"]);
         assert!(cleaned(&[&files[..], &["usr/bin/cloud-init"]].concat(), &args).is_empty());
         let seed = CleanArgs { seed: true, ..args };
-        assert_eq!(cleaned(&files, &seed), ["/var/lib/cloud/data", "/var/lib/cloud/seed"]);
+        assert_eq!(cleaned(&files, &seed), ["/var/lib/cloud/data", "/var/lib/cloud/seed", "/run/cloud-init/result.json"]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod clean;
+mod cloud_init;
 mod config;
 mod drift;
 mod identity;
@@ -195,6 +196,10 @@ impl Command {
 
 /// Runs one command line (the program's name first); returns the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(code) = cloud_init::main(&args) {
+        return code;
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {

@@ -23,25 +23,25 @@ const INSTANCE: &str = "/var/lib/cloud/instance";
 pub struct QueryArgs {
     /// What is asked for: `v1.instance_id`, `ds.meta_data.local_hostname`
     #[arg(value_name = "NAME")]
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// All there is
     #[arg(short, long)]
-    all: bool,
+    pub(super) all: bool,
     /// Only the names, of everything or below NAME
     #[arg(short, long)]
-    list_keys: bool,
+    pub(super) list_keys: bool,
     /// A jinja template to be filled in: '{{ v1.instance_id }}'
     #[arg(short, long, value_name = "TEMPLATE")]
-    format: Option<String>,
+    pub(super) format: Option<String>,
     /// Other instance data than this host's
     #[arg(short, long, value_name = "FILE")]
-    instance_data: Option<PathBuf>,
+    pub(super) instance_data: Option<PathBuf>,
     /// Other user-data than this host's
     #[arg(short, long, value_name = "FILE")]
-    user_data: Option<PathBuf>,
+    pub(super) user_data: Option<PathBuf>,
     /// Other vendor-data than this host's
     #[arg(long, value_name = "FILE")]
-    vendor_data: Option<PathBuf>,
+    pub(super) vendor_data: Option<PathBuf>,
 }
 
 /// Answers.

@@ -43,7 +43,7 @@ enum Format {
 
 /// Shows the state.
 pub fn status(args: &StatusArgs, host: &Host) -> Answer {
-    let (recorded, in_time) = if args.wait { wait(host, args.timeout)? } else { (recorded::load(host)?, true) };
+    let (recorded, in_time) = if args.wait { wait(host, args.timeout, Duration::ZERO, &|| {})? } else { (recorded::load(host)?, true) };
     match args.format {
         Format::Tabular => out::print(&render(&recorded.summary, recorded.off.as_deref(), args.long)),
         Format::Json => drop(out::json(&recorded)?),
@@ -61,13 +61,18 @@ pub(super) fn exit_code(state: State, strict: bool) -> u8 {
     }
 }
 
-/// Waits until nothing runs and no unit of this boot is still to run. Says whether that came in time.
-fn wait(host: &Host, limit: Option<Duration>) -> Result<(Recorded, bool), Refusal> {
+/// Waits until nothing runs and no unit of this boot is still to run, calling `tick` meanwhile. Says whether that came in time.
+/// A step of the run that waits for it is refused; where its step has not ended after `patience`, if it may be a background job.
+pub(super) fn wait(host: &Host, limit: Option<Duration>, patience: Duration, tick: &dyn Fn()) -> Result<(Recorded, bool), Refusal> {
     const POLL: Duration = Duration::from_millis(250);
     let start = Instant::now();
+    let mut step = None;
     loop {
         let recorded = recorded::load(host)?;
-        refuse_own_run(&recorded, host)?;
+        let goes_on = *step.get_or_insert_with(|| recorded.summary.current.clone()) != recorded.summary.current;
+        if !goes_on && start.elapsed() >= patience {
+            refuse_own_run(&recorded, host)?;
+        }
         let settled = !matches!(recorded.summary.state, State::Running | State::WaitingForReboot);
         if settled && !recorded::units_to_come(host) {
             // It may have begun and ended between the two looks.
@@ -77,6 +82,7 @@ fn wait(host: &Host, limit: Option<Duration>) -> Result<(Recorded, bool), Refusa
             return Ok((recorded, false));
         }
         let left = limit.map_or(POLL, |limit| limit.saturating_sub(start.elapsed()));
+        tick();
         std::thread::sleep(POLL.min(left));
     }
 }

@@ -54,11 +54,11 @@ const LIMITS: [(&str, usize); 6] = [
 ];
 
 /// One file, checked.
-struct Checked {
+pub(super) struct Checked {
     file: String,
     size: usize,
     gzipped: usize,
-    report: Report,
+    pub(super) report: Report,
     sources: BTreeMap<String, String>,
     redactor: Redactor,
     strict: bool,
@@ -80,7 +80,7 @@ pub fn validate(args: &ValidateArgs, host: &Host) -> Answer {
     Ok(if checked.iter().all(Checked::is_valid) { exit::OK } else { exit::DATA })
 }
 
-fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
+pub(super) fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
     let file = if name == "-" { "stdin" } else { name };
     let mut report = Report::new();
     let mut input = own_configuration(file, bytes, &mut report).unwrap_or_else(|| user_data(file, bytes, &mut report));

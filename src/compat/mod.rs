@@ -26,6 +26,7 @@ use crate::modules::{CLOSING, MODULES};
 use crate::plan::{Frequency, Stage};
 use crate::{clock, identity};
 pub use instance_data::{pretty, REDACTED};
+pub use status::{stages, told_in_all};
 
 const CLOUD: &str = "/var/lib/cloud";
 const RUN: &str = "/run/cloud-init";
@@ -192,14 +193,18 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, config: Option<&Nod
     for below in ["sem", "handlers"] {
         host.copy_directory(&format!("{directory}/{below}"))?;
     }
-    for below in ["per-boot", "per-instance", "per-once", "vendor"] {
-        host.copy_directory(&format!("{CLOUD}/scripts/{below}"))?;
+    for below in ["scripts/per-boot", "scripts/per-instance", "scripts/per-once", "scripts/vendor", "handlers"] {
+        host.copy_directory(&format!("{CLOUD}/{below}"))?;
     }
     for (path, name) in [
         (format!("{directory}/boot-finished"), "boot-finished"),
         (data("status.json"), "status.json"),
         (data("result.json"), "result.json"),
     ] {
+        // A file of the cloud-init that was installed here before.
+        if host.link_target(&path)?.is_none() {
+            host.remove(&path)?;
+        }
         host.link_copy(&path, &format!("{RUN}/{name}"))?;
     }
     link_instance(host, &identity::directory_of(&subject.instance_id))
@@ -257,6 +262,18 @@ pub fn stage_begins(host: &Host, state: &str, stage: Stage) -> io::Result<()> {
         tell_configuration(host, state, &subject)?;
     }
     status::begin(host, &subject, stage)
+}
+
+/// This boot finds the instance that this host was in use as when landfall was installed: who it is, and that nothing is to be done.
+/// Where landfall stands in for the cloud-init that had provisioned it, that is what software waits for. Writes below `/run` only.
+pub fn in_use(host: &Host, found: &Found) -> io::Result<()> {
+    if !datasource::stands_in(host) || host.exists(&format!("{RUN}/result.json")) {
+        return Ok(());
+    }
+    let subject = Subject::of(found);
+    let state = format!("{}/instances/{}", identity::STATE, identity::directory_of(&subject.instance_id));
+    introduce(host, &state, &subject)?;
+    status::nothing_to_do(host, &subject)
 }
 
 /// Says in this boot who this is; the id comes last, as the mark that all of it is there.

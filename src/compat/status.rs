@@ -13,6 +13,8 @@ use crate::plan::{Stage, Weight};
 /// Every stage of cloud-init's, in its order.
 const STAGES: [&str; 4] = ["init-local", "init", "modules-config", "modules-final"];
 
+const ALL: [Stage; 3] = [Stage::Local, Stage::Network, Stage::Final];
+
 /// cloud-init's stages that one of ours covers.
 const fn names(stage: Stage) -> &'static [&'static str] {
     match stage {
@@ -57,22 +59,61 @@ pub fn end(host: &Host, subject: &Subject, stage: Stage, summary: &Summary) -> i
             entry["start"] = now.clone();
         }
         entry["finished"] = now.clone();
-        // Errors are told once, under the last of the names.
-        let last = Some(name) == names(stage).last();
-        entry["errors"] = if last { told(summary, stage, Weight::Failed).into() } else { json!([]) };
-        let warnings = if last { told(summary, stage, Weight::Degraded) } else { Vec::new() };
-        entry["recoverable_errors"] = if warnings.is_empty() { json!({}) } else { json!({ "WARNING": warnings }) };
     }
+    tell(&mut status, summary);
     status["v1"]["stage"] = Json::Null;
     status["v1"]["datasource"] = subject.display().into();
     write(host, &status)
 }
 
+/// Puts what the run says under every stage: a later stage knows more of an earlier one, and mends what failed there.
+fn tell(status: &mut Json, summary: &Summary) {
+    for stage in ALL {
+        for name in names(stage) {
+            // Errors are told once, under the last of the names.
+            let told = |weight| if Some(name) == names(stage).last() { told(summary, stage, weight) } else { Vec::new() };
+            let (errors, warnings) = (told(Weight::Failed), told(Weight::Degraded));
+            let entry = &mut status["v1"][*name];
+            entry["errors"] = errors.into();
+            entry["recoverable_errors"] = if warnings.is_empty() { json!({}) } else { json!({ "WARNING": warnings }) };
+        }
+    }
+}
+
+/// This boot's stages with what the run says now; empty where none has begun.
+pub fn stages(host: &Host, summary: &Summary) -> Map<String, Json> {
+    if !host.exists(&format!("{RUN}/status.json")) {
+        return Map::new();
+    }
+    let mut status = read(host);
+    tell(&mut status, summary);
+    match status["v1"].take() {
+        Json::Object(stages) => stages,
+        _ => Map::new(),
+    }
+}
+
+/// What counts as `weight` in the whole run, in the order in which cloud-init sorts its stages.
+pub fn told_in_all(summary: &Summary, weight: Weight) -> Vec<String> {
+    [Stage::Network, Stage::Local, Stage::Final].iter().flat_map(|stage| told(summary, *stage, weight)).collect()
+}
+
 /// The boot has finished.
 pub fn result(host: &Host, subject: &Subject, summary: &Summary) -> io::Result<()> {
-    let errors: Vec<String> =
-        [Stage::Local, Stage::Network, Stage::Final].iter().flat_map(|stage| told(summary, *stage, Weight::Failed)).collect();
+    let errors: Vec<String> = ALL.iter().flat_map(|stage| told(summary, *stage, Weight::Failed)).collect();
     write_result(host, &json!({"v1": {"datasource": subject.display(), "errors": errors}}))
+}
+
+/// Every stage of this boot has ended at once.
+pub fn nothing_to_do(host: &Host, subject: &Subject) -> io::Result<()> {
+    let mut status = read(host);
+    let now = uptime(host);
+    for name in STAGES {
+        status["v1"][name] = json!({"errors": [], "finished": now, "recoverable_errors": {}, "start": now});
+    }
+    status["v1"]["datasource"] = subject.display().into();
+    write(host, &status)?;
+    write_result(host, &json!({"v1": {"datasource": subject.display(), "errors": []}}))
 }
 
 /// No stage of this boot can do anything.

@@ -177,3 +177,42 @@ fn nothing_is_written_where_cloud_init_is_installed_or_no_datasource_answered() 
     root.begin("i-1");
     assert!(!root.host.exists("/var/lib/cloud"));
 }
+
+#[test]
+fn what_is_told_of_the_whole_is_told_also_where_its_stage_was_passed_over() {
+    let root = Root::new();
+    root.begin("i-1");
+    stage_begins(&root.host, STATE, Stage::Final).expect("begins");
+    stage_ended(&root.host, STATE, Stage::Final, &crate::cli::example(State::Degraded)).expect("ended");
+    let warnings = &root.json("/run/cloud-init/status.json")["v1"]["init"]["recoverable_errors"];
+    assert_eq!(warnings, &serde_json::json!({"WARNING": ["unknown key `hostnam`"]}));
+}
+
+#[test]
+fn files_of_a_cloud_init_that_was_here_before_give_way() {
+    let root = Root::new();
+    let places = ["/var/lib/cloud/data/status.json", "/var/lib/cloud/data/result.json", "/var/lib/cloud/instances/i-1/boot-finished"];
+    for path in places {
+        root.host.write_copy(path, b"old", 0o644).expect("write");
+    }
+    root.begin("i-1");
+    for path in places {
+        let target = root.host.link_target(path).expect("link");
+        assert!(target.is_some_and(|target| target.starts_with("/run/cloud-init/")), "{path}");
+    }
+    assert!(root.host.exists("/var/lib/cloud/handlers"));
+}
+
+#[test]
+fn a_host_in_use_has_files_for_who_waits_where_landfall_stands_in() {
+    let root = Root::new();
+    in_use(&root.host, &Root::found("i-1")).expect("in use");
+    assert!(!root.host.exists("/run/cloud-init"), "nothing is said for a cloud-init that nobody has replaced");
+    root.host.link_copy("/usr/bin/cloud-init", "landfall").expect("link");
+    in_use(&root.host, &Root::found("i-1")).expect("in use");
+    assert_eq!(root.json("/run/cloud-init/instance-data.json")["v1"]["instance_id"], "i-1");
+    assert_eq!(root.json("/run/cloud-init/result.json")["v1"]["errors"], serde_json::json!([]));
+    let status = root.json("/run/cloud-init/status.json");
+    assert!(status["v1"]["stage"].is_null() && status["v1"]["modules-final"]["finished"].is_number(), "{status}");
+    assert!(!root.host.exists("/var/lib/cloud"), "nothing that lasts is written");
+}

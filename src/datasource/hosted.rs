@@ -29,9 +29,18 @@ impl Hosted {
     }
 }
 
+const PROGRAM: &str = "/usr/bin/cloud-init";
+
+/// Whether landfall itself answers to cloud-init's name here: the package landfall-cloud-init is installed, which takes cloud-init's
+/// place.
+pub fn stands_in(host: &Host) -> bool {
+    let target = host.link_target(PROGRAM).ok().flatten();
+    target.is_some_and(|target| target.rsplit('/').next() == Some("landfall"))
+}
+
 /// Looks at cloud-init on this host; `None` where it is not installed.
 pub fn hosted(host: &Host) -> Option<Hosted> {
-    if !host.exists("/usr/bin/cloud-init") {
+    if !host.exists(PROGRAM) || stands_in(host) {
         return None;
     }
     let (enabled, because) = enabled(host);
@@ -94,6 +103,28 @@ mod tests {
             (vec![installed, ("etc/cloud/cloud-init.disabled", "")], false),
         ] {
             assert_eq!(look(&files).expect("installed").enabled, expected, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn landfalls_own_link_of_that_name_is_no_cloud_init() {
+        let dir = tempfile::tempdir().expect("dir");
+        std::fs::create_dir_all(dir.path().join("usr/bin")).expect("mkdir");
+        let host = Host::rooted(dir.path());
+        for (target, expected) in [("landfall", true), ("/usr/bin/landfall", true), ("cloud-init-25", false), ("/opt/landfall/x", false)] {
+            let _ = std::fs::remove_file(dir.path().join("usr/bin/cloud-init"));
+            std::os::unix::fs::symlink(target, dir.path().join("usr/bin/cloud-init")).expect("symlink");
+            assert_eq!(stands_in(&host), expected, "{target}");
+        }
+        for name in ["landfall", "cloud-init-25"] {
+            std::fs::write(dir.path().join("usr/bin").join(name), "").expect("write");
+        }
+        assert!(!stands_in(&host));
+        std::fs::remove_file(dir.path().join("usr/bin/cloud-init")).expect("remove");
+        for (target, expected) in [("landfall", false), ("cloud-init-25", true)] {
+            let _ = std::fs::remove_file(dir.path().join("usr/bin/cloud-init"));
+            std::os::unix::fs::symlink(target, dir.path().join("usr/bin/cloud-init")).expect("symlink");
+            assert_eq!(hosted(&host).is_some(), expected, "{target}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::config::node::Node;
 use crate::host::Host;
 use crate::identity::Fetched;
 
-pub use hosted::{hosted, Hosted};
+pub use hosted::{hosted, stands_in, Hosted};
 
 /// What a datasource gave.
 #[derive(Clone, Debug, PartialEq)]

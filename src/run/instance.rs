@@ -85,6 +85,12 @@ pub(super) fn same_instance(
     asked: (&Overrides, Stage),
 ) -> Result<Option<Job>, Failure> {
     let directory = InstanceDir::new(recorded.and_then(|recorded| recorded.directory).as_deref().unwrap_or(&identity::directory_of(id)));
+    if let Some(Source::Datasource(found)) = &source {
+        // A cloud-init did the rest of this instance before landfall took its place.
+        if compat::stored_subject(host, &directory.places().instance).is_none() {
+            super::keep(compat::in_use(host, found));
+        }
+    }
     let mut notices = Vec::new();
     let anew = source.as_ref().filter(|source| directory.holds(host, source));
     let stored = match directory.load_plan(host) {

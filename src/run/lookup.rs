@@ -18,6 +18,10 @@ pub enum OffSwitch {
     File,
     /// `landfall=off`.
     KernelCommandLine,
+    /// `/etc/cloud/cloud-init.disabled`, where landfall stands in for cloud-init.
+    CloudInitFile,
+    /// `cloud-init=disabled`, there too.
+    CloudInitCommandLine,
 }
 
 impl fmt::Display for OffSwitch {
@@ -25,6 +29,8 @@ impl fmt::Display for OffSwitch {
         f.write_str(match self {
             Self::File => "/etc/landfall/disabled exists",
             Self::KernelCommandLine => "landfall=off on the kernel command line",
+            Self::CloudInitFile => "/etc/cloud/cloud-init.disabled exists",
+            Self::CloudInitCommandLine => "cloud-init=disabled on the kernel command line",
         })
     }
 }
@@ -34,8 +40,17 @@ pub fn off_switch(host: &Host) -> Option<OffSwitch> {
     if host.exists("/etc/landfall/disabled") {
         return Some(OffSwitch::File);
     }
-    let off = host.is_live() && host.kernel_command_line().split_whitespace().any(|word| word == "landfall=off");
-    off.then_some(OffSwitch::KernelCommandLine)
+    let on_command_line = |wanted: &str| host.is_live() && host.kernel_command_line().split_whitespace().any(|word| word == wanted);
+    if on_command_line("landfall=off") {
+        return Some(OffSwitch::KernelCommandLine);
+    }
+    if !datasource::stands_in(host) {
+        return None;
+    }
+    if host.exists("/etc/cloud/cloud-init.disabled") {
+        return Some(OffSwitch::CloudInitFile);
+    }
+    on_command_line("cloud-init=disabled").then_some(OffSwitch::CloudInitCommandLine)
 }
 
 /// What looking brought.

@@ -223,13 +223,17 @@ fn boot_job(host: &Host, stage: Stage, given: &Overrides) -> Result<Found, Failu
             }
             None => Found::NoSource,
         },
+        // Adopted in an earlier stage or boot, and nothing was ever planned for it.
+        Decision::SameInstance(id) if recorded.as_ref().is_some_and(|recorded| recorded.directory.is_none()) => {
+            in_use(host, &id, source.as_ref())?
+        }
         Decision::SameInstance(id) => same_instance(host, recorded, &here, &id, mode, source, (given, stage))?.into(),
         Decision::Adopt(id) => {
             let mut recorded = recorded.unwrap_or_default();
-            recorded.instance_id = Some(id);
-            recorded.source = source.map(|source| source.datasource().to_owned());
+            recorded.instance_id = Some(id.clone());
+            recorded.source = source.as_ref().map(|source| source.datasource().to_owned());
             recorded.store(host)?;
-            recorded_job(host, Vec::new())?.into()
+            in_use(host, &id, source.as_ref())?
         }
         Decision::Outage { same_machine: true } => {
             let told = format!("the datasource of this instance gives no answer ({explain}); nothing was changed because of that");
@@ -252,6 +256,15 @@ fn boot_job(host: &Host, stage: Stage, given: &Overrides) -> Result<Found, Failu
         Decision::Manual => recorded_job(host, Vec::new())?.into(),
         Decision::NothingToDo => Found::NoSource,
     })
+}
+
+/// A host that was in use when landfall was installed: nothing of its instance is provisioned. What was applied by hand goes on.
+fn in_use(host: &Host, id: &str, source: Option<&Source>) -> Result<Found, Failure> {
+    if let Some(Source::Datasource(found)) = source {
+        keep(compat::in_use(host, found));
+    }
+    let why = || format!("this host was in use as instance {id} when landfall was installed; it is not provisioned again");
+    Ok(recorded_job(host, Vec::new())?.map_or_else(|| Found::Nothing(why()), |job| Found::Job(Box::new(job))))
 }
 
 /// The run that is on record.

@@ -35,7 +35,10 @@ pub const ITEMS: &str = "one\ntwo\nhello 2.0\n";
 /// The package under test; `None` says that the test is skipped.
 pub fn deb() -> Option<PathBuf> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/debian");
-    let is_deb = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let is_deb = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("landfall_") && name.ends_with(".deb")
+    };
     let found = match std::env::var_os("LANDFALL_DEB") {
         Some(path) => Some(PathBuf::from(path)),
         None => fs::read_dir(built).ok().and_then(|entries| entries.map(|entry| entry.unwrap().path()).find(is_deb)),

@@ -73,5 +73,8 @@ fn built() -> Option<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/debian");
     let entries = std::fs::read_dir(directory).ok()?;
     let mut debs = entries.map(|entry| entry.unwrap().path());
-    debs.find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+    debs.find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("landfall_") && name.ends_with(".deb")
+    })
 }

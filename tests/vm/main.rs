@@ -59,7 +59,10 @@ WantedBy=multi-user.target
 /// The package under test; `None` says that the test is skipped.
 fn deb() -> Option<PathBuf> {
     let place = std::env::var_os("LANDFALL_DEB").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/debian"), PathBuf::from);
-    let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let is_package = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("landfall_") && name.ends_with(".deb")
+    };
     let found = if place.is_file() {
         Some(place)
     } else {
