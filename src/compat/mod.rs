@@ -312,7 +312,8 @@ fn write_combined(host: &Host, state: &str, data: &InstanceData) -> io::Result<(
 pub fn stage_ended(host: &Host, state: &str, stage: Stage, summary: &Summary) -> io::Result<()> {
     let Some(subject) = subject(host, state)? else { return Ok(()) };
     status::end(host, &subject, stage, summary)?;
-    write_semaphores(host, &subject, summary)?;
+    // A disk that takes no marks does not keep what stands in /run from being told.
+    let marked = write_semaphores(host, &subject, summary);
     let settled = matches!(summary.state, State::Done | State::Degraded | State::Failed);
     if stage == Stage::Final && settled {
         status::result(host, &subject, summary)?;
@@ -320,7 +321,7 @@ pub fn stage_ended(host: &Host, state: &str, stage: Stage, summary: &Summary) ->
         let line = format!("{:.2} - {now} - v. {}\n", host.uptime_seconds(), env!("CARGO_PKG_VERSION"));
         host.write_runtime(&format!("{RUN}/boot-finished"), line.as_bytes(), 0o644)?;
     }
-    Ok(())
+    marked
 }
 
 /// Nothing can be run in this boot, and why.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::lab::run;
 
-const LIMIT: u64 = 6 * 1024 * 1024;
+const LIMIT: u64 = 6_000_000;
 
 /// What glibc answers by loading the host's NSS modules, which kills a static binary of another glibc version.
 const NSS_CALLS: [&str; 12] = [
