@@ -80,7 +80,7 @@ fn plan_remote(scope: &Scope<'_>, steps: &mut Steps) {
     let of_network = |entry: &MountFields| entry.point().is_some() && is_remote(entry.device(), &entry.0[2]);
     if entries(keys).iter().any(of_network) {
         let step = steps.add("network", Operation::MountFstab { remote: true, swap_file: None });
-        let _ = step.at(keys.place("mounts")).needs_thing("fstab");
+        let _ = step.at(keys.place("mounts")).needs_thing("fstab").attempts_unless_said(3);
     }
 }
 
