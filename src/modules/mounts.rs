@@ -132,6 +132,16 @@ mod tests {
     }
 
     #[test]
+    fn a_password_among_the_options_is_masked_and_pointed_out() {
+        let plan = applied("mounts: [['//nas/x', /net, cifs, 'username=bob,password=geheim']]\nruncmd: [echo geheim]\n");
+        assert_problems(
+            &plan,
+            &["degraded: mounts[0]: everybody can read the password in /etc/fstab (put it into a file of root's that `credentials=` names)"],
+        );
+        assert!(plan.steps.iter().all(|step| !step.operation.describe().contains("geheim")), "{:?}", plan.steps);
+    }
+
+    #[test]
     fn bad_entries_are_left_out_and_the_others_kept() {
         let plan = applied("mounts: [[vdb, /srv], vdc, [], [null, /a], [a, b], [a, /b, c, d, e, f, g]]\nswap: {size: much}\n");
         assert_problems(
