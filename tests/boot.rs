@@ -535,3 +535,31 @@ fn the_plan_of_a_host_is_what_its_next_boot_runs() {
         booted.shutdown();
     }
 }
+
+/// Makes the node of the root's device, which the lab's hosts do not have, before landfall looks.
+const ROOT_NODE: &str =
+    "[Unit]\nDefaultDependencies=no\nAfter=systemd-tmpfiles-setup-dev.service\nBefore=landfall-local.service\n[Service]\nType=oneshot\n\
+    ExecStart=/bin/sh -c 'd=$(findmnt -n -o SOURCE /); mknod $d b 7 $${d#/dev/loop}'\n[Install]\nRequiredBy=landfall-local.service\n";
+
+#[test]
+fn a_root_that_fills_its_disk_is_looked_at_by_every_boot_and_costs_it_nothing() {
+    let (Some(lab), Some(deb)) = (Lab::require(), lab::package()) else { return };
+    let host = lab.host(Release::Trixie, Disk::Ext4Whole);
+    host.install_deb(&deb);
+    host.files().write("/etc/systemd/system/root-node.service", ROOT_NODE, 0o644);
+    host.chroot(&["systemctl", "enable", "root-node.service"]).expect_ok();
+    seed(&host, "i-1", "#cloud-config\nhostname: quiet\n");
+    for round in ["first", "second"] {
+        let (booted, status) = boot(&host);
+        assert_eq!(state(&status), "done", "{round}: {status}");
+        let long = booted.sh("landfall status --long").expect_ok();
+        for what in ["take the room behind the partition of /", "grow the root filesystem to its device"] {
+            assert!(long.lines().any(|line| line.contains("unchanged") && line.ends_with(what)), "{round}: {long}");
+        }
+        if round == "second" {
+            let units = booted.exec(&["systemctl", "is-active", "landfall-network.service", "landfall.service"]).stdout;
+            assert_eq!(units.split_whitespace().collect::<Vec<_>>(), ["inactive", "inactive"]);
+        }
+        booted.shutdown();
+    }
+}

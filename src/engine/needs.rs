@@ -148,6 +148,10 @@ impl Gather {
                 self.talk(step, &url);
             }
             Operation::PhoneHome { url, .. } => self.talk(step, url),
+            Operation::SwapFile { path, size: Some(bytes), .. } => {
+                let (path, step) = (path.clone(), step.id.clone());
+                self.needs.targets.push(Target { path, step, bytes: *bytes, appended: false, after_script: self.ran_script });
+            }
             Operation::AptUpdate => self.needs.apt = true,
             Operation::AptUpgrade => {
                 self.needs.upgrade = true;
@@ -233,7 +237,18 @@ fn programs_of(operation: &Operation) -> Vec<&str> {
         Operation::Command(command) => command.argv.first().map(String::as_str).into_iter().collect(),
         Operation::ScriptItem(_) => vec!["/bin/sh"],
         Operation::PartitionDisk(_) => vec!["sfdisk", "blkid"],
-        Operation::MakeFilesystem(_) => vec!["blkid"],
+        Operation::MakeFilesystem(filesystem) => {
+            let own = match filesystem.kind.as_str() {
+                "ext4" => "mkfs.ext4",
+                "xfs" => "mkfs.xfs",
+                "btrfs" => "mkfs.btrfs",
+                "vfat" => "mkfs.vfat",
+                "swap" => "mkswap",
+                _ => "blkid",
+            };
+            let own = Some(own).filter(|name| filesystem.command.is_empty() && *name != "blkid");
+            own.into_iter().chain(["blkid"]).collect()
+        }
         Operation::SwapFile { .. } => vec!["mkswap"],
         Operation::MountFstab { .. } => vec!["mount"],
         Operation::RunFile { path, prefix, .. } => vec![prefix.first().unwrap_or(path).as_str()],
@@ -286,6 +301,16 @@ mod tests {
         assert_eq!(needs.peers.iter().map(|peer| peer.url.as_str()).collect::<Vec<_>>(), ["https://example.org:8443"]);
         assert_eq!(needs.new_origins, ["http://ppa.example.org/x/dists/trixie/"]);
         assert!(needs.downloads && !needs.apt);
+    }
+
+    #[test]
+    fn what_sets_up_disks_and_the_room_of_a_swap_file_are_needed() {
+        let needs = needs(
+            "{disk_setup: {vdb: {layout: true}}, fs_setup: [{device: vdb, filesystem: xfs}, {device: vdc, cmd: x}], swap: {size: 1G}}",
+        );
+        let names: Vec<&str> = needs.programs.iter().map(|program| program.name.as_str()).collect();
+        assert_eq!(names, ["sfdisk", "blkid", "mkfs.xfs", "mkswap", "mount"]);
+        assert_eq!((needs.targets[0].path.as_str(), needs.targets[0].bytes), ("/swap.img", 1 << 30));
     }
 
     #[test]

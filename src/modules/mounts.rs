@@ -80,7 +80,7 @@ fn plan_remote(scope: &Scope<'_>, steps: &mut Steps) {
     let of_network = |entry: &MountFields| entry.point().is_some() && is_remote(entry.device(), &entry.0[2]);
     if entries(keys).iter().any(of_network) {
         let step = steps.add("network", Operation::MountFstab { remote: true, swap_file: None });
-        let _ = step.at(keys.place("mounts")).needs_thing("fstab");
+        let _ = step.at(keys.place("mounts")).needs_thing("fstab").attempts_unless_said(3);
     }
 }
 
@@ -129,6 +129,16 @@ mod tests {
         let plan = applied("device_aliases: {ephemeral0: /dev/vdb}");
         assert_eq!(plan.steps.len(), 2, "the disk of that name is mounted at /mnt, as by the peer");
         assert!(first_boot("{}").steps.iter().all(|step| step.phase != "mounts"));
+    }
+
+    #[test]
+    fn a_password_among_the_options_is_masked_and_pointed_out() {
+        let plan = applied("mounts: [['//nas/x', /net, cifs, 'username=bob,password=geheim']]\nruncmd: [echo geheim]\n");
+        assert_problems(
+            &plan,
+            &["degraded: mounts[0]: everybody can read the password in /etc/fstab (put it into a file of root's that `credentials=` names)"],
+        );
+        assert!(plan.steps.iter().all(|step| !step.operation.describe().contains("geheim")), "{:?}", plan.steps);
     }
 
     #[test]

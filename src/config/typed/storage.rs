@@ -109,6 +109,15 @@ impl FromNode for MountEntry {
                 return reader.invalid(&node.origin, format!("`{point}` is no mount point"), "an absolute path, or `none` for swap");
             }
         }
+        let options = fields.get(2).cloned().flatten().unwrap_or_default();
+        let passwords =
+            options.split(',').filter_map(|option| option.split_once('=')).filter(|(name, _)| ["password", "pass"].contains(name));
+        for (_, password) in passwords {
+            let _ = reader.secret(password.to_owned());
+            let message = format!("{}: everybody can read the password in /etc/fstab", reader.path());
+            let help = "put it into a file of root's that `credentials=` names";
+            reader.report.warning("readable-password", message).at(&node.origin).help(help);
+        }
         Some(Self { device, fields, origin: node.origin.clone() })
     }
 }
