@@ -25,6 +25,15 @@ pub struct Input {
     pub sources: Vec<(String, String)>,
 }
 
+/// How many values a document has.
+fn values(node: &Node) -> usize {
+    1 + match &node.value {
+        Value::Seq(items) | Value::Set(items) => items.iter().map(values).sum(),
+        Value::Map(entries) => entries.iter().map(|entry| 1 + values(&entry.value)).sum(),
+        _ => 0,
+    }
+}
+
 /// Whose data it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Giver<'g> {
@@ -45,6 +54,7 @@ pub fn read(name: &str, bytes: &[u8], giver: Giver<'_>, reading: &mut Reading<'_
     let Unpacked { parts, others } = userdata::unpack(name, bytes, reading, report);
     input.sources = others;
     let mut has_handler = reading.has_handlers;
+    let mut known = 0;
     for part in parts {
         if matches!(giver, Giver::Vendor { without } if without.iter().any(|kind| kind == part.kind.mime_type())) {
             let message = format!("the part `{}` is left out: `disabled_handlers` names {}", part.name, part.kind.mime_type());
@@ -52,7 +62,17 @@ pub fn read(name: &str, bytes: &[u8], giver: Giver<'_>, reading: &mut Reading<'_
             continue;
         }
         match part.kind {
-            PartKind::CloudConfig | PartKind::Jsonp => configs.extend(config(&mut input, part, report)),
+            PartKind::CloudConfig | PartKind::Jsonp => {
+                let Some(config) = config(&mut input, part, report) else { continue };
+                known += values(&config.root);
+                if known > yaml::MAX_VALUES {
+                    let message =
+                        format!("the part `{}` is left out: all parts together have more than {} values", config.name, yaml::MAX_VALUES);
+                    report.error("too-much", message).at(&config.root.origin);
+                    continue;
+                }
+                configs.push(config);
+            }
             PartKind::ShellScript => input.script(part, if giver == Giver::User { ScriptKind::User } else { ScriptKind::Vendor }),
             PartKind::ShellScriptPerBoot => input.script_per(part, Frequency::Boot, giver, report),
             PartKind::ShellScriptPerInstance => input.script_per(part, Frequency::Instance, giver, report),

@@ -29,6 +29,12 @@ pub use include::{Got, Include, Includes, NoIncludes};
 /// The most bytes that user-data may have, as received and after decompression.
 pub const MAX_BYTES: usize = 64 << 20;
 
+/// How many times longer gzip data may become, beyond what is always decompressed: a small host reads a small file in little memory.
+const MOST_RATIO: usize = 64;
+
+/// What may come out of any gzip data, in bytes.
+const ALWAYS_DECOMPRESSED: usize = 4 << 20;
+
 /// The type of a text that nothing declares, as cloud-init calls it.
 const UNDECLARED: &str = "text/x-not-multipart";
 
@@ -147,6 +153,9 @@ pub enum UserDataError {
         /// Whether this showed only while decompressing.
         decompressed: bool,
     },
+    /// Far more comes out than text that somebody wrote is compressed to.
+    #[error("gzip data that becomes more than {MOST_RATIO} times as long, and longer than {} MiB", ALWAYS_DECOMPRESSED >> 20)]
+    Bomb,
     /// The gzip data is damaged.
     #[error("gzip data that cannot be decompressed: {0}")]
     Gzip(String),
@@ -313,10 +322,10 @@ impl Unpacking<'_, '_> {
 
     fn gunzip(&mut self, bytes: &[u8]) -> Result<Vec<u8>, UserDataError> {
         let mut out = Vec::new();
-        let limit = self.left as u64 + 1;
-        MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut out).map_err(|error| UserDataError::Gzip(error.to_string()))?;
-        if out.len() > self.left {
-            return Err(UserDataError::TooLong { decompressed: true });
+        let most = self.left.min((bytes.len() * MOST_RATIO).max(ALWAYS_DECOMPRESSED));
+        MultiGzDecoder::new(bytes).take(most as u64 + 1).read_to_end(&mut out).map_err(|error| UserDataError::Gzip(error.to_string()))?;
+        if out.len() > most {
+            return Err(if most == self.left { UserDataError::TooLong { decompressed: true } } else { UserDataError::Bomb });
         }
         self.left -= out.len();
         Ok(out)

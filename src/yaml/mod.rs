@@ -36,6 +36,10 @@ pub const MAX_BYTES: usize = 16 << 20;
 /// The deepest nesting that is read.
 pub const MAX_DEPTH: usize = 200;
 
+/// How many values and ends of values a document may have, and all documents of one user-data together: many times what a
+/// configuration has, and what is read of them fits a small host.
+pub const MAX_VALUES: usize = 50_000;
+
 /// How many bytes may be parsed for one document that has to be smoothed, one attempt a stumble.
 const MAX_REPEATED_BYTES: usize = 8 << 20;
 
@@ -97,6 +101,10 @@ pub fn parse_with_report(part: &str, text: &str, report: &mut Report) -> Result<
     loop {
         parsed_bytes += source.text().len();
         let (error, opener) = match events(source.text()) {
+            Ok(events) if events.len() > MAX_VALUES => {
+                let place = events.last().map_or((1, 1), |(_, span)| source.place(source.offset(&span.start)));
+                return Err(YamlError::at(place, format!("the document has more than {MAX_VALUES} values, and this is the next")));
+            }
             Ok(events) => {
                 strict::check(&source, &events)?;
                 return compose::compose(part, &source, &events, report);
@@ -123,6 +131,9 @@ fn events(text: &str) -> Result<Events<'_>, (Events<'_>, ScanError)> {
         match event {
             Ok(event) => events.push(event),
             Err(error) => return Err((events, error)),
+        }
+        if events.len() > MAX_VALUES {
+            break;
         }
     }
     Ok(events)

@@ -339,3 +339,39 @@ fn a_gigabyte_in_a_megabyte_is_refused_with_little_memory() {
     assert_eq!(said.status.code(), Some(65), "{said:?}");
     assert!(text.contains("longer than 64 MiB when decompressed"), "{text}");
 }
+
+#[test]
+fn sixteen_kilobytes_never_take_more_than_a_small_host_has() {
+    use std::io::Write as _;
+    let packed = |text: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(text).unwrap();
+        let bytes = encoder.finish().unwrap();
+        assert!(bytes.len() <= 16 << 10, "{}", bytes.len());
+        bytes
+    };
+    let list = |count: usize| format!("#cloud-config\nruncmd:\n{}", "- a\n".repeat(count));
+    let parts = (0..40).fold(String::from("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n"), |mut text, _| {
+        text += &format!("--B\nContent-Type: text/cloud-config\nMerge-Type: list(append)\n\n{}", list(20_000));
+        text
+    });
+    let too_long = "becomes more than 64 times as long, and longer than 4 MiB";
+    for (text, expected) in [
+        (format!("#cloud-config\n{}", "#\n".repeat(7 << 20)), too_long),
+        (format!("#cloud-config\n{}", "# a comment\n".repeat(300_000)), "valid; "),
+        (list(900_000), "has more than 50000 values"),
+        (format!("#cloud-config\nx: [{}]\n", "a,".repeat(1 << 20)), "has more than 50000 values"),
+        (format!("#cloud-config\nx: {}\n", "[".repeat(1 << 20)), "nested deeper than"),
+        (format!("{parts}--B--\n"), "all parts together have more than 50000 values"),
+        (list(49_000), "valid"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        std::fs::write(&path, packed(text.as_bytes())).unwrap();
+        // The program itself, its libraries and stacks are some 40 MB of addresses.
+        let script = "ulimit -v 106496; exec \"$1\" validate \"$2\"";
+        let ran = std::process::Command::new("sh").args(["-c", script, "sh", env!("CARGO_BIN_EXE_landfall")]).arg(&path).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(said.contains(expected), "{}", said.chars().take(800).collect::<String>());
+    }
+}

@@ -9,7 +9,7 @@ use crate::targets::Target;
 /// The longest input.
 pub const LONGEST: usize = 16 << 10;
 
-/// What the inputs of a target are made from: its own, the examples, the data of the tests, and what was found before.
+/// What the inputs of a target are made from: its own, the examples, the data of the tests.
 pub fn corpus(target: &Target) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut corpus: Vec<Vec<u8>> = target.seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect();
@@ -18,7 +18,6 @@ pub fn corpus(target: &Target) -> Vec<Vec<u8>> {
             corpus.extend(files(&root.join(directory)));
         }
     }
-    corpus.extend(found(target));
     corpus.retain(|input| !input.is_empty());
     corpus.iter_mut().for_each(|input| input.truncate(LONGEST));
     corpus

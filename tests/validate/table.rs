@@ -94,7 +94,7 @@ fn keys_below(shape: &Shape, path: &str, keys: &mut Vec<String>, idle: &mut Vec<
     for (path, record) in found {
         // A list of mappings, or one mapping: the same keys.
         let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}").trim_start_matches('.').to_owned() };
-        for field in record.fields {
+        for field in record.fields() {
             let name = below(field.key);
             let shown = format!("`{name}`{}", if field.required { "*" } else { "" });
             if keys.contains(&shown) || keys.iter().any(|known| known.replace("[]", "") == shown.replace("[]", "")) {
@@ -145,7 +145,7 @@ fn row(out: &mut String, key: &str, shape: &Shape) {
 
 fn table() -> String {
     let mut out = String::from("| Key | Type | Keys in it | Module | How often | Support |\n|---|---|---|---|---|---|\n");
-    for field in Keys::RECORD.fields {
+    for field in Keys::RECORD.fields() {
         row(&mut out, field.key, &field.shape);
         for old in field.old {
             writeln!(out, "| `{old}` | | | | | old spelling of `{}` |", field.key).unwrap();

@@ -47,15 +47,10 @@ macro_rules! record {
                 static RECORD: $crate::config::typed::shape::Record = $crate::config::typed::shape::Record {
                     name: stringify!($name),
                     about: concat!($($about),*),
-                    fields: &[$($crate::config::typed::shape::Field {
-                        key: $crate::record!(@key $field $($key)?),
-                        old: &[$($($old),+)?],
-                        about: concat!($($fabout),*),
-                        required: $crate::record!(@needed $need),
-                        shape: <$ty as $crate::config::typed::reader::FromNode>::SHAPE,
-                        #[cfg(test)]
-                        read: |node, reader| <$ty as $crate::config::typed::reader::FromNode>::from_node(node, reader).is_some(),
-                    }),*],
+                    text: concat!($($crate::record!(@key $field $($key)?), $($("\x1f", $old,)+)? "\x1f", $($fabout,)* "\n"),*),
+                    shapes: &[$(($crate::record!(@needed $need), <$ty as $crate::config::typed::reader::FromNode>::SHAPE)),*],
+                    #[cfg(test)]
+                    reads: &[$(|node, reader| <$ty as $crate::config::typed::reader::FromNode>::from_node(node, reader).is_some()),*],
                     later: &[$($($later),*)?],
                 };
                 &RECORD

@@ -70,10 +70,10 @@ impl Maker {
         let mut properties = Map::new();
         let mut required = Vec::new();
         for record in records {
-            for field in record.fields {
+            for field in record.fields() {
                 let value = self.value(&field.shape);
                 properties.insert(field.key.to_owned(), described(value.clone(), field.about, !field.required));
-                let old = old_spellings(field);
+                let old = old_spellings(&field);
                 for old in &old {
                     properties.insert(old.clone(), nullable(deprecated(value.clone(), old, field.key)));
                 }
@@ -184,7 +184,7 @@ mod tests {
                 assert!(std::ptr::eq(known, record), "two records are called {}", record.name);
                 return;
             }
-            record.fields.iter().for_each(|field| walk(&field.shape, found));
+            record.fields().for_each(|field| walk(&field.shape, found));
         }
         let mut found = BTreeMap::new();
         enter(Keys::RECORD, &mut found);
@@ -193,11 +193,13 @@ mod tests {
         found
     }
 
+    type ReadsIt = fn(&Node, &mut Reader<'_>) -> bool;
+
     /// What the field's type says to a value written so: whether it takes it, and the worst it has to say.
-    fn read(field: &Field, text: &str) -> (bool, Option<Severity>) {
+    fn read(read: &ReadsIt, text: &str) -> (bool, Option<Severity>) {
         let node = crate::yaml::parse("x", text).expect("YAML");
         let mut report = Report::new();
-        let taken = (field.read)(&node, &mut Reader::new(&mut report));
+        let taken = read(&node, &mut Reader::new(&mut report));
         (taken, report.problems.iter().map(|problem| problem.severity).max())
     }
 
@@ -229,10 +231,10 @@ mod tests {
     fn what_is_read_without_a_warning_the_shape_lets_through() {
         let (mut taken, mut wrong) = (0, Vec::new());
         for (name, record) in records() {
-            for field in record.fields {
+            for (field, reads) in record.fields().zip(record.reads) {
                 for sample in ["true", "1", "2.5", "x", "'yes'", "'0'", "/a", "[]", "[a]", "{}", "{a: b}", "2024-01-02"] {
                     let node = crate::yaml::parse("x", sample).expect("YAML");
-                    if let (true, None | Some(Severity::Note)) = read(field, sample) {
+                    if let (true, None | Some(Severity::Note)) = read(reads, sample) {
                         taken += 1;
                         if !lets_through(&field.shape, &node) {
                             wrong.push(format!("{name}.{}: {sample} is read, {:?}", field.key, field.shape));
@@ -259,16 +261,16 @@ mod tests {
         }
         let mut checked = 0;
         for (name, record) in records() {
-            for field in record.fields {
+            for (field, reads) in record.fields().zip(record.reads) {
                 let mut all = Vec::new();
                 words(&field.shape, false, &mut all);
                 for word in all {
-                    let (taken, worst) = read(field, &word);
+                    let (taken, worst) = read(reads, &word);
                     assert!(taken && worst.is_none_or(|worst| worst == Severity::Note), "{name}.{}: {word}: {worst:?}", field.key);
                     checked += 1;
                 }
                 assert!(
-                    read(field, "[[[x]]]").1.is_some() || !matches!(field.shape, Shape::Words(_)),
+                    read(reads, "[[[x]]]").1.is_some() || !matches!(field.shape, Shape::Words(_)),
                     "{name}.{} takes anything",
                     field.key
                 );
@@ -281,7 +283,7 @@ mod tests {
     fn only_what_is_handed_on_unread_may_be_anything() {
         let free: Vec<String> = records()
             .iter()
-            .flat_map(|(name, record)| record.fields.iter().map(move |field| (name, field)))
+            .flat_map(|(name, record)| record.fields().map(move |field| (name, field)))
             .filter(|(_, field)| matches!(field.shape, Shape::Any))
             .map(|(name, field)| format!("{name}.{}", field.key))
             .collect();
@@ -312,8 +314,8 @@ mod tests {
                 continue;
             }
             let properties = &schema["definitions"][name]["properties"];
-            for key in record.fields.iter().map(|field| &field.key).chain(record.later) {
-                assert!(properties[*key]["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}.{key}");
+            for key in record.fields().map(|field| field.key).chain(record.later.iter().copied()) {
+                assert!(properties[key]["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}.{key}");
             }
         }
         let phase = &schema["definitions"]["Section"]["properties"]["phases"]["items"]["properties"];

@@ -54,26 +54,41 @@ pub struct Record {
     pub name: &'static str,
     /// What it is.
     pub about: &'static str,
-    /// Its keys.
-    pub fields: &'static [Field],
+    /// Its keys, each a line: the current spelling, old ones, what it is for, with U+001F between them. One text, because every
+    /// string by itself is a pointer that has to be relocated at each start.
+    pub text: &'static str,
+    /// Of each key, whether it has to be there, and its value.
+    pub shapes: &'static [(bool, Shape)],
     /// Keys that are known and not used yet.
     pub later: &'static [&'static str],
+    /// Of each key, whether its type takes a value.
+    #[cfg(test)]
+    pub reads: &'static [fn(&crate::config::node::Node, &mut super::reader::Reader<'_>) -> bool],
 }
 
 /// One key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Field {
     /// Its current spelling.
     pub key: &'static str,
     /// Old spellings.
-    pub old: &'static [&'static str],
+    pub old: Vec<&'static str>,
     /// What it is for.
     pub about: &'static str,
     /// It has to be there.
     pub required: bool,
     /// Its value.
     pub shape: Shape,
-    /// Whether its type takes a value.
-    #[cfg(test)]
-    pub read: fn(&crate::config::node::Node, &mut super::reader::Reader<'_>) -> bool,
+}
+
+impl Record {
+    /// Its keys.
+    pub fn fields(&self) -> impl Iterator<Item = Field> {
+        self.text.lines().zip(self.shapes).map(|(line, (required, shape))| {
+            let mut words = line.split('\x1f');
+            let key = words.next().unwrap_or_default();
+            let about = words.next_back().unwrap_or_default().trim();
+            Field { key, old: words.collect(), about, required: *required, shape: *shape }
+        })
+    }
 }
