@@ -362,6 +362,7 @@ fn what_only_prints_or_collects_does() {
     assert_eq!(host.files().read("/root/ran"), "once\nonce\n");
     assert_eq!(booted.sh("cloud-init schema --system").expect_ok(), "Valid schema user-data\n");
 
+    booted.sh("touch /root/other && ln -s other /root/cloud-init.tar.gz").expect_ok();
     booted
         .sh("cd /root && cloud-init collect-logs && cloud-init collect-logs --redact-sensitive --tarfile /root/redacted.tar.gz")
         .expect_ok();
@@ -371,7 +372,7 @@ fn what_only_prints_or_collects_does() {
     {
         assert!(listed.lines().any(|line| line.ends_with(file)), "{file}: {listed}");
     }
-    assert_eq!(booted.sh("stat -c %a /root/cloud-init.tar.gz").stdout, "600\n");
+    assert_eq!(booted.sh("stat -c %a%s /root/other; stat -c %a /root/cloud-init.tar.gz").stdout, "6440\n600\n", "not through the link");
     assert!(booted.sh("tar -xzOf /root/cloud-init.tar.gz | grep -q planted-Secret").ok(), "the whole has what was given");
     assert!(!booted.sh("tar -xzOf /root/redacted.tar.gz | grep -q planted-Secret").ok(), "a secret is in the redacted archive");
     assert!(booted.sh("tar -tzf /root/redacted.tar.gz").expect_ok().contains("/run/landfall/status.json"));
