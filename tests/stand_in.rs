@@ -484,3 +484,34 @@ fn a_purge_of_both_leaves_nothing() {
         booted.shutdown();
     }
 }
+
+#[test]
+fn it_comes_and_goes_beside_a_landfall_that_has_run_and_restarts_nothing() {
+    let Some(lab) = Lab::require() else { return };
+    let Some([deb, stand_in]) = packages() else { return };
+    for release in [Release::Trixie, Release::Bookworm] {
+        let host = lab.host(release, Disk::Directory);
+        host.install_deb(&deb);
+        host.files().write("/root/stand-in.deb", std::fs::read(&stand_in).unwrap(), 0o644);
+        seed(&host, "i-later", "#cloud-config\nruncmd: ['echo ran >>/root/ran']\n");
+        let booted = host.boot(BootOptions::default());
+        booted.wait_running();
+        booted.sh("landfall status --wait").expect_ok();
+        let runs = || booted.sh("systemctl show -p InvocationID,ActiveState landfall-local landfall-network landfall").expect_ok();
+        let before = runs();
+        booted.exec(&["dpkg", "-i", "/root/stand-in.deb"]).expect_ok();
+        assert_eq!(waited(&booted), ("status: done".into(), Some(0)), "{release:?}");
+        booted.sh("for i in 1 2 3; do systemctl daemon-reload; done").expect_ok();
+        assert_eq!(booted.exec(&["systemctl", "is-active", "cloud-final.service"]).stdout, "active\n", "{release:?}");
+        assert_eq!(runs(), before, "{release:?}");
+        booted.exec(&["dpkg", "--purge", "landfall-cloud-init"]).expect_ok();
+        assert_eq!(runs(), before, "{release:?}");
+        assert!(!host.files().exists("/usr/bin/cloud-init") && booted.sh("landfall query v1.instance_id").ok(), "{release:?}");
+        booted.shutdown();
+
+        let booted = host.boot(BootOptions::default());
+        assert_eq!(booted.wait_running(), "running", "{release:?}");
+        assert_eq!(host.files().read("/root/ran"), "ran\n", "{release:?}");
+        booted.shutdown();
+    }
+}
