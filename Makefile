@@ -10,7 +10,7 @@ export CARGO_BUILD_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 build:
 	cargo build --release --locked
 
-# target/debian/landfall_*.deb, built by this machine's own cargo
+# target/debian/landfall_*.deb and landfall-cloud-init_*.deb, built by this machine's own cargo
 deb:
 	packaging/make-deb.sh
 

@@ -362,6 +362,7 @@ fn what_only_prints_or_collects_does() {
     assert_eq!(host.files().read("/root/ran"), "once\nonce\n");
     assert_eq!(booted.sh("cloud-init schema --system").expect_ok(), "Valid schema user-data\n");
 
+    booted.sh("touch /root/other && ln -s other /root/cloud-init.tar.gz").expect_ok();
     booted
         .sh("cd /root && cloud-init collect-logs && cloud-init collect-logs --redact-sensitive --tarfile /root/redacted.tar.gz")
         .expect_ok();
@@ -371,7 +372,7 @@ fn what_only_prints_or_collects_does() {
     {
         assert!(listed.lines().any(|line| line.ends_with(file)), "{file}: {listed}");
     }
-    assert_eq!(booted.sh("stat -c %a /root/cloud-init.tar.gz").stdout, "600\n");
+    assert_eq!(booted.sh("stat -c %a%s /root/other; stat -c %a /root/cloud-init.tar.gz").stdout, "6440\n600\n", "not through the link");
     assert!(booted.sh("tar -xzOf /root/cloud-init.tar.gz | grep -q planted-Secret").ok(), "the whole has what was given");
     assert!(!booted.sh("tar -xzOf /root/redacted.tar.gz | grep -q planted-Secret").ok(), "a secret is in the redacted archive");
     assert!(booted.sh("tar -tzf /root/redacted.tar.gz").expect_ok().contains("/run/landfall/status.json"));
@@ -480,6 +481,37 @@ fn a_purge_of_both_leaves_nothing() {
         assert_eq!(booted.sh(FIND).stdout, "", "{release:?}");
         let units = booted.exec(&["systemctl", "list-units", "--all", "--plain", "--no-legend", "landfall*", "cloud*"]).expect_ok();
         assert_eq!(units.lines().filter(|line| !line.contains("not-found")).count(), 0, "{release:?}: {units}");
+        booted.shutdown();
+    }
+}
+
+#[test]
+fn it_comes_and_goes_beside_a_landfall_that_has_run_and_restarts_nothing() {
+    let Some(lab) = Lab::require() else { return };
+    let Some([deb, stand_in]) = packages() else { return };
+    for release in [Release::Trixie, Release::Bookworm] {
+        let host = lab.host(release, Disk::Directory);
+        host.install_deb(&deb);
+        host.files().write("/root/stand-in.deb", std::fs::read(&stand_in).unwrap(), 0o644);
+        seed(&host, "i-later", "#cloud-config\nruncmd: ['echo ran >>/root/ran']\n");
+        let booted = host.boot(BootOptions::default());
+        booted.wait_running();
+        booted.sh("landfall status --wait").expect_ok();
+        let runs = || booted.sh("systemctl show -p InvocationID,ActiveState landfall-local landfall-network landfall").expect_ok();
+        let before = runs();
+        booted.exec(&["dpkg", "-i", "/root/stand-in.deb"]).expect_ok();
+        assert_eq!(waited(&booted), ("status: done".into(), Some(0)), "{release:?}");
+        booted.sh("for i in 1 2 3; do systemctl daemon-reload; done").expect_ok();
+        assert_eq!(booted.exec(&["systemctl", "is-active", "cloud-final.service"]).stdout, "active\n", "{release:?}");
+        assert_eq!(runs(), before, "{release:?}");
+        booted.exec(&["dpkg", "--purge", "landfall-cloud-init"]).expect_ok();
+        assert_eq!(runs(), before, "{release:?}");
+        assert!(!host.files().exists("/usr/bin/cloud-init") && booted.sh("landfall query v1.instance_id").ok(), "{release:?}");
+        booted.shutdown();
+
+        let booted = host.boot(BootOptions::default());
+        assert_eq!(booted.wait_running(), "running", "{release:?}");
+        assert_eq!(host.files().read("/root/ran"), "ran\n", "{release:?}");
         booted.shutdown();
     }
 }

@@ -8,7 +8,8 @@ use crate::error::exit;
 use crate::host::process::Spec;
 use crate::host::Host;
 
-/// `$1` is the archive, `$2` says `redact`. What only root may read is left out then.
+/// `$1` is the archive, `$2` says `redact`. What only root may read is left out then. The archive is moved to its place: a link that
+/// somebody has put there is not written through.
 const SCRIPT: &str = r#"umask 077
 name=cloud-init-logs-$(date -u +%Y-%m-%d)
 work=$(mktemp -d) || exit 1
@@ -27,7 +28,7 @@ journalctl --boot=-1 -o short-precise --no-pager >journal-previous.txt 2>/dev/nu
   [ "$2" != redact ] || [ -n "$(find -L "$file" -perm -004)" ] || [ "${file#/var/log/}" != "$file" ] || continue
   mkdir -p ".${file%/*}" && cp "$file" ".$file"
 done
-tar -C "$work" -czf "$1" "$name""#;
+tar -C "$work" -czf "$work/archive" "$name" && mv -fT "$work/archive" "$1""#;
 
 /// Collects.
 pub fn collect_logs(words: &Words, host: &Host) -> Answer {
