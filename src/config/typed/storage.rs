@@ -3,6 +3,7 @@
 use super::conditions::parse_size;
 use super::reader::{FromNode, Reader};
 use super::scalars::{Text, Word};
+use super::shape::Shape;
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin, Value};
 use crate::plan::storage::{FsPlace, Layout, Share, TableType};
@@ -24,6 +25,8 @@ crate::record! {
 pub struct Bytes(pub u64);
 
 impl FromNode for Bytes {
+    const SHAPE: Shape = Shape::TextOrNumber;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match bytes(node) {
             Some(bytes) => Some(Self(bytes)),
@@ -53,6 +56,8 @@ fn bytes(node: &Node) -> Option<u64> {
 pub struct SwapSize(pub Option<u64>);
 
 impl FromNode for SwapSize {
+    const SHAPE: Shape = Shape::TextOrNumber;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if node.as_str().is_some_and(|text| text.eq_ignore_ascii_case("auto")) {
             return Some(Self(None));
@@ -98,6 +103,8 @@ pub struct MountEntry {
 }
 
 impl FromNode for MountEntry {
+    const SHAPE: Shape = Shape::List(&Shape::Either(&[Shape::Scalar, Shape::Null]));
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let mut fields = fields(node, reader)?;
         if fields.is_empty() || fields[0].is_none() {
@@ -127,6 +134,8 @@ impl FromNode for MountEntry {
 pub struct DefaultFields(pub Vec<Field>);
 
 impl FromNode for DefaultFields {
+    const SHAPE: Shape = Shape::List(&Shape::Either(&[Shape::Scalar, Shape::Null]));
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         fields(node, reader).map(Self)
     }
@@ -137,6 +146,8 @@ impl FromNode for DefaultFields {
 pub struct Aliases(pub std::collections::BTreeMap<String, String>);
 
 impl FromNode for Aliases {
+    const SHAPE: Shape = Shape::Map(&Shape::Text);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         let alias = |entry: &crate::config::node::Entry, reader: &mut Reader<'_>| {
@@ -164,6 +175,8 @@ crate::record! {
 pub struct Disks(pub Vec<(String, DiskEntry)>);
 
 impl FromNode for Disks {
+    const SHAPE: Shape = Shape::Map(&DiskEntry::SHAPE);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
         let mut disks = Vec::new();
@@ -204,6 +217,8 @@ fn fits(disk: &DiskEntry, reader: &mut Reader<'_>) -> bool {
 }
 
 impl FromNode for TableType {
+    const SHAPE: Shape = Shape::Words(&["mbr", "gpt"]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match String::from_node(node, reader)?.as_str() {
             "mbr" => Some(Self::Mbr),
@@ -214,6 +229,12 @@ impl FromNode for TableType {
 }
 
 impl FromNode for Layout {
+    const SHAPE: Shape = Shape::Either(&[
+        Shape::Bool,
+        Shape::Words(&["remove"]),
+        Shape::List(&Shape::Either(&[Shape::Number, Shape::List(&Shape::TextOrNumber)])),
+    ]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Bool(false) => Some(Self::Nothing),
@@ -263,6 +284,8 @@ crate::record! {
 }
 
 impl FromNode for FsPlace {
+    const SHAPE: Shape = Shape::Either(&[Shape::Words(&["auto", "any", "none"]), Shape::Integer]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let word = Text::from_node(node, reader)?.0.to_ascii_lowercase();
         let known = ["auto", "any", "none", "a number"];
@@ -282,6 +305,8 @@ fn words(node: &Node, reader: &mut Reader<'_>, of_text: fn(&str) -> Vec<String>)
 pub struct FsOptions(pub Vec<String>);
 
 impl FromNode for FsOptions {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::List(&Shape::Scalar)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         words(node, reader, |text| text.split_whitespace().map(str::to_owned).collect()).map(Self)
     }
@@ -292,6 +317,8 @@ impl FromNode for FsOptions {
 pub struct FsCommand(pub Vec<String>);
 
 impl FromNode for FsCommand {
+    const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::List(&Shape::Scalar)]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         words(node, reader, |text| ["/bin/sh", "-c", text].map(str::to_owned).to_vec()).map(Self)
     }
@@ -319,6 +346,8 @@ pub enum GrowMode {
 }
 
 impl FromNode for GrowMode {
+    const SHAPE: Shape = Shape::Either(&[Shape::Words(&["auto", "growpart", "off"]), Shape::Bool]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if let Value::Bool(false) = node.value {
             return Some(Self::Off);
@@ -344,6 +373,8 @@ pub enum ResizeRoot {
 }
 
 impl FromNode for ResizeRoot {
+    const SHAPE: Shape = Shape::Either(&[Shape::Bool, Shape::Words(&["noblock"])]);
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if node.as_str() == Some("noblock") {
             return Some(Self::Later);
