@@ -120,12 +120,9 @@ fn decide_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: Option<&str
     if is_laid_out(wanted, types_of(&table, wanted.table.label()).as_deref()) {
         return Ok(Decision::Is);
     }
+    let may_be_replaced = wanted.overwrite || (begun.is_some() && half_partitioned(context, &disk, &content)?);
     match held {
-        Some(held)
-            if !wanted.overwrite
-                && !(begun.is_some() && half_partitioned(context, &disk, &content)?)
-                && (!content.kind.is_empty() || has_partitions) =>
-        {
+        Some(held) if !may_be_replaced && (!content.kind.is_empty() || has_partitions) => {
             Ok(Decision::Stays(format!("{path} holds {held} and stays as it is; `overwrite: true` would replace it")))
         }
         held => Ok(Decision::Do(disk, held)),
