@@ -229,6 +229,17 @@ fn a_filesystem_that_a_cut_left_half_made_is_made_anew_and_only_that() {
     let parted = partition(&disk.path, TableType::Gpt, halves(), true);
     resumed(&booted, parted, begun(Some("ext4"), "0+131072"));
     assert!(booted.sh(&format!("sfdisk --verify {}", disk.path)).ok());
+    // Without `overwrite` a table with nothing in it is the cut step's own, or else stays; one with something in it always stays.
+    let share = || Share { percent: "30".into(), kind: None };
+    let thirds = partition(&disk.path, TableType::Gpt, Layout::Shares(vec![share(), share(), share()]), false);
+    let count = || booted.sh(&format!("sfdisk --dump {} | grep -c start=", disk.path)).stdout;
+    done(&booted, thirds.clone());
+    assert_eq!(count(), "2\n");
+    resumed(&booted, thirds, begun(None, "0+131072"));
+    assert_eq!(count(), "3\n");
+    booted.sh(&format!("mkfs.ext4 -q {}p3", disk.path)).expect_ok();
+    resumed(&booted, partition(&disk.path, TableType::Gpt, halves(), false), begun(None, "0+131072"));
+    assert_eq!(count(), "3\n");
 }
 
 #[test]
