@@ -151,9 +151,15 @@ pub fn done(target: &dyn Target, operation: Operation) -> Outcome {
 
 /// Resumes an operation whose first try was interrupted.
 #[track_caller]
-pub fn resumed(target: &dyn Target, operation: Operation, prior: Prior) -> Outcome {
+pub fn resume(target: &dyn Target, operation: Operation, prior: Prior) -> Outcome {
     let job = Job { operations: vec![operation], interrupted: vec![prior], ..Job::default() };
-    let outcome = serde_json::from_str::<Vec<Outcome>>(&send(target, &job)).unwrap().pop().unwrap();
+    serde_json::from_str::<Vec<Outcome>>(&send(target, &job)).unwrap().pop().unwrap()
+}
+
+/// The same, which must succeed.
+#[track_caller]
+pub fn resumed(target: &dyn Target, operation: Operation, prior: Prior) -> Outcome {
+    let outcome = resume(target, operation, prior);
     outcome.done();
     outcome
 }

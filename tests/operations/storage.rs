@@ -9,7 +9,7 @@ use landfall::error::Kind;
 use landfall::plan::operation::Operation;
 use landfall::plan::storage::{FsPlace, Fstab, Layout, MakeFilesystem, MountFields, PartitionDisk, Share, TableType};
 
-use crate::driver::{done, durable_command, outcomes, resumed, run, undone};
+use crate::driver::{done, durable_command, outcomes, resume, resumed, run, undone};
 use crate::lab::{wait_until, BootOptions, Booted, Disk, Host, Lab, Release};
 
 /// A disk of a booted host: a loop device over a file in it. There is no udev, so the nodes are made as the kernel shows them.
@@ -213,7 +213,11 @@ fn a_filesystem_that_a_cut_left_half_made_is_made_anew_and_only_that() {
         identity: identity.into(),
     };
     // Another disk has its name now, or it has been used since: what it holds stays.
-    resumed(&booted, make.clone(), begun(None, "0+8192 another"));
+    let over = MakeFilesystem { overwrite: true, ..filesystem(&disk.path, FsPlace::None, "ext4", "data") };
+    for operation in [Operation::MakeFilesystem(over), partition(&disk.path, TableType::Gpt, halves(), true)] {
+        let refused = resume(&booted, operation, begun(None, "0+8192 another"));
+        assert!(refused.failed().message.contains("is another device than before the interruption"), "{refused:?}");
+    }
     assert!(!booted.sh(&format!("e2fsck -fn {}", disk.path)).ok());
     let other = filesystem(&disk.path, FsPlace::None, "ext3", "data");
     resumed(&booted, Operation::MakeFilesystem(other), begun(None, "0+131072"));
@@ -225,6 +229,17 @@ fn a_filesystem_that_a_cut_left_half_made_is_made_anew_and_only_that() {
     let parted = partition(&disk.path, TableType::Gpt, halves(), true);
     resumed(&booted, parted, begun(Some("ext4"), "0+131072"));
     assert!(booted.sh(&format!("sfdisk --verify {}", disk.path)).ok());
+    // Without `overwrite` a table with nothing in it is the cut step's own, or else stays; one with something in it always stays.
+    let share = || Share { percent: "30".into(), kind: None };
+    let thirds = partition(&disk.path, TableType::Gpt, Layout::Shares(vec![share(), share(), share()]), false);
+    let count = || booted.sh(&format!("sfdisk --dump {} | grep -c start=", disk.path)).stdout;
+    done(&booted, thirds.clone());
+    assert_eq!(count(), "2\n");
+    resumed(&booted, thirds, begun(None, "0+131072"));
+    assert_eq!(count(), "3\n");
+    booted.sh(&format!("mkfs.ext4 -q {}p3", disk.path)).expect_ok();
+    resumed(&booted, partition(&disk.path, TableType::Gpt, halves(), false), begun(None, "0+131072"));
+    assert_eq!(count(), "3\n");
 }
 
 #[test]

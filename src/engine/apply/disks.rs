@@ -44,6 +44,17 @@ pub(super) struct Begun<'b> {
     pub identity: &'b str,
 }
 
+/// Refuses a device that has the name of the one on which a step that was cut off had begun, and is another: names may change with
+/// a boot.
+fn same_as_begun(context: &Context<'_>, block: &Block, begun: &str) -> Result<(), Failure> {
+    if context.host.identity_of(block) == begun {
+        return Ok(());
+    }
+    let failure =
+        Failure::new(Kind::Config, format!("{} is another device than before the interruption: it is left as it is", block.path()));
+    Err(failure.hint("name it by a link in /dev/disk/by-id, or `landfall rerun STEP` if it is the right one"))
+}
+
 /// What a step is to do with a device.
 enum Decision {
     /// It is so already.
@@ -97,6 +108,7 @@ fn decide_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: Option<&str
         let failure = Failure::new(Kind::Config, format!("{path} is a partition: only a whole disk can be partitioned"));
         return Err(failure.hint("name the disk in `disk_setup`"));
     }
+    begun.map_or(Ok(()), |begun| same_as_begun(context, &disk, begun))?;
     let table = table(context, &disk)?;
     // Both are asked: not every kernel reads every table.
     let has_partitions = table.contains("start=") || !context.host.partitions(&disk.name).is_empty();
@@ -108,19 +120,18 @@ fn decide_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: Option<&str
     if is_laid_out(wanted, types_of(&table, wanted.table.label()).as_deref()) {
         return Ok(Decision::Is);
     }
+    let may_be_replaced = wanted.overwrite || (begun.is_some() && half_partitioned(context, &disk, &content)?);
     match held {
-        Some(held)
-            if !wanted.overwrite && !half_partitioned(context, &disk, &content, begun)? && (!content.kind.is_empty() || has_partitions) =>
-        {
+        Some(held) if !may_be_replaced && (!content.kind.is_empty() || has_partitions) => {
             Ok(Decision::Stays(format!("{path} holds {held} and stays as it is; `overwrite: true` would replace it")))
         }
         held => Ok(Decision::Do(disk, held)),
     }
 }
 
-/// Whether what is on a disk may be what a cut left of a step of ours: it is the same disk, and nothing of it holds anything.
-fn half_partitioned(context: &Context<'_>, disk: &Block, content: &Content, begun: Option<&str>) -> Result<bool, Failure> {
-    if begun != Some(context.host.identity_of(disk).as_str()) || !content.kind.is_empty() {
+/// Whether what is on a disk may be what a cut left of a step of ours: nothing of it holds anything.
+fn half_partitioned(context: &Context<'_>, disk: &Block, content: &Content) -> Result<bool, Failure> {
+    if !content.kind.is_empty() {
         return Ok(false);
     }
     for partition in context.host.partitions(&disk.name) {
@@ -281,12 +292,13 @@ pub(super) fn prior_filesystem(context: &Context<'_>, wanted: &MakeFilesystem) -
     decide_filesystem(context, wanted).map(|decision| recorded(context, decision))
 }
 
-/// The device on which a step that was cut off had begun, unless that is another one now, or holds what cannot be of that step.
+/// The device on which a step that was cut off had begun, unless it holds what cannot be of that step.
 fn half_made(context: &Context<'_>, wanted: &MakeFilesystem, begun: &Begun<'_>) -> Result<Option<Block>, Failure> {
     let block = device(context, begun.device)?;
+    same_as_begun(context, &block, begun.identity)?;
     let content = context.host.content_of(&block.path())?;
     let ours = content.word().is_none_or(|word| word == wanted.kind) || !wanted.command.is_empty();
-    Ok((context.host.identity_of(&block) == begun.identity && ours).then_some(block))
+    Ok(ours.then_some(block))
 }
 
 /// Makes the filesystem; `begun` is where a step that was cut off had begun it.
