@@ -122,8 +122,11 @@ pub fn keep(directory: &Path, target: &str, kind: &str, input: &[u8]) {
     let found = directory.join("found");
     std::fs::create_dir_all(&found).expect("mkdir");
     // A few of a kind tell as much as thousands.
-    if std::fs::read_dir(&found).expect("read").count() < 20 {
-        std::fs::write(found.join(format!("{target}-{kind}-{digest}")), input).expect("write");
+    let prefix = format!("{target}-{kind}-");
+    let known =
+        |entry: std::io::Result<std::fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+    if std::fs::read_dir(&found).expect("read").filter_map(|entry| known(entry).then_some(())).count() < 5 {
+        std::fs::write(found.join(format!("{prefix}{digest}")), input).expect("write");
     }
 }
 

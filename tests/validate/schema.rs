@@ -46,6 +46,8 @@ fn the_schema_accepts_the_examples() {
     for (name, answer) in names.iter().zip(answers) {
         assert!(answer.is_empty(), "{}: {answer:?}", name.display());
     }
+    let strict = Command::new(env!("CARGO_BIN_EXE_landfall")).args(["validate", "--strict"]).args(&names).output().unwrap();
+    assert!(strict.status.success(), "{}", String::from_utf8_lossy(&strict.stdout));
 }
 
 #[test]
