@@ -79,6 +79,10 @@ pub fn render(template: &str, variables: &Variables) -> Result<Rendered, Templat
 }
 
 fn rendered(body: &str, variables: &Variables) -> Result<String, TemplateError> {
+    if let Some(line) = stepping_back(body) {
+        let message = "a slice goes forward here, by a number that is written out: use `|reverse`".to_owned();
+        return Err(TemplateError { line, message, is_syntax: true });
+    }
     let mut environment = Environment::empty();
     filters::teach(&mut environment);
     environment.set_trim_blocks(true);
@@ -91,6 +95,44 @@ fn rendered(body: &str, variables: &Variables) -> Result<String, TemplateError> 
     let mut out = Bounded::default();
     template.render_captured_to(variables.root(), &mut out).map_err(|error| told(&error, body))?;
     String::from_utf8(out.0).map_err(|_| TemplateError { line: 1, message: "the result is no text".into(), is_syntax: false })
+}
+
+/// The line of the first slice whose step is not a number without a sign: of nothing, the engine ends the program at one that goes
+/// back.
+fn stepping_back(body: &str) -> Option<u32> {
+    let mut open: Vec<(char, u32)> = Vec::new();
+    let (mut in_tag, mut quote, mut line) = (false, None, 1);
+    let mut chars = body.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        line += u32::from(c == '\n');
+        match (quote, c) {
+            _ if !in_tag => {
+                in_tag = c == '{' && matches!(next, Some('{' | '%'));
+                if in_tag {
+                    chars.next();
+                    open.clear();
+                }
+            }
+            (Some(_), '\\') => drop(chars.next()),
+            (Some(mark), _) => quote = quote.filter(|_| c != mark),
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '[' | '(' | '{') => open.push((c, 0)),
+            (None, '}' | '%') if open.is_empty() && next == Some('}') => in_tag = false,
+            (None, ']' | ')' | '}') => drop(open.pop()),
+            (None, ':') => {
+                if let Some(('[', colons)) = open.last_mut() {
+                    *colons += 1;
+                    let step = body[at + 1..].split(']').next().unwrap_or_default().trim();
+                    if *colons == 2 && !step.chars().all(|c| c.is_ascii_digit()) {
+                        return Some(line);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// What a template becomes, up to [`LONGEST`].

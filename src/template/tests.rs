@@ -60,6 +60,30 @@ fn a_template_without_an_end_or_a_bound_is_refused() {
 }
 
 #[test]
+fn a_slice_that_steps_back_is_refused_where_it_stands_and_no_other() {
+    let variables = Variables::of(&json!({"a": [1, 2, 3]}));
+    let rendered = |body: &str| render(&format!("## template: jinja\n{body}"), &variables);
+    for body in [
+        "x\n{{ a[::-1] }}",
+        "x\n{{ [][::-1] }}",
+        "x\n{{ [][::2 - 5] }}",
+        "x\n{{ ''[ : : -1] }}",
+        "x\n{% if nothing[2:0:n] %}{% endif %}",
+        "x\n{{ {'b': a[::-1]} }}",
+    ] {
+        let error = rendered(body).expect_err(body);
+        assert!(error.line == 3 && error.is_syntax && error.message.contains("|reverse"), "{body}: {error:?}");
+    }
+    for (body, expected) in [
+        ("[::1] {{ a[::2] }} [::-1]", "[::1] [1, 3] [::-1]"),
+        ("{{ '[::-1]' }} {{ a[1:] }} {{ a[:-1] }}", "[::-1] [2, 3] [1, 2]"),
+        ("{{ {'b': -1, 'c': {'d': -2}} }}", "{'b': -1, 'c': {'d': -2}}"),
+    ] {
+        assert_eq!(rendered(body).expect(body).text, expected);
+    }
+}
+
+#[test]
 fn missing_names_are_told_once_with_the_line_they_are_asked_for_on() {
     let template = "## template: jinja\nnothing here\n{% if a %}{% endif %}{{ nothing }} {{ nothing }} '{{ other }}'\n";
     let rendered = render(template, &Variables::of(&json!({}))).expect("rendered");

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             command.arg(target.name).arg(seed.to_string()).arg(time.as_millis().to_string()).arg(directory);
             command
         };
-        outcomes.push(run::run(target.name, seed, time, &worker));
+        outcomes.push(run::run(target, seed, time, &worker));
     }
     for outcome in &outcomes {
         println!("{}", outcome.line);

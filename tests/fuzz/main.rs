@@ -20,11 +20,12 @@ fn worker() {
     worker::work(words[0], words[1].parse().unwrap(), Duration::from_millis(words[2].parse().unwrap()), Path::new(words[3]));
 }
 
-fn fuzzed(target: &str) {
+fn fuzzed(name: &str) {
+    let target = targets::TARGETS.iter().find(|target| target.name == name).unwrap();
     let worker = |seed: u64, time: Duration, directory: &Path| {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "worker", "--nocapture"]);
-        command.env("LANDFALL_FUZZ", format!("{target} {seed} {} {}", time.as_millis(), directory.display()));
+        command.env("LANDFALL_FUZZ", format!("{name} {seed} {} {}", time.as_millis(), directory.display()));
         command
     };
     let outcome = run::run(target, 1, Duration::from_secs(1), &worker);

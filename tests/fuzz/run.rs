@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::targets::Target;
 use crate::worker::{keep, Tally, HANGS, PATIENCE};
 
 /// What came of one target.
@@ -15,7 +16,8 @@ pub struct Outcome {
 }
 
 /// Reads inputs of a target for `time`. `worker` gives the command that calls [`crate::worker::work`].
-pub fn run(target: &str, seed: u64, time: Duration, worker: &dyn Fn(u64, Duration, &Path) -> Command) -> Outcome {
+pub fn run(target: &Target, seed: u64, time: Duration, worker: &dyn Fn(u64, Duration, &Path) -> Command) -> Outcome {
+    let name = target.name;
     let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("dir");
     let directory = directory.path();
     let mut all = Tally::default();
@@ -46,20 +48,21 @@ pub fn run(target: &str, seed: u64, time: Duration, worker: &dyn Fn(u64, Duratio
         let input = std::fs::read(directory.join("input")).unwrap_or_default();
         if output.status.code() == Some(HANGS) {
             all.hangs += 1;
-            keep(directory, target, "hang", &input);
+            keep(directory, name, "hang", &input);
         } else {
             all.panics += 1;
-            keep(directory, target, "end", &input);
-            eprintln!("{target}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+            keep(directory, name, "end", &input);
+            eprintln!("{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
         }
     }
     let line = format!(
-        "{target}: {} runs, {} panics, {} hangs (over {} s), {} over 64 MB, at most {:.1} MB",
+        "{name}: {} runs, {} panics, {} hangs (over {} s), {} over {} MB, at most {:.1} MB",
         all.runs,
         all.panics,
         all.hangs,
         PATIENCE.as_secs(),
         all.large,
+        target.megabytes,
         all.memory as f64 / 1e6
     );
     Outcome { line, found: kept(&directory.join("found")) }

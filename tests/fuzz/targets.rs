@@ -25,6 +25,8 @@ pub struct Target {
     pub seeds: &'static [&'static str],
     /// Inputs are compressed after they were changed, half of the time.
     pub gzip: bool,
+    /// How many MB reading one may take.
+    pub megabytes: u64,
     /// Reads one; nobody is interested in what comes out.
     pub read: fn(&[u8], &Path),
 }
@@ -74,7 +76,7 @@ const YAML_WORDS: &[&str] = &[
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
-    Target { name: "yaml", header: b"", words: YAML_WORDS, seeds: YAML_SEEDS, gzip: false, read: read_yaml },
+    Target { name: "yaml", header: b"", words: YAML_WORDS, seeds: YAML_SEEDS, gzip: false, megabytes: 64, read: read_yaml },
     Target {
         name: "mime",
         header: b"",
@@ -90,6 +92,7 @@ pub const TARGETS: &[Target] = &[
             "Content-Type: multipart/mixed; boundary=\"A\"\n\n--A\nContent-Type: multipart/mixed; boundary=\"B\"\n\n--B\nContent-Type: text/cloud-config; charset=\"us-ascii\"\nContent-Disposition: attachment; filename=\"x.yaml\"\n\na: 1\n--B--\n--A--\n",
         ],
         gzip: false,
+        megabytes: 64,
         read: read_user_data,
     },
     Target {
@@ -104,6 +107,7 @@ pub const TARGETS: &[Target] = &[
             "- type: text/cloud-config\n  content: |\n    #cloud-config\n    packages: [a]\n- |\n  #!/bin/sh\n  echo\n- {content: 'a: 1', filename: x, type: text/cloud-config, merge-type: 'list(append)', launch-index: 2}\n",
         ],
         gzip: false,
+        megabytes: 64,
         read: read_user_data,
     },
     Target {
@@ -122,15 +126,18 @@ pub const TARGETS: &[Target] = &[
             "#!/bin/sh\n{% if v1.distro == 'debian' %}echo {{ ds.meta_data.x|default('y') }}{% else %}{{ missing }}{% endif %}\n",
         ],
         gzip: false,
+        // What `*` and `~` make is bound by the engine alone: a text that is repeated has up to 100 MB, and is copied once.
+        megabytes: 256,
         read: read_user_data,
     },
-    Target { name: "gzip", header: b"", words: YAML_WORDS, seeds: YAML_SEEDS, gzip: true, read: read_user_data },
+    Target { name: "gzip", header: b"", words: YAML_WORDS, seeds: YAML_SEEDS, gzip: true, megabytes: 64, read: read_user_data },
     Target {
         name: "journal",
         header: b"",
         words: &["\n", "{", "}", "\"", ":", ",", "null", "[", "]", "0", "e999", "\\u0000", "\\ud800", "\"step\":", "\"run\":", "sha256", "crc", " "],
         seeds: &[include_str!("../formats/journal-1")],
         gzip: false,
+        megabytes: 64,
         read: read_journal,
     },
 ];

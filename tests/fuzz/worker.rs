@@ -15,9 +15,6 @@ use crate::targets::{Target, TARGETS};
 /// How long one input may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many bytes reading one input may take.
-pub const MEMORY: u64 = 64 << 20;
-
 /// The address space of the process: what asks for more is ended by the kernel, and not the machine by it.
 const ADDRESS_SPACE: u64 = 1 << 30;
 
@@ -48,10 +45,10 @@ pub fn work(name: &str, seed: u64, time: Duration, directory: &Path) {
     // What the first use of everything takes is nobody's fault.
     (target.read)(&corpus[0], directory);
     worker.base = most_memory();
-    let end = Instant::now() + time;
     for input in mutate::found(target) {
         worker.read(&input);
     }
+    let end = Instant::now() + time;
     while Instant::now() < end {
         worker.read(&mutate::mutated(target, &corpus, &mut random));
     }
@@ -97,7 +94,7 @@ impl Worker {
         if forgot.is_ok() {
             let memory = most_memory().saturating_sub(self.base);
             self.tally.memory = self.tally.memory.max(memory);
-            if memory > MEMORY {
+            if memory > self.target.megabytes * 1_000_000 {
                 self.tally.large += 1;
                 keep(&self.directory, self.target.name, "memory", input);
             }
