@@ -19,5 +19,7 @@ mod packages;
 mod services;
 #[path = "operations/storage.rs"]
 mod storage;
+#[path = "operations/undo.rs"]
+mod undo;
 #[path = "operations/units.rs"]
 mod units;
