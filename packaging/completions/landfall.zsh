@@ -65,6 +65,7 @@ _landfall() {
           _arguments $common {-w,--wait}'[wait for the end]' '--timeout[no longer than this]:duration:' {-l,--long}'[every step too]' \
             '--format[how it is printed]:format:(tabular json yaml)' '--strict[exit 2 where the run is degraded]'
           ;;
+        schema) _arguments $common ;;
         drift) _arguments $common '--format[how it is printed]:format:(text json)' ;;
         rollback)
           _arguments $common '--phase[this phase only]:phase:' '--step[this step only]:step:' {-n,--dry-run}'[change nothing]' \

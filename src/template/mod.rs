@@ -79,9 +79,8 @@ pub fn render(template: &str, variables: &Variables) -> Result<Rendered, Templat
 }
 
 fn rendered(body: &str, variables: &Variables) -> Result<String, TemplateError> {
-    if let Some(line) = stepping_back(body) {
-        let message = "a slice goes forward here, by a number that is written out: use `|reverse`".to_owned();
-        return Err(TemplateError { line, message, is_syntax: true });
+    if let Some((line, message)) = beyond_the_engine(body) {
+        return Err(TemplateError { line, message: message.to_owned(), is_syntax: true });
     }
     let mut environment = Environment::empty();
     filters::teach(&mut environment);
@@ -97,11 +96,12 @@ fn rendered(body: &str, variables: &Variables) -> Result<String, TemplateError> 
     String::from_utf8(out.0).map_err(|_| TemplateError { line: 1, message: "the result is no text".into(), is_syntax: false })
 }
 
-/// The line of the first slice whose step is not a number without a sign: of nothing, the engine ends the program at one that goes
-/// back.
-fn stepping_back(body: &str) -> Option<u32> {
+/// The line of what the engine cannot be given, and why. The first slice whose step is not a number without a sign: of nothing,
+/// the engine ends the program at one that goes back. A long chain of `*`: it copies a long text at each of them, again and again.
+fn beyond_the_engine(body: &str) -> Option<(u32, &'static str)> {
+    const MOST_STARS: u32 = 20;
     let mut open: Vec<(char, u32)> = Vec::new();
-    let (mut in_tag, mut quote, mut line) = (false, None, 1);
+    let (mut in_tag, mut quote, mut line, mut stars) = (false, None, 1, 0);
     let mut chars = body.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         let next = chars.peek().map(|(_, next)| *next);
@@ -112,6 +112,7 @@ fn stepping_back(body: &str) -> Option<u32> {
                 if in_tag {
                     chars.next();
                     open.clear();
+                    stars = 0;
                 }
             }
             (Some(_), '\\') => drop(chars.next()),
@@ -120,12 +121,18 @@ fn stepping_back(body: &str) -> Option<u32> {
             (None, '[' | '(' | '{') => open.push((c, 0)),
             (None, '}' | '%') if open.is_empty() && next == Some('}') => in_tag = false,
             (None, ']' | ')' | '}') => drop(open.pop()),
+            (None, '*') => {
+                stars += 1;
+                if stars > MOST_STARS {
+                    return Some((line, "more than twenty `*` stand in one expression"));
+                }
+            }
             (None, ':') => {
                 if let Some(('[', colons)) = open.last_mut() {
                     *colons += 1;
                     let step = body[at + 1..].split(']').next().unwrap_or_default().trim();
                     if *colons == 2 && !step.chars().all(|c| c.is_ascii_digit()) {
-                        return Some(line);
+                        return Some((line, "a slice goes forward here, by a number that is written out: use `|reverse`"));
                     }
                 }
             }

@@ -74,6 +74,7 @@ fn a_slice_that_steps_back_is_refused_where_it_stands_and_no_other() {
         let error = rendered(body).expect_err(body);
         assert!(error.line == 3 && error.is_syntax && error.message.contains("|reverse"), "{body}: {error:?}");
     }
+    assert!(rendered(&format!("{{{{ 'x'{} }}}}", " * 20".repeat(400))).is_err_and(|error| error.message.contains("more than twenty `*`")));
     for (body, expected) in [
         ("[::1] {{ a[::2] }} [::-1]", "[::1] [1, 3] [::-1]"),
         ("{{ '[::-1]' }} {{ a[1:] }} {{ a[:-1] }}", "[::-1] [2, 3] [1, 2]"),
