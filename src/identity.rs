@@ -205,6 +205,11 @@ impl Recorded {
         Ok(true)
     }
 
+    /// The same, for a host that was in use before landfall was there.
+    pub fn of_host_in_use(here: &Here) -> Self {
+        Self { installed_on_running_system: true, ..Self::of(here) }
+    }
+
     /// The machine as it is now, without an instance.
     pub fn of(here: &Here) -> Self {
         Self { dmi_uuid: here.dmi_uuid.clone(), machine_id: here.machine_id.clone(), ..Self::default() }
@@ -217,7 +222,7 @@ pub fn record_installation(host: &Host) -> Result<bool, Failure> {
     if !host.runs_systemd() || host.in_chroot() || host.exists(HOST_FILE) {
         return Ok(false);
     }
-    Recorded { installed_on_running_system: true, ..Recorded::of(&Here::read(host)) }.store(host)
+    Recorded::of_host_in_use(&Here::read(host)).store(host)
 }
 
 #[cfg(test)]

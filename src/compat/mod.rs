@@ -238,7 +238,7 @@ pub fn wipe(host: &Host, name: &str) -> io::Result<()> {
     host.remove(&format!("{RUN}/combined-cloud-config.json"))?;
     let scripts = format!("{directory}/scripts");
     for script in host.list(&scripts)? {
-        host.remove(&format!("{scripts}/{script}"))?;
+        host.remove_tree(&format!("{scripts}/{script}"))?;
     }
     Ok(())
 }

@@ -143,13 +143,19 @@ impl Engine<'_> {
     /// One attempt. `Err` is a failure of the journal: nothing more may be changed.
     fn attempt(&mut self, step: &Step, intents: &[Interrupted], file: &str, before: &mut Option<Prior>) -> Result<Attempted, Failure> {
         let intended = before.is_some();
+        // A tool that failed half-way has left a half, as one that was cut off has.
+        let begun = match intents.first() {
+            Some(first) => Some(first.prior.clone()),
+            None if step.operation.leaves_halves() => self.ledger.begun(step),
+            None => None,
+        };
         let sabotaged = fault::sabotaged("outcome-first");
         let progress = self.progress;
         let say = |text: &str| progress.say(text);
         let prior = {
             let context = self.context(step, file, &say);
-            let checked = match intents.first() {
-                Some(first) => apply::check_again(&step.operation, &first.prior, &context),
+            let checked = match &begun {
+                Some(begun) => apply::check_again(&step.operation, begun, &context),
                 None => apply::check(&step.operation, &context),
             };
             match checked {
@@ -167,7 +173,7 @@ impl Engine<'_> {
             if intended {
                 None
             } else {
-                match intents.first().map_or_else(|| apply::prior(&step.operation, &context), |first| Ok(first.prior.clone())) {
+                match begun.clone().map_or_else(|| apply::prior(&step.operation, &context), Ok) {
                     Ok(prior) => Some(prior),
                     Err(failure) => return Ok(Attempted::Failed(failure)),
                 }
@@ -183,8 +189,8 @@ impl Engine<'_> {
         }
         fault::point("step.before-effect");
         let context = self.context(step, file, &say);
-        let applied = match intents.first() {
-            Some(first) => apply::apply_again(&step.operation, &first.prior, &context),
+        let applied = match &begun {
+            Some(begun) => apply::apply_again(&step.operation, begun, &context),
             None => apply::apply(&step.operation, &context),
         };
         Ok(match applied.and_then(|effect| apply::verify(&step.operation, &context).map(|()| effect)) {

@@ -270,6 +270,21 @@ impl Ledger {
         changes
     }
 
+    /// What stood there before the first try at a step since it last ended well: later tries complete what that one left.
+    pub fn begun(&self, step: &Step) -> Option<Prior> {
+        let is_it = |id: &str, digest: &str| id == step.id && digest == step.digest();
+        let mut first: Option<&Prior> = None;
+        for record in self.records(step.frequency) {
+            match &record.event {
+                Event::Intent { step, digest, prior } if is_it(step, digest) => first = first.or(Some(prior)),
+                Event::Outcome(outcome) if is_it(&outcome.step, &outcome.digest) && outcome.verdict == Verdict::Done => first = None,
+                Event::Undone { step, digest, result: Undone::Whole { .. } } if is_it(step, digest) => first = None,
+                _ => {}
+            }
+        }
+        first.cloned()
+    }
+
     /// What is known of a step. Another digest is another step: nothing is inherited.
     pub fn state(&self, step: &Step) -> StepState {
         self.state_of(step.frequency, &step.id, step.digest())

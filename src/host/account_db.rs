@@ -71,6 +71,11 @@ impl Host {
 
     /// Removes them.
     pub fn clear_account_leftovers(&self) -> io::Result<()> {
+        if self.account_leftovers()?.is_empty() {
+            return Ok(());
+        }
+        // An account tool takes this lock before any of those.
+        let _lock = self.lock_password_database()?;
         self.account_leftovers()?.iter().try_for_each(|path| self.remove(path).map(drop))
     }
 
@@ -96,7 +101,7 @@ impl Host {
         let start = Instant::now();
         loop {
             let whole = libc::flock { l_type: libc::F_WRLCK as libc::c_short, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
-            match fcntl(&file, FcntlArg::F_SETLK(&whole)) {
+            match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)) {
                 Ok(_) => return Ok(PasswordDatabaseLock { _file: file }),
                 Err(Errno::EAGAIN | Errno::EACCES) if start.elapsed() < PWD_LOCK_WAIT => {
                     super::signals::sleep(Duration::from_millis(50));
@@ -240,7 +245,8 @@ impl Host {
     fn has_only_copies(&self, of: &str, at: &str) -> io::Result<bool> {
         for name in self.list(at)? {
             let (model, copy) = (format!("{of}/{name}"), format!("{at}/{name}"));
-            let Some(now) = self.status(&copy)? else { continue };
+            // A name that is no UTF-8 is listed as another one.
+            let Some(now) = self.status(&copy)? else { return Ok(false) };
             let is_one = match (now.kind, self.status(&model)?) {
                 (FileKind::Directory, _) => self.has_only_copies(&model, &copy)?,
                 // A copy that a cut left empty is one too.

@@ -90,9 +90,17 @@ impl Apt<'_> {
         Ok(actions)
     }
 
-    /// Temporary files of apt and of deb-systemd-helper: one that is killed leaves them for ever.
+    /// Temporary files of apt and of deb-systemd-helper: one that is killed leaves them for ever. Of the latter also lists of
+    /// links whose bytes never reached the disk: it would take such a unit for one that somebody has disabled.
     fn remove_leftovers(&self) -> std::io::Result<()> {
         let units = ["helper-enabled", "helper-masked", "user-helper-enabled", "user-helper-masked"];
+        for kind in units {
+            for path in self.host.matching(&format!("/var/lib/systemd/deb-systemd-{kind}/*.dsh-also"))? {
+                if self.host.read(&path)?.is_some_and(|bytes| bytes.contains(&0)) {
+                    self.host.remove(&path)?;
+                }
+            }
+        }
         let of_units = units.map(|kind| format!("/var/lib/systemd/deb-systemd-{kind}/.state*.tmp"));
         let of_apt =
             ["/var/cache/apt/archives/partial", "/var/lib/apt/lists/partial"].map(|dir| format!("{dir}/.apt-acquire-privs-test.*"));

@@ -742,6 +742,11 @@ impl Operation {
             || matches!(self, Self::RebootIfRequired | Self::PhoneHome { .. } | Self::Message { .. } | Self::PowerState { .. })
     }
 
+    /// Whether a try that fails leaves a part, which a check of the whole cannot tell from what somebody else made.
+    pub const fn leaves_halves(&self) -> bool {
+        matches!(self, Self::User(_) | Self::Group { .. } | Self::MakeFilesystem(_) | Self::SwapFile { .. })
+    }
+
     /// Whether it works with apt and dpkg, so that others are held back meanwhile.
     pub const fn uses_apt(&self) -> bool {
         matches!(self, Self::Debconf { .. } | Self::AptUpdate | Self::AptUpgrade | Self::InstallPackages { .. })

@@ -84,6 +84,7 @@ pub(super) fn same_instance(
     source: Option<Source>,
     asked: (&Overrides, Stage),
 ) -> Result<Option<Job>, Failure> {
+    let adopted = recorded.as_ref().is_some_and(|recorded| recorded.installed_on_running_system);
     let directory = InstanceDir::new(recorded.and_then(|recorded| recorded.directory).as_deref().unwrap_or(&identity::directory_of(id)));
     if let Some(Source::Datasource(found)) = &source {
         // A cloud-init did the rest of this instance before landfall took its place.
@@ -106,7 +107,8 @@ pub(super) fn same_instance(
         loaded => loaded?,
     };
     let Some(plan) = stored else {
-        let Some(source) = source else { return Ok(None) };
+        // A host that was in use is not provisioned because the record of what was applied by hand is lost.
+        let Some(source) = source.filter(|_| !adopted) else { return Ok(None) };
         let job = new_instance(host, Recorded::of(here), id, mode, &source, asked)?;
         return Ok(Some(Job { notices, ..job }));
     };

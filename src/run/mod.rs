@@ -213,6 +213,7 @@ fn boot_job(host: &Host, stage: Stage, given: &Overrides) -> Result<Found, Failu
         Looked::Later(why) => return Ok(Found::Nothing(why.to_owned())),
         Looked::Answer { fetched, mode, source, explain } => (fetched, mode, source, explain),
     };
+    let recorded = recorded.or_else(|| had_cloud_init(host, &fetched).then(|| Recorded::of_host_in_use(&here)));
     Ok(match identity::decide(recorded.as_ref(), &here, fetched) {
         Decision::NewInstance(id) => match source {
             Some(source) => {
@@ -256,6 +257,13 @@ fn boot_job(host: &Host, stage: Stage, given: &Overrides) -> Result<Found, Failu
         Decision::Manual => recorded_job(host, Vec::new())?.into(),
         Decision::NothingToDo => Found::NoSource,
     })
+}
+
+/// A cloud-init that is gone has provisioned this very instance: its record of it, which landfall never writes, is there.
+fn had_cloud_init(host: &Host, fetched: &identity::Fetched) -> bool {
+    let identity::Fetched::Id(id) = fetched else { return false };
+    let provisioned = host.read_text("/var/lib/cloud/data/instance-id").ok().flatten().unwrap_or_default();
+    crate::datasource::stands_in(host) && host.exists("/var/lib/cloud/instance/obj.pkl") && provisioned.trim() == id
 }
 
 /// A host that was in use when landfall was installed: nothing of its instance is provisioned. What was applied by hand goes on.

@@ -296,3 +296,19 @@ fn a_source_that_fails_is_named_with_its_kind() {
         assert_eq!(run(host, &[install(&["-y"])]).pop().unwrap().failed().kind, Kind::Input);
     });
 }
+
+/// What deb-systemd-helper keeps is synced by nobody: of a file that a cut fell on, the length may be stored and the bytes not.
+#[test]
+fn a_list_of_links_of_which_a_cut_stored_only_the_length_is_made_anew() {
+    each_release(|host| {
+        const LINKS: &str = "/var/lib/systemd/deb-systemd-helper-enabled/svc-lf.service.dsh-also";
+        let operation = install(&["svc-lf"]);
+        let first = done(host, operation.clone());
+        let links = host.files().read(LINKS);
+        assert!(links.starts_with("/etc/systemd/system/"), "{links}");
+        host.files().write(LINKS, "\0".repeat(links.len()), 0o644);
+        resumed(host, operation, first.prior);
+        assert_eq!(host.files().read(LINKS), links);
+        whole(host);
+    });
+}
