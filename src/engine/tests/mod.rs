@@ -601,16 +601,16 @@ fn a_script_that_ended_because_nothing_could_be_started_is_gone_on_with_at_the_n
 #[test]
 fn what_stood_before_the_first_try_is_known_until_a_try_ends_well() {
     let dir = tempdir();
-    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-    std::fs::write(&to, "before").expect("write");
-    let copy = Operation::CopyFile { from: from.display().to_string(), to: to.display().to_string() };
-    let plan = plan(vec![step("copy", copy)]);
-    std::fs::write(&from, "x").expect("write");
+    let below = dir.path().join("below");
+    let path = below.join("x").display().to_string();
+    let file = WriteFile { path, content: content("x"), mode: Some(0o600), owner: None, own_parents: false };
+    let plan = plan(vec![step("write", Operation::WriteFile(file))]);
     run(dir.path(), &plan, "boot-1");
     assert_eq!(ledger(dir.path()).begun(&plan.steps[0]), None);
-    cut_after_intent(dir.path(), "copy", false);
+    cut_after_intent(dir.path(), "write", false);
     let first = ledger(dir.path()).begun(&plan.steps[0]).expect("it was begun");
-    std::fs::remove_file(&from).expect("remove");
+    std::fs::remove_dir_all(&below).expect("remove");
+    std::fs::write(&below, "in the way").expect("write");
     let (_, summary) = run(dir.path(), &plan, "boot-2");
     assert_eq!(results(&summary), [StepResult::Failed]);
     assert_eq!(ledger(dir.path()).begun(&plan.steps[0]), Some(first), "a try that failed has left what it left");
