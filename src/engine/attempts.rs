@@ -143,13 +143,15 @@ impl Engine<'_> {
     /// One attempt. `Err` is a failure of the journal: nothing more may be changed.
     fn attempt(&mut self, step: &Step, intents: &[Interrupted], file: &str, before: &mut Option<Prior>) -> Result<Attempted, Failure> {
         let intended = before.is_some();
+        let begun = intents.first().map(|first| first.prior.clone());
+        let begun = begun.or_else(|| before.clone().filter(|_| apply::goes_on(&step.operation)));
         let sabotaged = fault::sabotaged("outcome-first");
         let progress = self.progress;
         let say = |text: &str| progress.say(text);
         let prior = {
             let context = self.context(step, file, &say);
-            let checked = match intents.first() {
-                Some(first) => apply::check_again(&step.operation, &first.prior, &context),
+            let checked = match &begun {
+                Some(prior) => apply::check_again(&step.operation, prior, &context),
                 None => apply::check(&step.operation, &context),
             };
             match checked {
@@ -167,7 +169,7 @@ impl Engine<'_> {
             if intended {
                 None
             } else {
-                match intents.first().map_or_else(|| apply::prior(&step.operation, &context), |first| Ok(first.prior.clone())) {
+                match begun.clone().map_or_else(|| apply::prior(&step.operation, &context), Ok) {
                     Ok(prior) => Some(prior),
                     Err(failure) => return Ok(Attempted::Failed(failure)),
                 }
@@ -183,9 +185,9 @@ impl Engine<'_> {
         }
         fault::point("step.before-effect");
         let context = self.context(step, file, &say);
-        let applied = match intents.first() {
-            Some(first) => apply::apply_again(&step.operation, &first.prior, &context),
-            None => apply::apply(&step.operation, &context),
+        let applied = match &begun {
+            Some(prior) => apply::apply_again(&step.operation, prior, &context),
+            None => apply::apply_intended(&step.operation, before.as_ref().unwrap_or(&Prior::None), &context),
         };
         Ok(match applied.and_then(|effect| apply::verify(&step.operation, &context).map(|()| effect)) {
             Ok(effect) => Attempted::Done(effect),

@@ -144,8 +144,23 @@ fn a_disk_is_partitioned_and_formatted_and_what_it_holds_is_left_alone_unless_it
     assert!(disk_itself.done().warnings[0].contains("holds gpt"), "{disk_itself:?}");
     booted.sh(&format!("mount {first} /m && grep kept /m/file")).expect_ok();
 
-    // In use, nothing is overwritten, whatever is said.
+    // In use, nothing is overwritten, whatever is said; also where the mount is of another namespace.
     let over = MakeFilesystem { overwrite: true, ..filesystem(path, FsPlace::Number(1), "ext4", "new") };
+    booted.sh("umount /m").expect_ok();
+    let hidden = format!("mount {first} /m && echo ready && exec sleep 600");
+    let mut elsewhere = booted.command(&["unshare", "-m", "sh", "-c", &hidden]).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Read::read_exact(&mut elsewhere.stdout.take().unwrap(), &mut [0; 5]).unwrap();
+    let refused = run(&booted, &[Operation::MakeFilesystem(over.clone()), partition(path, TableType::Mbr, Layout::One, true)]);
+    booted
+        .sh(&format!(
+            "for mine in /proc/[0-9]*; do [ \"$(tr '\\0' ' ' <$mine/cmdline)\" = 'sleep 600 ' ] && kill ${{mine#/proc/}}; done; true"
+        ))
+        .expect_ok();
+    let _ = elsewhere.wait();
+    for outcome in refused {
+        assert!(outcome.failed().message.contains(" is in use: "), "{outcome:?}");
+    }
+    booted.sh(&format!("mount {first} /m && grep kept /m/file")).expect_ok();
     for operation in [
         Operation::MakeFilesystem(over.clone()),
         partition(path, TableType::Mbr, Layout::One, true),
@@ -168,6 +183,36 @@ fn a_disk_is_partitioned_and_formatted_and_what_it_holds_is_left_alone_unless_it
     let command = ["sh", "-c", "mkfs.%(filesystem)s -q -L %(label)s %(device)s"].map(str::to_owned).to_vec();
     done(&booted, Operation::MakeFilesystem(MakeFilesystem { command, ..filesystem(path, FsPlace::Any, "ext2", "own") }));
     assert_eq!(kind_of(&booted, path), "own ext2");
+}
+
+#[test]
+fn a_partition_that_only_looks_empty_is_not_taken_for_a_free_one() {
+    let Some(lab) = Lab::require() else { return };
+    let (_host, booted) = booted(lab, Disk::Directory);
+    for (at, (label, kinds)) in [
+        ("gpt", "21686148-6449-6E6F-744E-656564454649 C12A7328-F81F-11D2-BA4B-00A0C93EC93B"),
+        ("gpt", "9E1A2D38-C612-4316-AA26-8B49521E5A8B E3C9E316-0B5C-4DB8-817D-F92DF00215AE"),
+        ("dos", "41 ef"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = format!("/var/tmp/{at}.img");
+        let lines = kinds.split(' ').fold(String::new(), |lines, kind| lines + ",4M," + kind + "\n");
+        booted.sh(&format!("truncate -s 64M {file} && printf 'label: {label}\n{lines},16M\n,16M\n' | sfdisk -q {file}")).expect_ok();
+        let disk = Loop::new(&booted, &file, "64M");
+        let part = |number: u32| format!("{}p{number}", disk.path);
+        wait_until("the partitions' nodes", Duration::from_secs(10), || booted.sh(&format!("test -b {}", part(4))).ok());
+        // What is wanted is looked for on all of them before one is made.
+        booted.sh(&format!("mkfs.ext4 -q -L data {}", part(4))).expect_ok();
+        let make = |kind: &str, label: &str| Operation::MakeFilesystem(filesystem(&disk.path, FsPlace::Auto, kind, label));
+        assert!(done(&booted, make("ext4", "data")).satisfied_before);
+        let made = done(&booted, make("ext4", "more"));
+        assert_eq!(made.done().detail.as_deref(), Some(format!("made on {}", part(3)).as_str()));
+        assert_eq!(kind_of(&booted, &part(1)) + &kind_of(&booted, &part(2)), "");
+        let none = done(&booted, make("ext4", "third"));
+        assert!(none.done().warnings[0].ends_with("no partition is free"), "{none:?}");
+    }
 }
 
 #[test]
@@ -211,6 +256,7 @@ fn a_filesystem_that_a_cut_left_half_made_is_made_anew_and_only_that() {
         device: disk.path.clone(),
         held: held.map(str::to_owned),
         identity: identity.into(),
+        uuid: None,
     };
     // Another disk has its name now, or it has been used since: what it holds stays.
     let over = MakeFilesystem { overwrite: true, ..filesystem(&disk.path, FsPlace::None, "ext4", "data") };
@@ -219,12 +265,33 @@ fn a_filesystem_that_a_cut_left_half_made_is_made_anew_and_only_that() {
         assert!(refused.failed().message.contains("is another device than before the interruption"), "{refused:?}");
     }
     assert!(!booted.sh(&format!("e2fsck -fn {}", disk.path)).ok());
+    const UUID: &str = "0a1b2c3d-0000-4000-8000-000000000001";
+    let with_uuid = || Prior::Disk { device: disk.path.clone(), held: None, identity: "0+131072".into(), uuid: Some(UUID.into()) };
+    // Somebody may have made it by hand meanwhile, of another kind or of the same; a command says nothing of what it makes.
     let other = filesystem(&disk.path, FsPlace::None, "ext3", "data");
-    resumed(&booted, Operation::MakeFilesystem(other), begun(None, "0+131072"));
+    let command = vec!["mkfs.ext4".to_owned(), "-F".into(), "%(device)s".into()];
+    let by_command = MakeFilesystem { command, ..filesystem(&disk.path, FsPlace::None, "ext4", "data") };
+    for operation in [Operation::MakeFilesystem(other), make.clone(), Operation::MakeFilesystem(by_command)] {
+        let refused = resume(&booted, operation, with_uuid());
+        assert!(refused.failed().message.contains("holds ext4 that this step has not made: it is left as it is"), "{refused:?}");
+    }
     assert_eq!(kind_of(&booted, &disk.path), "data ext4");
-    let outcome = resumed(&booted, make, begun(None, "0+131072"));
+    assert!(!booted.sh(&format!("e2fsck -fn {}", disk.path)).ok());
+    booted.sh(&half.replace("mkfs.ext4", &format!("mkfs.ext4 -F -U {UUID}"))).expect_ok();
+    let outcome = resumed(&booted, make, with_uuid());
     assert!(!outcome.satisfied_before);
     booted.sh(&format!("e2fsck -fn {}", disk.path)).expect_ok();
+    assert_eq!(booted.sh(&format!("blkid -p -o value -s UUID {}", disk.path)).stdout.trim(), UUID);
+    // Chosen when the intent is recorded, and given to mkfs.
+    booted.sh(&format!("wipefs -aq {}", disk.path)).expect_ok();
+    for kind in ["ext4", "swap"] {
+        booted.sh(&format!("wipefs -aq {}", disk.path)).expect_ok();
+        let made = done(&booted, Operation::MakeFilesystem(filesystem(&disk.path, FsPlace::None, kind, "L")));
+        let Prior::Disk { uuid: Some(uuid), .. } = &made.prior else { panic!("{made:?}") };
+        let found = booted.sh(&format!("blkid -p -o value -s UUID {}", disk.path)).stdout.trim().to_lowercase();
+        assert_eq!(found.replace('-', ""), uuid.replace('-', ""), "{kind}");
+    }
+    booted.sh(&format!("mkfs.ext4 -qF {}", disk.path)).expect_ok();
     // A table that a cut kept from being written.
     let parted = partition(&disk.path, TableType::Gpt, halves(), true);
     resumed(&booted, parted, begun(Some("ext4"), "0+131072"));
