@@ -9,7 +9,7 @@ use landfall::error::Kind;
 use landfall::plan::operation::Operation;
 use landfall::plan::storage::{FsPlace, Fstab, Layout, MakeFilesystem, MountFields, PartitionDisk, Share, TableType};
 
-use crate::driver::{done, durable_command, outcomes, resume, resumed, run, undone};
+use crate::driver::{done, durable_command, outcomes, resume, resumed, run, run_beside, undone, Target as _};
 use crate::lab::{wait_until, BootOptions, Booted, Disk, Host, Lab, Release};
 
 /// A disk of a booted host: a loop device over a file in it. There is no udev, so the nodes are made as the kernel shows them.
@@ -386,6 +386,16 @@ fn partitions_grow_into_the_room_behind_them_and_only_then() {
         let sectors: u64 = booted.sh(&format!("cat /sys/class/block/{}/size", &second[5..])).expect_ok().trim().parse().unwrap();
         assert!(sectors * 512 > 70 << 20, "{sectors}");
         assert!(done(&booted, grow(&second)).satisfied_before);
+        if label == "dos" {
+            // Such a table reaches no further than 2 TiB, however large the disk is.
+            booted.sh("truncate -s 32M /var/tmp/large.img && printf 'label: dos\\n,8M\\n' | sfdisk -q /var/tmp/large.img").expect_ok();
+            booted.sh("truncate -s 3T /var/tmp/large.img").expect_ok();
+            let large = Loop::new(&booted, "/var/tmp/large.img", "3T");
+            let first = format!("{}p1", large.path);
+            wait_until("the partition's node", Duration::from_secs(10), || booted.sh(&format!("test -b {first}")).ok());
+            assert!(!done(&booted, grow(&first)).satisfied_before);
+            assert!(done(&booted, grow(&first)).satisfied_before, "it would be tried at every boot");
+        }
         booted
             .sh(&format!(
                 "sfdisk --verify {} && grep kept /g{at}/file && umount /g{at} && e2fsck -fp {second} && resize2fs {second}",
@@ -441,6 +451,7 @@ fn fstab_is_written_its_lines_are_mounted_and_one_bad_line_does_not_lose_the_oth
             line("/dev/none", "/none", "ext4", "nofail"),
             line("tmpfs", "/t", "no-such-type", "defaults"),
             line("tmpfs", "/t2", "tmpfs", "size=1M"),
+            line("tmpfs", "/t5", "odd", "defaults"),
             line("nas:/x", "/nas", "nfs", "soft"),
             line("vdz", "/cancelled", "auto", "defaults"),
             [Some("vdz"), None, Some("auto"), Some("defaults"), Some("0"), Some("2")],
@@ -451,7 +462,7 @@ fn fstab_is_written_its_lines_are_mounted_and_one_bad_line_does_not_lose_the_oth
     let expected = format!(
         "# root\n/dev/sdz1 /old ext4 defaults 0 0\n{}\t/with\\040space\tauto\tdefaults,comment=cloudconfig\t0\t2\n\
          /dev/none\t/none\text4\tnofail,comment=cloudconfig\t0\t2\ntmpfs\t/t\tno-such-type\tdefaults,comment=cloudconfig\t0\t2\n\
-         tmpfs\t/t2\ttmpfs\tsize=1M,comment=cloudconfig\t0\t2\nnas:/x\t/nas\tnfs\tsoft,comment=cloudconfig\t0\t2\n",
+         tmpfs\t/t2\ttmpfs\tsize=1M,comment=cloudconfig\t0\t2\ntmpfs\t/t5\todd\tdefaults,comment=cloudconfig\t0\t2\nnas:/x\t/nas\tnfs\tsoft,comment=cloudconfig\t0\t2\n",
         disk.path
     );
     assert_eq!(text, expected);
@@ -463,14 +474,29 @@ fn fstab_is_written_its_lines_are_mounted_and_one_bad_line_does_not_lose_the_oth
     assert!(done(&booted, Operation::Fstab(added)).satisfied_before);
     undone(&booted, second.prior);
     assert!(done(&booted, Operation::Fstab(wanted)).satisfied_before);
+    assert!(written.done().warnings.iter().any(|note| note.contains("/dev/gone /gone ext4")), "{written:?}");
+    // One for the same mount point takes the place of the earlier one.
+    let changed = Fstab { adds: true, ..fstab(&[line("tmpfs", "/t2", "tmpfs", "size=2M")]) };
+    let third = done(&booted, Operation::Fstab(changed));
+    let text = booted.files().read("/etc/fstab");
+    assert!(text.contains("size=2M") && !text.contains("/t2\ttmpfs\tsize=1M") && text.contains("/nas"), "{text}");
+    assert_eq!(third.done().warnings.len(), 1, "{third:?}");
+    undone(&booted, third.prior);
+    // Somebody else is first with one of them, and mount(8) fails.
+    booted.files().write("/sbin/mount.odd", "#!/bin/sh\nmount -i -t tmpfs none \"$2\"\nexit 32\n", 0o755);
     let outcome = run(&booted, &[Operation::MountFstab { remote: false, swap_file: None }]).pop().unwrap();
     let failed = outcome.failed();
     assert!(failed.message.contains("/t ") || failed.message.contains("at /t"), "{failed:?}");
-    assert!(!failed.message.contains("/none") && !failed.message.contains("nas:"), "{failed:?}");
-    booted.sh("mountpoint '/with space' && mountpoint /t2 && ! mountpoint -q /nas").expect_ok();
+    assert!(!["/none", "nas:", "/t5"].iter().any(|other| failed.message.contains(other)), "{failed:?}");
+    booted.sh("mountpoint '/with space' && mountpoint /t5 && mountpoint /t2 && ! mountpoint -q /nas").expect_ok();
     undone(&booted, written.prior);
     assert_eq!(booted.files().read("/etc/fstab"), before);
-    booted.sh("umount '/with space' /t2").expect_ok();
+    let foreign = [before.as_bytes(), b"# gr\xfc\xdfe\n"].concat();
+    booted.put("/etc/fstab", &foreign, 0o644);
+    let refused = run(&booted, &[Operation::Fstab(fstab(&[line("tmpfs", "/t4", "tmpfs", "size=1M")]))]).pop().unwrap();
+    assert!(refused.failed().message.contains("is not UTF-8"), "{refused:?}");
+    booted.sh("grep -c $(printf 'gr\\374\\337e') /etc/fstab").expect_ok();
+    booted.sh("umount '/with space' /t2 /t5").expect_ok();
 }
 
 #[test]

@@ -24,8 +24,15 @@ fn growing(context: &Context<'_>, device: &str) -> Option<(String, u32, Block)> 
     } else {
         context.host.block_of_mount(&context.host.mounted_at(device)?)?
     };
-    let (disk, number, _) = block.partition.clone()?;
-    (context.host.room_behind(&block) > LITTLE).then_some((disk, number, block))
+    let (disk, number, start) = block.partition.clone()?;
+    let room = context.host.room_behind(&block);
+    let end = start + block.size;
+    let disk_itself = context.host.block(&disk)?;
+    // A table of the MBR kind counts the disk's sectors with 32 bits.
+    let limit = u64::from(u32::MAX) * (disk_itself.size / context.host.own_sectors(&disk_itself).max(1)).max(1);
+    let is_mbr = || context.host.content_of(&disk_itself.path()).is_ok_and(|content| content.table == "dos");
+    let room = if end + room > limit && is_mbr() { room.min(limit.saturating_sub(end)) } else { room };
+    (room > LITTLE).then_some((disk, number, block))
 }
 
 /// There is no room behind the partition, or it is none.
