@@ -152,9 +152,7 @@ fn a_disk_is_partitioned_and_formatted_and_what_it_holds_is_left_alone_unless_it
     std::io::Read::read_exact(&mut elsewhere.stdout.take().unwrap(), &mut [0; 5]).unwrap();
     let refused = run(&booted, &[Operation::MakeFilesystem(over.clone()), partition(path, TableType::Mbr, Layout::One, true)]);
     booted
-        .sh(&format!(
-            "for mine in /proc/[0-9]*; do [ \"$(tr '\\0' ' ' <$mine/cmdline)\" = 'sleep 600 ' ] && kill ${{mine#/proc/}}; done; true"
-        ))
+        .sh("for mine in /proc/[0-9]*; do [ \"$(tr '\\0' ' ' <$mine/cmdline)\" = 'sleep 600 ' ] && kill ${mine#/proc/}; done; true")
         .expect_ok();
     let _ = elsewhere.wait();
     for outcome in refused {
