@@ -349,7 +349,7 @@ fn may_be_made(wanted: &MakeFilesystem, content: &Content, held: Option<&str>, c
 /// Makes the filesystem where the intent says, and as the user says if there is none; `again` after an attempt that failed or was
 /// cut off.
 pub(super) fn make(context: &Context<'_>, wanted: &MakeFilesystem, prior: &Prior, again: bool) -> Result<Effect, Failure> {
-    let (block, uuid) = match prior {
+    let (block, held, uuid) = match prior {
         Prior::Disk { device: path, held, identity, uuid } => {
             let block = device(context, path)?;
             same_as_begun(context, &block, identity)?;
@@ -361,17 +361,17 @@ pub(super) fn make(context: &Context<'_>, wanted: &MakeFilesystem, prior: &Prior
                     failure.hint(format!("`wipefs --all {path}` and `landfall resume` if it is to go, `landfall rerun STEP` if not"))
                 );
             }
-            (block, uuid.as_deref())
+            (block, held.is_some(), uuid.as_deref())
         }
         _ => match decide_filesystem(context, wanted)? {
             Decision::Is => return Ok(Effect::default()),
             Decision::Stays(why) => return Ok(Effect { detail: None, warnings: vec![why] }),
-            Decision::Do(block, _) => (block, None),
+            Decision::Do(block, held) => (block, held.is_some(), None),
         },
     };
     not_in_use(context, &block)?;
     let path = block.path();
-    let argv = command(context, wanted, &path, again || wanted.overwrite || block.partition.is_none(), uuid)?;
+    let argv = command(context, wanted, &path, again || held || wanted.overwrite || block.partition.is_none(), uuid)?;
     if again && wanted.command.is_empty() {
         // mkfs.btrfs makes none whose UUID is there already.
         run(context, Spec::new(["wipefs", "--all", "--force", &path]))?;
