@@ -191,7 +191,7 @@ impl Engine<'_> {
         let context = self.context(step, file, &say);
         let applied = match &begun {
             Some(begun) => apply::apply_again(&step.operation, begun, &context),
-            None => apply::apply(&step.operation, &context),
+            None => apply::apply_intended(&step.operation, before.as_ref().unwrap_or(&Prior::None), &context),
         };
         Ok(match applied.and_then(|effect| apply::verify(&step.operation, &context).map(|()| effect)) {
             Ok(effect) => Attempted::Done(effect),

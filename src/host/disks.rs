@@ -47,6 +47,10 @@ pub struct Content {
     pub label: String,
     /// Kind of partition table.
     pub table: String,
+    /// What it is known by, of the filesystem.
+    pub uuid: String,
+    /// Of a partition: its type in the table.
+    pub partition_type: String,
 }
 
 impl Content {
@@ -117,7 +121,12 @@ impl Host {
     pub fn identity_of(&self, block: &Block) -> String {
         let (disk, start) = block.partition.as_ref().map_or((&block.name, 0), |(disk, _, start)| (disk, *start));
         let said = |attribute: &&str| Some(self.read_text(&format!("{BLOCK}/{disk}/{attribute}")).ok()??.trim().to_owned());
-        let said: Vec<String> = ["wwid", "device/wwid", "serial", "device/serial"].iter().filter_map(said).collect();
+        let mut said: Vec<String> = ["wwid", "device/wwid", "serial", "device/serial"].iter().filter_map(said).collect();
+        if said.is_empty() {
+            // Disks that are equal are told by where they are attached.
+            let device = format!("{BLOCK}/{disk}/device");
+            said.extend(self.exists(&device).then(|| self.follow(&device).ok()).flatten());
+        }
         format!("{start}+{} {}", block.size, said.join(" ")).trim_end().to_owned()
     }
 
@@ -131,7 +140,8 @@ impl Host {
     pub fn use_of(&self, block: &Block) -> io::Result<Option<String>> {
         let mounts = self.mounts()?;
         let swaps = self.read_text("/proc/swaps")?.unwrap_or_default();
-        for one in std::iter::once(block.clone()).chain(self.partitions(&block.name)) {
+        let all: Vec<Block> = std::iter::once(block.clone()).chain(self.partitions(&block.name)).collect();
+        for one in &all {
             let number = self.read_text(&format!("{BLOCK}/{}/dev", one.name))?.unwrap_or_default();
             let path = one.path();
             if let Some(mount) = mounts.iter().find(|mount| mount.device == number.trim() || mount.source == path) {
@@ -142,6 +152,14 @@ impl Host {
             }
             if let Some(holder) = self.list(&format!("{BLOCK}/{}/holders", one.name))?.first() {
                 return Ok(Some(format!("{path} is part of {}", path_of(holder))));
+            }
+        }
+        // The kernel knows more: mounts of other namespaces, filesystems and volumes of several devices.
+        for path in all.iter().map(Block::path) {
+            let is_busy = |_| self.is_busy(&path) && (signals::sleep(Duration::from_millis(100)), true).1;
+            // A tool that only looks may have it for a moment.
+            if (0..5).all(is_busy) {
+                return Ok(Some(format!("{path} is in use")));
             }
         }
         Ok(None)
@@ -161,7 +179,13 @@ impl Host {
             line.unwrap_or_default().replace('\\', "")
         };
         match ended.code {
-            0 => Ok(Content { kind: value("TYPE"), label: value("LABEL"), table: value("PTTYPE") }),
+            0 => Ok(Content {
+                kind: value("TYPE"),
+                label: value("LABEL"),
+                table: value("PTTYPE"),
+                uuid: value("UUID"),
+                partition_type: value("PART_ENTRY_TYPE"),
+            }),
             2 => Ok(Content::default()),
             8 => Ok(Content { kind: "more than one kind of data".into(), ..Content::default() }),
             _ => Err(ended.failure(&format!("look at what is on {path}"))),
@@ -315,6 +339,10 @@ mod tests {
         assert_eq!(host.room_behind(&host.block("vda").expect("a disk")), 0);
         assert_eq!(host.partitions("vda").len(), 2);
         assert_eq!(host.block_of("/dev/vdb"), None);
+        assert_eq!(host.identity_of(&first), "2048+1000");
+        std::fs::create_dir(dir.path().join("sys/devices/port-3")).expect("directory");
+        std::os::unix::fs::symlink("../port-3", dir.path().join("sys/devices/vda/device")).expect("link");
+        assert_eq!(host.identity_of(&first), "2048+1000 /sys/devices/port-3");
         std::fs::write(dir.path().join("sys/devices/vda/serial"), "disk-7\n").expect("write");
         assert_eq!(host.identity_of(&first), "2048+1000 disk-7");
     }

@@ -99,6 +99,13 @@ impl Host {
         fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map(OpenDevice)
     }
 
+    /// Whether the kernel holds a device for something: a mount of whatever namespace, swap, a volume, a filesystem of several devices.
+    pub fn is_busy(&self, path: &str) -> bool {
+        let flags = OFlag::O_EXCL | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let opened = fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
+        opened.is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
+    }
+
     /// Mounts a device read-only at [`MOUNT_POINT`].
     pub fn mount_volume(&self, device: &Device) -> Result<Mounted, Failure> {
         self.make_directories(MOUNT_POINT, Attributes { mode: 0o700, uid: 0, gid: 0 }).map_err(|error| Failure::io(MOUNT_POINT, &error))?;

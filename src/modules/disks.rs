@@ -17,21 +17,45 @@ pub const DISK_SETUP: Module = Module {
     plan,
 };
 
-/// The device that a name means; one that is none is reported.
-fn device(name: &str, aliases: &Aliases, origin: &Origin, steps: &mut Steps) -> Option<String> {
+/// The device that a name means.
+fn path_of(name: &str, aliases: &Aliases) -> Option<String> {
     let named = aliases.0.get(name).map_or(name, String::as_str);
-    if named.starts_with("ephemeral") || ["ami", "root", "swap"].contains(&named) {
+    let is_cloud_name = named.starts_with("ephemeral") || ["ami", "root", "swap"].contains(&named);
+    (!is_cloud_name).then(|| if named.starts_with('/') { named.to_owned() } else { format!("/dev/{named}") })
+}
+
+/// The same; one that is none is reported.
+fn device(name: &str, aliases: &Aliases, origin: &Origin, steps: &mut Steps) -> Option<String> {
+    let path = path_of(name, aliases);
+    if path.is_none() {
+        let named = aliases.0.get(name).map_or(name, String::as_str);
         let message = format!("no device here is called `{named}`: it is left out");
         steps.report.error("device", message).at(origin).help(format!("say which it is, as in `device_aliases: {{{named}: /dev/vdb}}`"));
-        return None;
     }
-    Some(if named.starts_with('/') { named.to_owned() } else { format!("/dev/{named}") })
+    path
+}
+
+/// How long a label may be, in bytes.
+fn longest_label(kind: &str) -> usize {
+    match kind {
+        "xfs" => 12,
+        "vfat" | "fat" | "msdos" => 11,
+        "swap" => 15,
+        "btrfs" => 255,
+        kind if kind.starts_with("ext") => 16,
+        _ => usize::MAX,
+    }
 }
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let keys = scope.keys;
     let aliases = &keys.device_aliases;
+    let mut unread = Vec::new();
     for (name, disk) in &keys.disk_setup.0 {
+        let Some(disk) = disk else {
+            unread.extend(path_of(name, aliases));
+            continue;
+        };
         let layout = disk.layout.clone().unwrap_or(Layout::Nothing);
         if layout == Layout::Nothing {
             continue;
@@ -52,6 +76,18 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
             steps.report.error("required", message).at(&entry.origin).help("as in `filesystem: ext4`");
             continue;
         }
+        // What cannot be read has been reported; without it another device might be formatted, or otherwise.
+        let given = |key: &str, read: bool| entry.given.contains(&key) && !read;
+        if given("partition", entry.partition.is_some()) || given("cmd", entry.cmd.is_some()) || given("label", entry.label.is_some()) {
+            continue;
+        }
+        let label = entry.label.as_ref().map_or("", |label| label.0.as_str());
+        if entry.cmd.is_none() && label.len() > longest_label(kind) {
+            let message = format!("`{label}` is too long for a label of {kind}: fs_setup[{at}] is left out");
+            let help = format!("{} bytes at most", longest_label(kind));
+            steps.report.error("label", message).at(entry.place("label")).help(help);
+            continue;
+        }
         let dotted = entry.device.0.rsplit_once('.').and_then(|(device, number)| Some((device, number.parse::<u32>().ok()?)));
         let (name, place) = match dotted {
             Some((name, number)) if !entry.device.0.contains('/') => (name, FsPlace::Number(number)),
@@ -62,6 +98,11 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
             steps.report.note("partition", message).at(entry.place("partition"));
         }
         let Some(device) = device(name, aliases, &entry.origin, steps) else { continue };
+        if unread.contains(&device) {
+            let message = format!("{device} is not partitioned as it is to be: fs_setup[{at}] is left out");
+            steps.report.error("device", message).at(&entry.origin).help("correct its entry of `disk_setup`");
+            continue;
+        }
         for key in ["overwrite", "extra_opts"] {
             if entry.cmd.is_some() && entry.given.contains(&key) && key == "extra_opts" {
                 let message = format!("`{key}` does not count beside `cmd`");
@@ -72,7 +113,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
             device: device.clone(),
             place,
             kind: kind.to_owned(),
-            label: entry.label.as_ref().map_or_else(String::new, |label| label.0.clone()),
+            label: label.to_owned(),
             overwrite: entry.overwrite,
             replaced: entry.replace_fs.as_ref().map(|kind| kind.0.clone()),
             options: entry.extra_opts.0.clone(),
@@ -80,7 +121,8 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         };
         let step = steps.add(&format!("fs/{}", at + 1), Operation::MakeFilesystem(wanted)).at(&entry.origin);
         let step = step.needs_thing(&format!("disk:{device}"));
-        if entry.overwrite {
+        // With `auto` and `any` nothing is overwritten.
+        if entry.overwrite && !matches!(place, FsPlace::Auto | FsPlace::Any) {
             let _ = step.notice(format!("what is on {device} is lost"));
         }
     }
@@ -124,6 +166,29 @@ mod tests {
         let said: Vec<String> = super::super::testing::problems(&plan);
         assert_eq!(said.len(), 8, "{said:#?}");
         assert!(said.iter().all(|problem| problem.starts_with("failed: ")), "{said:#?}");
-        assert_steps(&plan, &["disk_setup/fs/3: make ext4 on a free partition of /dev/vdf"]);
+        assert_steps(&plan, &[]);
+    }
+
+    #[test]
+    fn no_filesystem_is_made_on_a_disk_whose_entry_cannot_be_read_or_with_a_label_that_is_too_long() {
+        let plan = applied(
+            "device_aliases: {data: /dev/vdb}\n\
+             disk_setup: {/dev/vdb: {layout: some}}\n\
+             fs_setup: [{device: data, filesystem: ext4}, {device: vdb.1, filesystem: ext4}, \
+             {device: vdd, filesystem: xfs, label: a-long-label-}, {device: vdd, filesystem: xfs, label: a-long-label}, \
+             {device: vde, filesystem: xfs, label: a-long-label-, cmd: mk}, {device: vdf, filesystem: xfs, cmd: {}}]\n",
+        );
+        assert_steps(
+            &plan,
+            &["disk_setup/fs/4: make xfs on a free partition of /dev/vdd", "disk_setup/fs/5: make xfs on a free partition of /dev/vde"],
+        );
+        let said = super::super::testing::problems(&plan);
+        assert_eq!(said.len(), 5, "{said:#?}");
+        assert!(said.contains(&"failed: `a-long-label-` is too long for a label of xfs: fs_setup[2] is left out (12 bytes at most)".into()));
+        let plan = applied(
+            "fs_setup: [{device: vdb, filesystem: xfs, overwrite: true}, {device: vdc, filesystem: xfs, partition: none, overwrite: true}]",
+        );
+        assert_eq!(plan.steps[0].notices, Vec::<String>::new());
+        assert_eq!(plan.steps[1].notices, ["what is on /dev/vdc is lost"]);
     }
 }

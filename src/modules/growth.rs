@@ -24,7 +24,12 @@ pub const RESIZEFS_LATER: Module =
     Module { stage: Stage::Final, implied: false, plan: |scope, steps| plan_filesystem(scope, steps, ResizeRoot::Later), ..RESIZEFS };
 
 fn plan_partitions(scope: &Scope<'_>, steps: &mut Steps) {
-    let said = scope.keys.growpart.as_ref();
+    let said = match &scope.keys.growpart {
+        Some(growing) if growing.0.is_none() => return,
+        // One that cannot be read has been reported.
+        None if scope.has_any(&["growpart"]) => return,
+        growing => growing.as_ref().and_then(|growing| growing.0.as_ref()),
+    };
     if said.is_some_and(|growpart| growpart.mode == Some(GrowMode::Off)) {
         return;
     }
@@ -81,6 +86,12 @@ mod tests {
             ("growpart: {mode: auto}", Way::Applied, &[partition]),
             ("{growpart: {mode: off}, resize_rootfs: false}", Way::FirstBoot, &[]),
             ("{growpart: {mode: 'off'}}", Way::FirstBoot, &[filesystem]),
+            ("growpart: false", Way::FirstBoot, &[filesystem]),
+            ("growpart: off", Way::FirstBoot, &[filesystem]),
+            ("growpart: 'OFF'", Way::FirstBoot, &[filesystem]),
+            ("growpart: [auto]", Way::FirstBoot, &[filesystem]),
+            ("growpart: 1", Way::FirstBoot, &[filesystem]),
+            ("growpart: null", Way::FirstBoot, &[partition, filesystem]),
             ("growpart: {devices: []}", Way::FirstBoot, &[filesystem]),
             (
                 "{growpart: {devices: [/, /dev/vdb1]}, resize_rootfs: noblock}",
@@ -103,6 +114,10 @@ mod tests {
 
     #[test]
     fn modes_that_are_none_are_said() {
+        for off in ["false", "off", "'no'"] {
+            assert_problems(&applied(&format!("growpart: {off}\n")), &[]);
+        }
+        assert_problems(&applied("growpart: 7\n"), &["failed: growpart must be a mapping, not an integer"]);
         let plan = applied("growpart: {mode: gpart}\nresize_rootfs: perhaps\n");
         assert_problems(
             &plan,

@@ -1,6 +1,6 @@
 //! `mounts`, `mount_default_fields`, `swap`.
 
-use super::{Module, Scope, Steps};
+use super::{Module, Scope, Steps, Way};
 use crate::config::typed::Keys;
 use crate::plan::operation::Operation;
 use crate::plan::storage::{is_remote, Fstab, MountFields};
@@ -68,7 +68,9 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     // Where all are taken back fstab stays as it is, with lines that are not of this instance.
     let is_taken_back = |at: usize| entries[at..].iter().any(|later| later.device() == entries[at].device() && later.point().is_none());
     let leaves_lines = swap_file.is_some() || !if_there.is_empty() || (0..entries.len()).any(|at| !is_taken_back(at));
-    let written = Operation::Fstab(Fstab { entries, if_there, adds: scope.phase.is_some(), aliases, swap_file: swap_file.clone() });
+    // Only the configuration of an instance takes the place of the one before.
+    let adds = scope.phase.is_some() || scope.way == Way::Applied;
+    let written = Operation::Fstab(Fstab { entries, if_there, adds, aliases, swap_file: swap_file.clone() });
     let written = steps.add("fstab", written).at(keys.place(key)).provides("fstab").id();
     if leaves_lines {
         steps.add("", Operation::MountFstab { remote: false, swap_file }).at(keys.place(key)).needs(written);
@@ -112,6 +114,23 @@ mod tests {
         let Operation::Fstab(fstab) = &plan.steps[0].operation else { panic!("{:?}", plan.steps) };
         let lines: Vec<String> = fstab.entries.iter().map(|entry| entry.0.join(" ")).collect();
         assert_eq!(lines, ["vdb /srv ext4 noatime 0 1", "vdb  xfs noatime 0 2", "vdc  xfs noatime 0 2"]);
+    }
+
+    #[test]
+    fn a_default_of_none_in_a_word_is_pointed_out() {
+        let plan = applied("mounts: [[vdb, /srv]]\nmount_default_fields: [None, null, auto]\n");
+        assert_problems(&plan, &["degraded: mount_default_fields: `None` is written to fstab as it is (write `null`)"]);
+    }
+
+    #[test]
+    fn only_at_first_boot_lines_of_an_earlier_configuration_go() {
+        for (plan, keeps) in [(applied("mounts: [[vdb, /srv]]"), true), (first_boot("mounts: [[vdb, /srv]]"), false)] {
+            let adds = plan.steps.iter().find_map(|step| match &step.operation {
+                Operation::Fstab(fstab) => Some(fstab.adds),
+                _ => None,
+            });
+            assert_eq!(adds, Some(keeps));
+        }
     }
 
     #[test]

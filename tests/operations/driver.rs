@@ -318,7 +318,7 @@ fn settle(operation: &Operation, interrupted: Option<&Prior>, context: &Context<
             Some(prior) => apply::apply_again(operation, prior, context)?,
             None => {
                 outcome.prior = apply::prior(operation, context)?;
-                apply::apply(operation, context)?
+                apply::apply_intended(operation, &outcome.prior, context)?
             }
         };
         apply::verify(operation, context).map(|()| effect)

@@ -9,7 +9,7 @@ use landfall::error::Kind;
 use landfall::plan::operation::Operation;
 use landfall::plan::storage::{FsPlace, Fstab, Layout, MakeFilesystem, MountFields, PartitionDisk, Share, TableType};
 
-use crate::driver::{done, durable_command, outcomes, resume, resumed, run, undone};
+use crate::driver::{done, durable_command, outcomes, resume, resumed, run, undone, Target as _};
 use crate::lab::{wait_until, BootOptions, Booted, Disk, Host, Lab, Release};
 
 /// A disk of a booted host: a loop device over a file in it. There is no udev, so the nodes are made as the kernel shows them.
@@ -144,8 +144,21 @@ fn a_disk_is_partitioned_and_formatted_and_what_it_holds_is_left_alone_unless_it
     assert!(disk_itself.done().warnings[0].contains("holds gpt"), "{disk_itself:?}");
     booted.sh(&format!("mount {first} /m && grep kept /m/file")).expect_ok();
 
-    // In use, nothing is overwritten, whatever is said.
+    // In use, nothing is overwritten, whatever is said; also where the mount is of another namespace.
     let over = MakeFilesystem { overwrite: true, ..filesystem(path, FsPlace::Number(1), "ext4", "new") };
+    booted.sh("umount /m").expect_ok();
+    let hidden = format!("mount {first} /m && echo ready && exec sleep 600");
+    let mut elsewhere = booted.command(&["unshare", "-m", "sh", "-c", &hidden]).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Read::read_exact(&mut elsewhere.stdout.take().unwrap(), &mut [0; 5]).unwrap();
+    let refused = run(&booted, &[Operation::MakeFilesystem(over.clone()), partition(path, TableType::Mbr, Layout::One, true)]);
+    booted
+        .sh("for mine in /proc/[0-9]*; do [ \"$(tr '\\0' ' ' <$mine/cmdline)\" = 'sleep 600 ' ] && kill ${mine#/proc/}; done; true")
+        .expect_ok();
+    let _ = elsewhere.wait();
+    for outcome in refused {
+        assert!(outcome.failed().message.contains(" is in use: "), "{outcome:?}");
+    }
+    booted.sh(&format!("mount {first} /m && grep kept /m/file")).expect_ok();
     for operation in [
         Operation::MakeFilesystem(over.clone()),
         partition(path, TableType::Mbr, Layout::One, true),
@@ -168,6 +181,36 @@ fn a_disk_is_partitioned_and_formatted_and_what_it_holds_is_left_alone_unless_it
     let command = ["sh", "-c", "mkfs.%(filesystem)s -q -L %(label)s %(device)s"].map(str::to_owned).to_vec();
     done(&booted, Operation::MakeFilesystem(MakeFilesystem { command, ..filesystem(path, FsPlace::Any, "ext2", "own") }));
     assert_eq!(kind_of(&booted, path), "own ext2");
+}
+
+#[test]
+fn a_partition_that_only_looks_empty_is_not_taken_for_a_free_one() {
+    let Some(lab) = Lab::require() else { return };
+    let (_host, booted) = booted(lab, Disk::Directory);
+    for (at, (label, kinds)) in [
+        ("gpt", "21686148-6449-6E6F-744E-656564454649 C12A7328-F81F-11D2-BA4B-00A0C93EC93B"),
+        ("gpt", "9E1A2D38-C612-4316-AA26-8B49521E5A8B E3C9E316-0B5C-4DB8-817D-F92DF00215AE"),
+        ("dos", "41 ef"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = format!("/var/tmp/{at}.img");
+        let lines = kinds.split(' ').fold(String::new(), |lines, kind| lines + ",4M," + kind + "\n");
+        booted.sh(&format!("truncate -s 64M {file} && printf 'label: {label}\n{lines},16M\n,16M\n' | sfdisk -q {file}")).expect_ok();
+        let disk = Loop::new(&booted, &file, "64M");
+        let part = |number: u32| format!("{}p{number}", disk.path);
+        wait_until("the partitions' nodes", Duration::from_secs(10), || booted.sh(&format!("test -b {}", part(4))).ok());
+        // What is wanted is looked for on all of them before one is made.
+        booted.sh(&format!("mkfs.ext4 -q -L data {}", part(4))).expect_ok();
+        let make = |kind: &str, label: &str| Operation::MakeFilesystem(filesystem(&disk.path, FsPlace::Auto, kind, label));
+        assert!(done(&booted, make("ext4", "data")).satisfied_before);
+        let made = done(&booted, make("ext4", "more"));
+        assert_eq!(made.done().detail.as_deref(), Some(format!("made on {}", part(3)).as_str()));
+        assert_eq!(kind_of(&booted, &part(1)) + &kind_of(&booted, &part(2)), "");
+        let none = done(&booted, make("ext4", "third"));
+        assert!(none.done().warnings[0].ends_with("no partition is free"), "{none:?}");
+    }
 }
 
 #[test]
@@ -211,6 +254,7 @@ fn a_filesystem_that_a_cut_left_half_made_is_made_anew_and_only_that() {
         device: disk.path.clone(),
         held: held.map(str::to_owned),
         identity: identity.into(),
+        uuid: None,
     };
     // Another disk has its name now, or it has been used since: what it holds stays.
     let over = MakeFilesystem { overwrite: true, ..filesystem(&disk.path, FsPlace::None, "ext4", "data") };
@@ -219,12 +263,33 @@ fn a_filesystem_that_a_cut_left_half_made_is_made_anew_and_only_that() {
         assert!(refused.failed().message.contains("is another device than before the interruption"), "{refused:?}");
     }
     assert!(!booted.sh(&format!("e2fsck -fn {}", disk.path)).ok());
+    const UUID: &str = "0a1b2c3d-0000-4000-8000-000000000001";
+    let with_uuid = || Prior::Disk { device: disk.path.clone(), held: None, identity: "0+131072".into(), uuid: Some(UUID.into()) };
+    // Somebody may have made it by hand meanwhile, of another kind or of the same; a command says nothing of what it makes.
     let other = filesystem(&disk.path, FsPlace::None, "ext3", "data");
-    resumed(&booted, Operation::MakeFilesystem(other), begun(None, "0+131072"));
+    let command = vec!["mkfs.ext4".to_owned(), "-F".into(), "%(device)s".into()];
+    let by_command = MakeFilesystem { command, ..filesystem(&disk.path, FsPlace::None, "ext4", "data") };
+    for operation in [Operation::MakeFilesystem(other), make.clone(), Operation::MakeFilesystem(by_command)] {
+        let refused = resume(&booted, operation, with_uuid());
+        assert!(refused.failed().message.contains("holds ext4 that this step has not made: it is left as it is"), "{refused:?}");
+    }
     assert_eq!(kind_of(&booted, &disk.path), "data ext4");
-    let outcome = resumed(&booted, make, begun(None, "0+131072"));
+    assert!(!booted.sh(&format!("e2fsck -fn {}", disk.path)).ok());
+    booted.sh(&half.replace("mkfs.ext4", &format!("mkfs.ext4 -F -U {UUID}"))).expect_ok();
+    let outcome = resumed(&booted, make, with_uuid());
     assert!(!outcome.satisfied_before);
     booted.sh(&format!("e2fsck -fn {}", disk.path)).expect_ok();
+    assert_eq!(booted.sh(&format!("blkid -p -o value -s UUID {}", disk.path)).stdout.trim(), UUID);
+    // Chosen when the intent is recorded, and given to mkfs.
+    booted.sh(&format!("wipefs -aq {}", disk.path)).expect_ok();
+    for kind in ["ext4", "swap"] {
+        booted.sh(&format!("wipefs -aq {}", disk.path)).expect_ok();
+        let made = done(&booted, Operation::MakeFilesystem(filesystem(&disk.path, FsPlace::None, kind, "L")));
+        let Prior::Disk { uuid: Some(uuid), .. } = &made.prior else { panic!("{made:?}") };
+        let found = booted.sh(&format!("blkid -p -o value -s UUID {}", disk.path)).stdout.trim().to_lowercase();
+        assert_eq!(found.replace('-', ""), uuid.replace('-', ""), "{kind}");
+    }
+    booted.sh(&format!("mkfs.ext4 -qF {}", disk.path)).expect_ok();
     // A table that a cut kept from being written.
     let parted = partition(&disk.path, TableType::Gpt, halves(), true);
     resumed(&booted, parted, begun(Some("ext4"), "0+131072"));
@@ -319,6 +384,17 @@ fn partitions_grow_into_the_room_behind_them_and_only_then() {
         let sectors: u64 = booted.sh(&format!("cat /sys/class/block/{}/size", &second[5..])).expect_ok().trim().parse().unwrap();
         assert!(sectors * 512 > 70 << 20, "{sectors}");
         assert!(done(&booted, grow(&second)).satisfied_before);
+        if label == "dos" {
+            // Such a table reaches no further than 2 TiB, however large the disk is.
+            booted.sh("truncate -s 32M /var/tmp/large.img && printf 'label: dos\\n,8M\\n' | sfdisk -q /var/tmp/large.img").expect_ok();
+            booted.sh("truncate -s 3T /var/tmp/large.img").expect_ok();
+            let large = Loop::new(&booted, "/var/tmp/large.img", "3T");
+            let first = format!("{}p1", large.path);
+            wait_until("the partition's node", Duration::from_secs(10), || booted.sh(&format!("test -b {first}")).ok());
+            assert!(!done(&booted, grow(&first)).satisfied_before);
+            assert!(done(&booted, grow(&first)).satisfied_before, "it would be tried at every boot");
+            assert_eq!(booted.sh(&format!("cat /sys/class/block/{}/size", &first[5..])).expect_ok().trim(), "4294965247");
+        }
         booted
             .sh(&format!(
                 "sfdisk --verify {} && grep kept /g{at}/file && umount /g{at} && e2fsck -fp {second} && resize2fs {second}",
@@ -374,6 +450,7 @@ fn fstab_is_written_its_lines_are_mounted_and_one_bad_line_does_not_lose_the_oth
             line("/dev/none", "/none", "ext4", "nofail"),
             line("tmpfs", "/t", "no-such-type", "defaults"),
             line("tmpfs", "/t2", "tmpfs", "size=1M"),
+            line("tmpfs", "/t5", "odd", "defaults"),
             line("nas:/x", "/nas", "nfs", "soft"),
             line("vdz", "/cancelled", "auto", "defaults"),
             [Some("vdz"), None, Some("auto"), Some("defaults"), Some("0"), Some("2")],
@@ -384,7 +461,7 @@ fn fstab_is_written_its_lines_are_mounted_and_one_bad_line_does_not_lose_the_oth
     let expected = format!(
         "# root\n/dev/sdz1 /old ext4 defaults 0 0\n{}\t/with\\040space\tauto\tdefaults,comment=cloudconfig\t0\t2\n\
          /dev/none\t/none\text4\tnofail,comment=cloudconfig\t0\t2\ntmpfs\t/t\tno-such-type\tdefaults,comment=cloudconfig\t0\t2\n\
-         tmpfs\t/t2\ttmpfs\tsize=1M,comment=cloudconfig\t0\t2\nnas:/x\t/nas\tnfs\tsoft,comment=cloudconfig\t0\t2\n",
+         tmpfs\t/t2\ttmpfs\tsize=1M,comment=cloudconfig\t0\t2\ntmpfs\t/t5\todd\tdefaults,comment=cloudconfig\t0\t2\nnas:/x\t/nas\tnfs\tsoft,comment=cloudconfig\t0\t2\n",
         disk.path
     );
     assert_eq!(text, expected);
@@ -396,14 +473,29 @@ fn fstab_is_written_its_lines_are_mounted_and_one_bad_line_does_not_lose_the_oth
     assert!(done(&booted, Operation::Fstab(added)).satisfied_before);
     undone(&booted, second.prior);
     assert!(done(&booted, Operation::Fstab(wanted)).satisfied_before);
+    assert!(written.done().warnings.iter().any(|note| note.contains("/dev/gone /gone`")), "{written:?}");
+    // One for the same mount point takes the place of the earlier one.
+    let changed = Fstab { adds: true, ..fstab(&[line("tmpfs", "/t2", "tmpfs", "size=2M")]) };
+    let third = done(&booted, Operation::Fstab(changed));
+    let text = booted.files().read("/etc/fstab");
+    assert!(text.contains("size=2M") && !text.contains("/t2\ttmpfs\tsize=1M") && text.contains("/nas"), "{text}");
+    assert_eq!(third.done().warnings.len(), 1, "{third:?}");
+    undone(&booted, third.prior);
+    // Somebody else is first with one of them, and mount(8) fails.
+    booted.files().write("/sbin/mount.odd", "#!/bin/sh\nmount -i -t tmpfs none \"$2\"\nexit 32\n", 0o755);
     let outcome = run(&booted, &[Operation::MountFstab { remote: false, swap_file: None }]).pop().unwrap();
     let failed = outcome.failed();
     assert!(failed.message.contains("/t ") || failed.message.contains("at /t"), "{failed:?}");
-    assert!(!failed.message.contains("/none") && !failed.message.contains("nas:"), "{failed:?}");
-    booted.sh("mountpoint '/with space' && mountpoint /t2 && ! mountpoint -q /nas").expect_ok();
+    assert!(!["/none", "nas:", "/t5"].iter().any(|other| failed.message.contains(other)), "{failed:?}");
+    booted.sh("mountpoint '/with space' && mountpoint /t5 && mountpoint /t2 && ! mountpoint -q /nas").expect_ok();
     undone(&booted, written.prior);
     assert_eq!(booted.files().read("/etc/fstab"), before);
-    booted.sh("umount '/with space' /t2").expect_ok();
+    let foreign = [before.as_bytes(), b"# gr\xfc\xdfe\n"].concat();
+    booted.put("/etc/fstab", &foreign, 0o644);
+    let refused = run(&booted, &[Operation::Fstab(fstab(&[line("tmpfs", "/t4", "tmpfs", "size=1M")]))]).pop().unwrap();
+    assert!(refused.failed().message.contains("is not UTF-8"), "{refused:?}");
+    booted.sh("grep -c $(printf 'gr\\374\\337e') /etc/fstab").expect_ok();
+    booted.sh("umount '/with space' /t2 /t5").expect_ok();
 }
 
 #[test]

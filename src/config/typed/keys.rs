@@ -22,7 +22,7 @@ use super::scripts::ScriptItems;
 use super::seed::RandomSeed;
 use super::snap::Snap;
 use super::ssh::{HostKeys, ImportIds, KeyKinds, PublicKeys, SshConsole};
-use super::storage::{Aliases, DefaultFields, Disks, FsEntry, Growpart, MountEntry, ResizeRoot, Swap};
+use super::storage::{Aliases, DefaultFields, Disks, FsEntry, Growing, MountEntry, ResizeRoot, Swap};
 use super::system::{AbsolutePath, CaCerts, HostName, LocaleSetting, ManageEtcHosts, PowerState, ZoneName};
 use super::ubuntu::{Drivers, Fan, Landscape, Lxd, UbuntuPro};
 use super::users::{DefaultUser, Groups, Users};
@@ -51,7 +51,7 @@ crate::record! {
         /// Files to write.
         default write_files: Vec<FileEntry>,
         /// Partitions that grow.
-        optional growpart: Growpart,
+        optional growpart: Growing,
         /// Whether the root filesystem grows.
         optional resize_rootfs: ResizeRoot,
         /// Names of devices.

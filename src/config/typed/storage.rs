@@ -137,7 +137,12 @@ impl FromNode for DefaultFields {
     const SHAPE: Shape = Shape::List(&Shape::Either(&[Shape::Scalar, Shape::Null]));
 
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        fields(node, reader).map(Self)
+        let fields = fields(node, reader)?;
+        if fields.iter().flatten().any(|field| field == "None") {
+            let message = format!("{}: `None` is written to fstab as it is", reader.path());
+            reader.report.warning("none", message).at(&node.origin).help("write `null`");
+        }
+        Some(Self(fields))
     }
 }
 
@@ -170,9 +175,9 @@ crate::record! {
     }
 }
 
-/// `disk_setup`: disks by their names.
+/// `disk_setup`: disks by their names; `None` for an entry that cannot be read.
 #[derive(Clone, Debug, Default)]
-pub struct Disks(pub Vec<(String, DiskEntry)>);
+pub struct Disks(pub Vec<(String, Option<DiskEntry>)>);
 
 impl FromNode for Disks {
     const SHAPE: Shape = Shape::Map(&DiskEntry::SHAPE);
@@ -186,7 +191,7 @@ impl FromNode for Disks {
                 let disk = DiskEntry::from_node(&entry.value, reader)?;
                 fits(&disk, reader).then_some(disk)
             });
-            disks.extend(read.map(|disk| (name, disk)));
+            disks.push((name, read));
         }
         Some(Self(disks))
     }
@@ -336,6 +341,26 @@ crate::record! {
     }
 }
 
+/// The value of `growpart`: a mapping, or in a word that nothing grows.
+#[derive(Clone, Debug)]
+pub struct Growing(pub Option<Growpart>);
+
+impl FromNode for Growing {
+    const SHAPE: Shape = Shape::Either(&[Growpart::SHAPE, Shape::Words(&["off"]), Shape::Bool]);
+
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let off = node.value == Value::Bool(false) || node.as_str().is_some_and(|word| OFF.contains(&word.to_ascii_lowercase().as_str()));
+        if off {
+            Some(Self(None))
+        } else {
+            Growpart::from_node(node, reader).map(|growpart| Self(Some(growpart)))
+        }
+    }
+}
+
+/// Words for no.
+const OFF: [&str; 4] = ["off", "false", "no", "0"];
+
 /// `growpart.mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrowMode {
@@ -354,7 +379,7 @@ impl FromNode for GrowMode {
         }
         match String::from_node(node, reader)?.to_ascii_lowercase().as_str() {
             "auto" | "growpart" => Some(Self::On),
-            "off" | "false" | "no" | "0" => Some(Self::Off),
+            off if OFF.contains(&off) => Some(Self::Off),
             "gpart" | "growfs" => reader.invalid(&node.origin, "this is a tool of FreeBSD", "use auto"),
             other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["auto", "growpart", "off"]),
         }

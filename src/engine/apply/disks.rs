@@ -38,12 +38,6 @@ fn not_in_use(context: &Context<'_>, block: &Block) -> Result<(), Failure> {
     }
 }
 
-/// Where a step that was cut off had begun.
-pub(super) struct Begun<'b> {
-    pub device: &'b str,
-    pub identity: &'b str,
-}
-
 /// Refuses a device that has the name of the one on which a step that was cut off had begun, and is another: names may change with
 /// a boot.
 fn same_as_begun(context: &Context<'_>, block: &Block, begun: &str) -> Result<(), Failure> {
@@ -149,7 +143,7 @@ pub(super) fn check_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: O
 
 fn recorded(context: &Context<'_>, decision: Decision) -> Prior {
     match decision {
-        Decision::Do(block, held) => Prior::Disk { device: block.path(), held, identity: context.host.identity_of(&block) },
+        Decision::Do(block, held) => Prior::Disk { device: block.path(), held, identity: context.host.identity_of(&block), uuid: None },
         _ => Prior::None,
     }
 }
@@ -228,7 +222,19 @@ pub(super) fn verify_disk(context: &Context<'_>, wanted: &PartitionDisk) -> Resu
 }
 
 fn is_wanted(content: &Content, wanted: &MakeFilesystem, with_label: bool) -> bool {
-    !wanted.kind.is_empty() && content.kind == wanted.kind && (!with_label || content.label == wanted.label)
+    let kind = if is_fat(&wanted.kind) { "vfat" } else { &wanted.kind };
+    // Labels of FAT may be made upper case.
+    let same_label = content.label == wanted.label || (kind == "vfat" && content.label.eq_ignore_ascii_case(&wanted.label));
+    !kind.is_empty() && content.kind == kind && (!with_label || same_label)
+}
+
+fn is_fat(kind: &str) -> bool {
+    ["vfat", "fat", "msdos"].contains(&kind)
+}
+
+/// `overwrite` counts only where the user says which device it is.
+fn may_overwrite(wanted: &MakeFilesystem) -> bool {
+    wanted.overwrite && !matches!(wanted.place, FsPlace::Auto | FsPlace::Any)
 }
 
 fn decide_filesystem(context: &Context<'_>, wanted: &MakeFilesystem) -> Result<Decision, Failure> {
@@ -258,26 +264,47 @@ fn stays(block: &Block, held: &str) -> Decision {
     Decision::Stays(format!("{} holds {held} and stays as it is; `overwrite: true` would replace it", block.path()))
 }
 
-/// The first partition that has what is wanted, may be replaced, or holds nothing; a disk that is not partitioned, itself.
+/// Types of partitions that hold something although they look empty: BIOS boot, EFI, PReP, Microsoft reserved, extended.
+const NOT_FREE: [&str; 8] = [
+    "21686148-6449-6e6f-744e-656564454649",
+    "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+    "9e1a2d38-c612-4316-aa26-8b49521e5a8b",
+    "e3c9e316-0b5c-4db8-817d-f92df00215ae",
+    "0x5",
+    "0xf",
+    "0x41",
+    "0xef",
+];
+
+/// A partition that has what is wanted, else one that may be replaced, else one that holds nothing, the first of each; a disk that is
+/// not partitioned, itself.
 fn choose(context: &Context<'_>, wanted: &MakeFilesystem, named: Block) -> Result<Decision, Failure> {
     let with_label = wanted.place == FsPlace::Auto;
     let partitions = context.host.partitions(&named.name);
     let whole = partitions.is_empty();
-    let mut held = Vec::new();
+    let mut found = Vec::new();
     for block in if whole { vec![named.clone()] } else { partitions } {
         let content = context.host.content_of(&block.path())?;
-        let replaced = !with_label && wanted.replaced.as_ref() == Some(&content.kind);
-        if replaced && !is_wanted(&content, wanted, false) {
-            return Ok(Decision::Do(block, Some(content.kind)));
-        }
         if is_wanted(&content, wanted, with_label) {
             return Ok(Decision::Is);
         }
-        match content.word() {
-            None => return Ok(Decision::Do(block, None)),
-            Some(word) => held.push(format!("{} holds {word}", block.path())),
-        }
+        found.push((block, content));
     }
+    let is_replaced =
+        |(_, content): &&(Block, Content)| !with_label && !content.kind.is_empty() && wanted.replaced.as_ref() == Some(&content.kind);
+    if let Some((block, content)) = found.iter().find(is_replaced) {
+        return Ok(Decision::Do(block.clone(), Some(content.kind.clone())));
+    }
+    let root = context.host.mounted_at("/").and_then(|mount| context.host.block_of_mount(&mount)?.partition);
+    let has_root = root.is_some_and(|(disk, ..)| disk == named.name);
+    let is_free = |(_, content): &&(Block, Content)| {
+        content.word().is_none() && (whole || !(has_root || NOT_FREE.contains(&content.partition_type.to_ascii_lowercase().as_str())))
+    };
+    if let Some((block, _)) = found.iter().find(is_free) {
+        return Ok(Decision::Do(block.clone(), None));
+    }
+    let holds = |(block, content): &(Block, Content)| Some(format!("{} holds {}", block.path(), content.word()?));
+    let held: Vec<String> = found.iter().filter_map(holds).chain(has_root.then(|| format!("{} holds /", named.path()))).collect();
     let what = if whole { "it stays as it is" } else { "no partition is free" };
     Ok(Decision::Stays(format!("{}: {what}", held.join(", "))))
 }
@@ -289,33 +316,71 @@ pub(super) fn check_filesystem(context: &Context<'_>, wanted: &MakeFilesystem) -
 
 /// On which device it is made, and what that held.
 pub(super) fn prior_filesystem(context: &Context<'_>, wanted: &MakeFilesystem) -> Result<Prior, Failure> {
-    decide_filesystem(context, wanted).map(|decision| recorded(context, decision))
+    let mut prior = recorded(context, decide_filesystem(context, wanted)?);
+    if let Prior::Disk { uuid, .. } = &mut prior {
+        const RANDOM: &str = "/proc/sys/kernel/random/uuid";
+        *uuid = context.host.read_text(RANDOM).map_err(|error| Failure::io(RANDOM, &error))?.map(|text| text.trim().to_owned());
+    }
+    Ok(prior)
 }
 
-/// The device on which a step that was cut off had begun, unless it holds what cannot be of that step.
-fn half_made(context: &Context<'_>, wanted: &MakeFilesystem, begun: &Begun<'_>) -> Result<Option<Block>, Failure> {
-    let block = device(context, begun.device)?;
-    same_as_begun(context, &block, begun.identity)?;
-    let content = context.host.content_of(&block.path())?;
-    let ours = content.word().is_none_or(|word| word == wanted.kind) || !wanted.command.is_empty();
-    Ok(ours.then_some(block))
+/// Whether a filesystem has the UUID that was chosen for it: FAT has the first half of it, in upper case.
+fn has_uuid(content: &Content, chosen: &str) -> bool {
+    let plain = |uuid: &str| uuid.replace('-', "").to_ascii_lowercase();
+    let (found, chosen) = (plain(&content.uuid), plain(chosen));
+    found == chosen || (content.kind == "vfat" && found.len() == 8 && chosen.starts_with(&found))
 }
 
-/// Makes the filesystem; `begun` is where a step that was cut off had begun it.
-pub(super) fn make(context: &Context<'_>, wanted: &MakeFilesystem, begun: Option<&Begun<'_>>) -> Result<Effect, Failure> {
-    let again = begun.map(|begun| half_made(context, wanted, begun)).transpose()?.flatten();
-    let force = again.is_some() || wanted.overwrite;
-    let block = match again {
-        Some(block) => block,
-        None => match decide_filesystem(context, wanted)? {
+/// Whether what a device holds may be made anew: it is nothing, was made by this step, or is given up by the user. At the first
+/// attempt also what it held when the intent was recorded.
+fn may_be_made(wanted: &MakeFilesystem, content: &Content, held: Option<&str>, chosen: Option<&str>, again: bool) -> bool {
+    match content.word() {
+        None => true,
+        Some(_) if may_overwrite(wanted) => true,
+        word if !again => word == held,
+        Some(_) if !wanted.command.is_empty() => false,
+        Some(word) => {
+            let own = is_wanted(content, wanted, false) && chosen.is_some_and(|chosen| has_uuid(content, chosen));
+            own || (held == Some(word) && wanted.replaced.as_deref() == held)
+        }
+    }
+}
+
+/// Makes the filesystem where the intent says, and as the user says if there is none; `again` after an attempt that failed or was
+/// cut off.
+pub(super) fn make(context: &Context<'_>, wanted: &MakeFilesystem, prior: &Prior, again: bool) -> Result<Effect, Failure> {
+    let (block, held, uuid) = match prior {
+        Prior::Disk { device: path, held, identity, uuid } => {
+            let block = device(context, path)?;
+            same_as_begun(context, &block, identity)?;
+            let content = context.host.content_of(path)?;
+            if !may_be_made(wanted, &content, held.as_deref(), uuid.as_deref(), again) {
+                let held = content.word().unwrap_or_default();
+                let failure = Failure::new(Kind::Config, format!("{path} holds {held} that this step has not made: it is left as it is"));
+                return Err(
+                    failure.hint(format!("`wipefs --all {path}` and `landfall resume` if it is to go, `landfall rerun STEP` if not"))
+                );
+            }
+            (block, held.is_some(), uuid.as_deref())
+        }
+        _ => match decide_filesystem(context, wanted)? {
             Decision::Is => return Ok(Effect::default()),
             Decision::Stays(why) => return Ok(Effect { detail: None, warnings: vec![why] }),
-            Decision::Do(block, _) => block,
+            Decision::Do(block, held) => (block, held.is_some(), None),
         },
     };
     not_in_use(context, &block)?;
     let path = block.path();
-    run(context, Spec::new(command(context, wanted, &path, force || block.partition.is_none())?))?;
+    let argv = command(context, wanted, &path, again || held || wanted.overwrite || block.partition.is_none(), uuid)?;
+    if again && wanted.command.is_empty() {
+        // mkfs.btrfs makes none whose UUID is there already.
+        run(context, Spec::new(["wipefs", "--all", "--force", &path]))?;
+    }
+    run(context, Spec::new(argv))?;
+    // What a command of the user's makes is his own.
+    if wanted.command.is_empty() && !is_wanted(&context.host.content_of(&path)?, wanted, true) {
+        return Err(Failure::new(Kind::Unknown, format!("{} was made, and is not on {path}", wanted.kind)));
+    }
     Ok(Effect { detail: Some(format!("made on {path}")), ..Effect::default() })
 }
 
@@ -343,7 +408,23 @@ fn package(kind: &str) -> &'static str {
     }
 }
 
-fn command(context: &Context<'_>, wanted: &MakeFilesystem, path: &str, force: bool) -> Result<Vec<String>, Failure> {
+/// The arguments that give a filesystem its UUID, unless the user gives one.
+fn uuid_arguments(wanted: &MakeFilesystem, uuid: &str) -> Vec<String> {
+    let (flag, value) = match wanted.kind.as_str() {
+        kind if is_fat(kind) => ("-i", uuid[..8.min(uuid.len())].to_owned()),
+        "xfs" => ("-m", format!("uuid={uuid}")),
+        kind if kind.starts_with("ext") || ["btrfs", "swap"].contains(&kind) => ("-U", uuid.to_owned()),
+        _ => return Vec::new(),
+    };
+    let is_given = |option: &String| option.contains("uuid") || (flag != "-m" && option.starts_with(flag));
+    if wanted.options.iter().any(is_given) {
+        Vec::new()
+    } else {
+        vec![flag.to_owned(), value]
+    }
+}
+
+fn command(context: &Context<'_>, wanted: &MakeFilesystem, path: &str, force: bool, uuid: Option<&str>) -> Result<Vec<String>, Failure> {
     let filled = |text: &str| {
         text.replace("%(label)s", &wanted.label).replace("%(filesystem)s", &wanted.kind).replace("%(device)s", path).replace("%%", "%")
     };
@@ -370,6 +451,7 @@ fn command(context: &Context<'_>, wanted: &MakeFilesystem, path: &str, force: bo
     if force && !flag.is_empty() {
         argv.push(flag.to_owned());
     }
+    argv.extend(uuid.map_or_else(Vec::new, |uuid| uuid_arguments(wanted, uuid)));
     argv.extend(wanted.options.iter().cloned());
     argv.push(path.to_owned());
     Ok(argv)
@@ -386,6 +468,59 @@ mod tests {
 
     fn shares(shares: &[(&str, Option<&str>)]) -> Layout {
         Layout::Shares(shares.iter().map(|(percent, kind)| Share { percent: (*percent).into(), kind: kind.map(str::to_owned) }).collect())
+    }
+
+    #[test]
+    fn after_a_cut_only_what_is_blank_or_has_the_chosen_uuid_is_made_anew() {
+        const UUID: &str = "0a1b2c3d-0000-4000-8000-000000000001";
+        let wanted = |kind: &str| MakeFilesystem {
+            device: "/dev/vdb".into(),
+            place: FsPlace::Any,
+            kind: kind.into(),
+            label: String::new(),
+            overwrite: false,
+            replaced: None,
+            options: Vec::new(),
+            command: Vec::new(),
+        };
+        let content = |kind: &str, uuid: &str| Content { kind: kind.into(), uuid: uuid.into(), ..Content::default() };
+        let (own, other) = (content("ext4", UUID), content("ext4", "0a1b2c3d-0000-4000-8000-000000000002"));
+        let ext4 = wanted("ext4");
+        let by_command = MakeFilesystem { command: vec!["mk".into()], ..wanted("ext4") };
+        let over = MakeFilesystem { overwrite: true, ..wanted("ext4") };
+        let number = MakeFilesystem { place: FsPlace::Number(1), ..over.clone() };
+        let replacing = MakeFilesystem { replaced: Some("ntfs".into()), ..wanted("ext4") };
+        for (name, wanted, content, held, chosen, again, may) in [
+            ("blank", &ext4, &Content::default(), None, None, true, true),
+            ("own", &ext4, &own, None, Some(UUID), true, true),
+            ("another's", &ext4, &other, None, Some(UUID), true, false),
+            ("unknown", &ext4, &own, None, None, true, false),
+            ("another kind", &wanted("ext3"), &own, None, Some(UUID), true, false),
+            ("own fat", &wanted("fat"), &content("vfat", "0A1B-2C3D"), None, Some(UUID), true, true),
+            ("another's fat", &wanted("vfat"), &content("vfat", "0A1B-2C3E"), None, Some(UUID), true, false),
+            ("a command's", &by_command, &own, None, Some(UUID), true, false),
+            ("a command's first", &by_command, &Content::default(), None, Some(UUID), false, true),
+            ("overwritten", &number, &other, None, Some(UUID), true, true),
+            ("overwrite on any", &over, &other, None, Some(UUID), true, false),
+            ("replaced", &replacing, &content("ntfs", "1"), Some("ntfs"), Some(UUID), true, true),
+            ("not replaced", &replacing, &content("ntfs", "1"), None, Some(UUID), true, false),
+            ("come meanwhile", &ext4, &other, None, Some(UUID), false, false),
+        ] {
+            assert_eq!(may_be_made(wanted, content, held, chosen, again), may, "{name}");
+        }
+        for (kind, options, expected) in [
+            ("ext4", "", "-U 0a1b2c3d-0000-4000-8000-000000000001"),
+            ("ext4", "-Uclear", ""),
+            ("swap", "", "-U 0a1b2c3d-0000-4000-8000-000000000001"),
+            ("btrfs", "--uuid x", ""),
+            ("xfs", "-m crc=1", "-m uuid=0a1b2c3d-0000-4000-8000-000000000001"),
+            ("xfs", "-m uuid=x", ""),
+            ("vfat", "", "-i 0a1b2c3d"),
+            ("f2fs", "", ""),
+        ] {
+            let options = options.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(uuid_arguments(&MakeFilesystem { options, ..wanted(kind) }, UUID).join(" "), expected, "{kind}");
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ const LITTLE: u64 = 2048 + 34;
 const LEFT_OVER: u64 = 4 << 20;
 const NO_GROWING: &str = "/etc/growroot-disabled";
 
-/// The partition, where it can grow: its disk, its number, itself.
-fn growing(context: &Context<'_>, device: &str) -> Option<(String, u32, Block)> {
+/// The partition, where it can grow: its disk, its number, itself, and the size that its table can hold where the disk has more.
+fn growing(context: &Context<'_>, device: &str) -> Option<(String, u32, Block, Option<u64>)> {
     if !context.host.is_live() {
         return None;
     }
@@ -24,8 +24,19 @@ fn growing(context: &Context<'_>, device: &str) -> Option<(String, u32, Block)> 
     } else {
         context.host.block_of_mount(&context.host.mounted_at(device)?)?
     };
-    let (disk, number, _) = block.partition.clone()?;
-    (context.host.room_behind(&block) > LITTLE).then_some((disk, number, block))
+    let (disk, number, start) = block.partition.clone()?;
+    let room = context.host.room_behind(&block);
+    let end = start + block.size;
+    let disk_itself = context.host.block(&disk)?;
+    // A table of the MBR kind counts the disk's sectors with 32 bits.
+    let sector = (disk_itself.size / context.host.own_sectors(&disk_itself).max(1)).max(1);
+    let limit = u64::from(u32::MAX) * sector;
+    let is_mbr = || context.host.content_of(&disk_itself.path()).is_ok_and(|content| content.table == "dos");
+    let (room, most) = match end + room > limit && is_mbr() {
+        true => (limit.saturating_sub(end), Some(limit.saturating_sub(start) / sector)),
+        false => (room, None),
+    };
+    (room > LITTLE).then_some((disk, number, block, most))
 }
 
 /// There is no room behind the partition, or it is none.
@@ -36,7 +47,7 @@ pub(super) fn check_partition(context: &Context<'_>, device: &str, even_if_disab
 
 /// Takes the room behind the partition.
 pub(super) fn grow_partition(context: &Context<'_>, device: &str) -> Result<Effect, Failure> {
-    let Some((disk, number, before)) = growing(context, device) else { return Ok(Effect::default()) };
+    let Some((disk, number, before, most)) = growing(context, device) else { return Ok(Effect::default()) };
     let host = context.host;
     let (disk, number) = (format!("/dev/{}", disk.replace('!', "/")), number.to_string());
     let run = |argv: &[&str], stdin: Option<&str>| {
@@ -48,7 +59,9 @@ pub(super) fn grow_partition(context: &Context<'_>, device: &str) -> Result<Effe
         let failure = Failure::new(Kind::NotFound, format!("there is no program sfdisk to grow {}", before.path()));
         return Err(failure.hint("have the image hold the package fdisk, or say `growpart: {mode: off}`"));
     }
-    run(&["sfdisk", "--force", "--no-reread", "--no-tell-kernel", "-N", &number, &disk], Some(",+\n"))?;
+    // Beyond what the table can hold sfdisk counts from zero again, so it is told.
+    let size = most.map_or_else(|| "+".to_owned(), |most| most.to_string());
+    run(&["sfdisk", "--force", "--no-reread", "--no-tell-kernel", "-N", &number, &disk], Some(&format!(",{size}\n")))?;
     run(&["partx", "--update", "--nr", &number, &disk], None)?;
     let after = host.block(&before.name).map_or(before.size, |block| block.size);
     if after <= before.size {

@@ -206,6 +206,9 @@ pub enum Prior {
         /// Which device it is, whatever it is called after the next boot.
         #[serde(default)]
         identity: String,
+        /// What the filesystem that is made is known by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uuid: Option<String>,
     },
     /// A user's shadow line (stored in the 0700 state directory only).
     Shadow {
@@ -354,7 +357,7 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
         Operation::GrowPartition { device, .. } => growth::grow_partition(context, device),
         Operation::GrowFilesystem => growth::grow_filesystem(context),
         Operation::PartitionDisk(disk) => disks::partition(context, disk, None),
-        Operation::MakeFilesystem(filesystem) => disks::make(context, filesystem, None),
+        Operation::MakeFilesystem(filesystem) => disks::make(context, filesystem, &Prior::None, false),
         Operation::SwapFile { path, size, most } => mounts::swap_file(context, path, *size, *most),
         Operation::Fstab(fstab) => mounts::write_fstab(context, fstab),
         Operation::MountFstab { remote, swap_file } => mounts::mount(context, *remote, swap_file.as_deref()),
@@ -363,6 +366,14 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
         | Operation::RunDirectory { .. }
         | Operation::RebootIfRequired
         | Operation::PowerState { .. } => Err(by_the_engine(operation)),
+    }
+}
+
+/// Does it for the first time, with what the intent has recorded.
+pub fn apply_intended(operation: &Operation, prior: &Prior, context: &Context<'_>) -> Result<Effect, Failure> {
+    match operation {
+        Operation::MakeFilesystem(filesystem) => disks::make(context, filesystem, prior, false),
+        _ => apply(operation, context),
     }
 }
 
@@ -379,9 +390,7 @@ pub fn apply_again(operation: &Operation, prior: &Prior, context: &Context<'_>) 
             download::download(context, &download, Some(prior))
         }
         (Operation::PartitionDisk(disk), Prior::Disk { identity, .. }) => disks::partition(context, disk, Some(identity)),
-        (Operation::MakeFilesystem(filesystem), Prior::Disk { device, identity, .. }) => {
-            disks::make(context, filesystem, Some(&disks::Begun { device, identity }))
-        }
+        (Operation::MakeFilesystem(filesystem), Prior::Disk { .. }) => disks::make(context, filesystem, prior, true),
         (Operation::User(user), Prior::NewUser { home_existed, .. }) => accounts::user(context, user, Some(*home_existed)),
         _ => apply(operation, context),
     }

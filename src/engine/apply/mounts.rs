@@ -69,12 +69,14 @@ fn unescaped(field: &str) -> String {
 
 /// What fstab holds afterwards, where it is to be changed, and what is to be known of it.
 fn wanted(context: &Context<'_>, fstab: &Fstab) -> Result<(Option<String>, Vec<String>), Failure> {
-    let now = context.host.read_text(FSTAB).map_err(io_failure("read", FSTAB))?.unwrap_or_default();
+    let now = context.host.read(FSTAB).map_err(io_failure("read", FSTAB))?.unwrap_or_default();
+    let now = String::from_utf8(now).map_err(|_| {
+        Failure::new(Kind::Config, format!("{FSTAB} is not UTF-8: it is left as it is"))
+            .hint("correct it (`iconv` finds the place); then `landfall resume`")
+    })?;
     let swap = fstab.swap_file.as_ref().filter(|path| context.host.is_swap_file(path));
     let swap = swap.map(|path| [&escaped(path), "none", "swap", "sw", "0", "0"].join("\t"));
-    let is_kept = |line: &&str| (fstab.adds || !line.contains(COMMENT)) && !line.trim().is_empty() && swap.as_deref() != Some(*line);
-    let kept: Vec<&str> = now.lines().filter(is_kept).collect();
-    let others: Vec<&str> = kept.iter().filter(|line| !line.contains(COMMENT)).filter_map(|line| line.split_whitespace().next()).collect();
+    let others: Vec<&str> = now.lines().filter(|line| !line.contains(COMMENT)).filter_map(|line| line.split_whitespace().next()).collect();
     let has = |device: &str| others.contains(&device);
     let mut notes = Vec::new();
     let mut entries: Vec<MountFields> = Vec::new();
@@ -97,14 +99,31 @@ fn wanted(context: &Context<'_>, fstab: &Fstab) -> Result<(Option<String>, Vec<S
             entries.push(entry);
         }
     }
-    let mut lines: Vec<String> = kept.iter().map(|line| (*line).to_owned()).collect();
     let is_cancelled = |at: usize| entries[at..].iter().any(|later| later.device() == entries[at].device() && later.point().is_none());
     let ours: Vec<String> = (0..entries.len()).filter(|at| !is_cancelled(*at)).map(|at| line(&entries[at])).collect();
     if ours.is_empty() && swap.is_none() {
         return Ok((None, notes));
     }
-    lines.extend(ours.into_iter().filter(|line| !kept.contains(&line.as_str())));
+    let point = |line: &str| line.split_whitespace().nth(1).filter(|point| point.starts_with('/')).map(str::to_owned);
+    let points: Vec<String> = ours.iter().filter_map(|line| point(line)).collect();
+    // A line for the same mount point takes the place of an earlier one.
+    let is_kept = |line: &&str| {
+        let stays = || fstab.adds && (ours.iter().any(|own| own == line) || point(line).is_none_or(|point| !points.contains(&point)));
+        !line.trim().is_empty() && swap.as_deref() != Some(*line) && (!line.contains(COMMENT) || stays())
+    };
+    let mut lines: Vec<String> = now.lines().filter(is_kept).map(str::to_owned).collect();
+    let kept = lines.len();
+    for line in ours {
+        if !lines[..kept].contains(&line) {
+            lines.push(line);
+        }
+    }
     lines.extend(swap);
+    let gone = now.lines().filter(|line| line.contains(COMMENT) && !lines.iter().any(|own| own == line));
+    for line in gone {
+        let fields: Vec<&str> = line.split_whitespace().take(2).collect();
+        notes.push(format!("the line `{}` of an earlier configuration goes from {FSTAB}", fields.join(" ")));
+    }
     let after = lines.join("\n") + "\n";
     Ok(((after != now).then_some(after), notes))
 }
@@ -161,21 +180,33 @@ fn ours(context: &Context<'_>, swap_file: Option<&str>) -> Result<Vec<Line>, Fai
     Ok(lines)
 }
 
+/// Whether the kernel swaps to what a source of fstab means.
+fn is_swapped_to(host: &Host, source: &str, swaps: &str) -> bool {
+    let link = source.split_once('=').filter(|(tag, _)| ["UUID", "LABEL", "PARTUUID", "PARTLABEL"].contains(tag));
+    let path = link
+        .map_or_else(|| source.to_owned(), |(tag, value)| format!("/dev/disk/by-{}/{}", tag.to_ascii_lowercase(), value.trim_matches('"')));
+    let real = host.follow(&path).unwrap_or(path);
+    swaps.lines().any(|line| line.split_whitespace().next().is_some_and(|name| unescaped(name) == real))
+}
+
+fn swaps(host: &Host) -> Result<String, Failure> {
+    Ok(host.read_text("/proc/swaps").map_err(io_failure("read", "/proc/swaps"))?.unwrap_or_default())
+}
+
 /// Whether nothing is to be done for a line.
 fn is_in_effect(host: &Host, line: &Line, swaps: &str) -> bool {
     if line.has("noauto") {
         return true;
     }
     if line.kind == "swap" {
-        let real = host.follow(&line.source).unwrap_or_else(|_| line.source.clone());
-        return swaps.lines().any(|line| line.split_whitespace().next().is_some_and(|name| unescaped(name) == real));
+        return is_swapped_to(host, &line.source, swaps);
     }
     !line.point.starts_with('/') || host.mounted_at(&line.point).is_some()
 }
 
 /// Our lines that are not in effect: those of the network, or the others.
 fn waiting(context: &Context<'_>, remote: bool, swap_file: Option<&str>) -> Result<Vec<Line>, Failure> {
-    let swaps = context.host.read_text("/proc/swaps").map_err(io_failure("read", "/proc/swaps"))?.unwrap_or_default();
+    let swaps = swaps(context.host)?;
     let mut lines = ours(context, swap_file)?;
     lines.retain(|line| is_remote(&line.source, &line.kind) == remote && !is_in_effect(context.host, line, &swaps));
     Ok(lines)
@@ -209,7 +240,10 @@ pub(super) fn mount(context: &Context<'_>, remote: bool, swap_file: Option<&str>
         if line.has("nofail") && line.source.starts_with('/') && !context.host.exists(&line.source) {
             left.push(format!("{} is not there, and need not be (nofail)", line.source));
         } else if let Err(failure) = mount_line(context, line) {
-            failed.push(failure);
+            // systemd may have been first.
+            if !is_in_effect(context.host, line, &swaps(context.host)?) {
+                failed.push(failure);
+            }
         }
     }
     let detail = (!left.is_empty()).then(|| left.join("; "));
@@ -306,8 +340,7 @@ pub(super) fn swap_file(context: &Context<'_>, path: &str, size: Option<u64>, mo
 
 /// Takes the swap file away again.
 pub(super) fn undo_swap(context: &Context<'_>, path: &str) -> Result<Effect, Failure> {
-    let swaps = context.host.read_text("/proc/swaps").map_err(io_failure("read", "/proc/swaps"))?.unwrap_or_default();
-    if context.host.is_live() && swaps.lines().any(|line| line.split_whitespace().next() == Some(path)) {
+    if context.host.is_live() && is_swapped_to(context.host, path, &swaps(context.host)?) {
         context.host.run_ok(&Spec::new(["swapoff", path]).output(&context.output))?;
     }
     context.host.remove(path).map_err(io_failure("remove", path))?;
@@ -317,6 +350,30 @@ pub(super) fn undo_swap(context: &Context<'_>, path: &str) -> Result<Effect, Fai
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn swap_is_known_by_its_path_a_link_or_a_tag() {
+        let dir = tempfile::tempdir().expect("dir");
+        let by_uuid = dir.path().join("dev/disk/by-uuid");
+        std::fs::create_dir_all(&by_uuid).expect("directories");
+        std::fs::create_dir_all(dir.path().join("srv")).expect("directory");
+        std::fs::write(dir.path().join("dev/vdb2"), "").expect("write");
+        std::fs::write(dir.path().join("srv/a b"), "").expect("write");
+        std::os::unix::fs::symlink("../../vdb2", by_uuid.join("12-34")).expect("link");
+        std::os::unix::fs::symlink("/srv", dir.path().join("link")).expect("link");
+        let host = Host::rooted(dir.path());
+        let swaps = "Filename Type Size Used Priority\n/dev/vdb2 partition 1 0 -2\n/srv/a\\040b file 1 0 -3\n";
+        for (source, swapped) in [
+            ("/dev/vdb2", true),
+            ("UUID=12-34", true),
+            ("UUID=\"12-34\"", true),
+            ("LABEL=12-34", false),
+            ("/link/a b", true),
+            ("/dev/vdb", false),
+        ] {
+            assert_eq!(is_swapped_to(&host, source, swaps), swapped, "{source}");
+        }
+    }
 
     #[test]
     fn swap_is_as_large_as_the_peer_has_it() {
