@@ -1,7 +1,7 @@
 //! `apt`.
 
 use super::reader::{FromNode, Reader, Shape};
-use super::scalars::{Address, Located};
+use super::scalars::{Address, Located, OneOrMany};
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
 
@@ -42,7 +42,7 @@ crate::record! {
     /// One entry of `apt.primary` or `apt.security`.
     pub struct Mirror {
         /// Architectures it is for, or `default`.
-        default arches: Vec<String>,
+        default arches: OneOrMany<String>,
         /// Its address.
         optional uri: Address,
         /// Addresses, of which apt takes the first that answers.

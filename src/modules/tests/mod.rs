@@ -16,6 +16,7 @@ mod snap;
 mod ssh;
 mod system;
 mod ubuntu;
+mod unread;
 mod users;
 
 use super::testing::{applied, assert_problems, assert_steps, first_boot};
