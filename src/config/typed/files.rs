@@ -181,6 +181,9 @@ impl Encoding {
     pub fn decode(self, bytes: &[u8], limit: u64) -> Result<Vec<u8>, String> {
         let unbase = |bytes: &[u8]| {
             let compact: Vec<u8> = bytes.iter().copied().filter(|byte| is_base64(*byte)).collect();
+            if compact.is_empty() && !bytes.trim_ascii().is_empty() {
+                return Err("not base64".to_owned());
+            }
             BASE64_STANDARD.decode(compact).map_err(|error| format!("not base64: {error}"))
         };
         match self {
