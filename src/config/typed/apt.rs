@@ -103,6 +103,10 @@ impl FromNode for Proxy {
         if text.contains(['"', '\n', ';']) {
             return reader.invalid(&node.origin, "this is no address", "as in http://proxy.example.org:3128");
         }
+        if !text.is_empty() && !text.contains("://") && text != "DIRECT" {
+            let message = format!("{}: this address has no scheme: apt cannot use it", reader.path());
+            reader.report.warning("value", message).at(&node.origin).help("as in http://proxy.example.org:3128");
+        }
         reader.credentials(&text);
         Some(Self(Secret::new(text)))
     }

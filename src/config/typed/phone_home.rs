@@ -1,6 +1,6 @@
 //! `phone_home`: where this host reports itself when it is done, and with what.
 
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{nearest, FromNode, Reader, Shape};
 use super::scalars::Address;
 use crate::config::node::Node;
 
@@ -66,7 +66,9 @@ impl FromNode for PostList {
             let name = String::from_node(item, reader)?;
             if !FIELDS.contains(&name.as_str()) {
                 let message = format!("{}: there is no `{name}` to send: `{NOT_THERE}` is sent for it", reader.path());
-                reader.report.warning("value", message).at(&item.origin).help(format!("known are {}", FIELDS.join(", ")));
+                let help = nearest(&name, &FIELDS)
+                    .map_or_else(|| format!("known are {}", FIELDS.join(", ")), |near| format!("did you mean `{near}`?"));
+                reader.report.warning("value", message).at(&item.origin).help(help);
             }
             Some(name)
         };

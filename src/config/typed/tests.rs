@@ -113,7 +113,7 @@ fn secrets_are_in_no_message() {
 #[test]
 fn deprecated_spellings_are_taken_and_noted() {
     let text =
-        "apt_update: true\nca-certs: {remove-defaults: true}\nusers: [{name: a, lock-passwd: false, ssh-authorized-keys: [ssh-rsa A]}]\n";
+        "apt_update: true\nca-certs: {remove-defaults: true}\nusers: [{name: a, lock-passwd: false, ssh-authorized-keys: [ssh-rsa AAAAB3NzaC1yc2E=]}]\n";
     let (config, report) = read(text);
     assert!(config.keys.package_update && config.keys.ca_certs.as_ref().is_some_and(|certs| certs.remove_defaults));
     let user = &config.keys.users.as_ref().expect("users").0[0];

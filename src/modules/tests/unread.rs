@@ -100,7 +100,9 @@ fn what_phone_home_does_not_know_is_sent_as_not_there() {
     let plan = first_boot("phone_home: {url: 'http://x/', post: [pub_key_dsa, hostname]}");
     let told = problems(&plan);
     assert!(
-        told[0].starts_with("degraded: phone_home.post: there is no `pub_key_dsa` to send: `N/A` is sent for it (known are pub_key_rsa"),
+        told[0].starts_with(
+            "degraded: phone_home.post: there is no `pub_key_dsa` to send: `N/A` is sent for it (did you mean `pub_key_rsa`?)"
+        ),
         "{told:?}"
     );
     let form = plan.steps.iter().find_map(|step| match &step.operation {

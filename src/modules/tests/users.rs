@@ -33,7 +33,7 @@ fn with_alice() -> Facts {
 fn a_user_gets_groups_password_sudo_and_keys_in_that_order() {
     let plan = applied(
         "users:\n- name: alice\n  gecos: Alice\n  groups: sudo, docker\n  shell: /bin/bash\n  uid: 1500\n  lock_passwd: false\n  \
-         hashed_passwd: $6$a$b\n  sudo: ALL=(ALL) NOPASSWD:ALL\n  ssh_authorized_keys: [ssh-ed25519 AAAA a@b]\n",
+         hashed_passwd: $6$a$b\n  sudo: ALL=(ALL) NOPASSWD:ALL\n  ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 a@b]\n",
     );
     assert_problems(&plan, &[]);
     assert_steps(
