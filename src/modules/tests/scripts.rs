@@ -158,3 +158,15 @@ fn known_secrets_are_not_shown_in_items() {
     let found = steps(&plan).join("\n");
     assert!(found.contains("login ***") && found.contains("x --token ***"), "{found}");
 }
+
+#[test]
+fn words_that_are_run_as_something_else_than_is_written_are_told() {
+    let plan = applied("runcmd: [[install, -m, 0600, no, 5, '0600'], [echo, ok]]");
+    assert_problems(
+        &plan,
+        &[
+            "degraded: runcmd[0]: `0600` is an integer here, and run as `384` (write it in quotes)",
+            "degraded: runcmd[0]: `no` is a boolean here, and run as `False` (write it in quotes)",
+        ],
+    );
+}
