@@ -22,7 +22,7 @@ fn problems_have_the_place_of_what_is_wrong() {
         ("packages: [a]\npakages: [b]\n", "user-data:2:1"),
         ("users:\n  - name: a\n    shel: /bin/sh\n", "user-data:3:5"),
         ("users:\n  - name: a\n    uid: x\n", "user-data:3:10"),
-        ("users:\n  - uid: 7\n  - 5\n", "user-data:3:5"),
+        ("users:\n  - name: a\n  - 5\n", "user-data:3:5"),
         ("write_files:\n  - content: x\n", "user-data:2:5"),
         ("runcmd:\n  - echo a\n  - echo b: c\n", "user-data:3:5"),
         ("chpasswd:\n  list: |\n    nocolon\n", "user-data:3:5"),

@@ -250,7 +250,7 @@ impl Users {
             }
             Value::Map(_) => {
                 let user = read_user(item, reader);
-                if user.as_ref().is_some_and(|user| user.name.is_none() && user.snapuser.is_none()) {
+                if user.as_ref().is_some_and(|user| user.name.is_none() && !user.given.contains(&"snapuser")) {
                     let message = format!("{}: this entry has no `name`: it changes the default user", reader.path());
                     let other = ["username", "user", "login"].into_iter().find(|key| item.get(key).is_some());
                     let help = other.map_or("add `name: ...`".into(), |other| format!("write `name` in place of `{other}`"));

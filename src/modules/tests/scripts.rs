@@ -31,7 +31,8 @@ fn each_item_is_a_step_and_the_last_decides() {
             "runcmd/4: runcmd item 4 of 4: echo c @final",
         ],
     );
-    assert_problems(&plan, &[]);
+    let told = problems(&plan);
+    assert!(told.iter().all(|problem| problem.starts_with("degraded: runcmd[1]: ")), "{told:?}");
 }
 
 #[test]
