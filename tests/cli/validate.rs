@@ -24,6 +24,16 @@ fn what_is_right_is_valid_with_its_size() {
 }
 
 #[test]
+fn nothing_is_said_of_what_a_host_has_where_there_is_none() {
+    let text = "random_seed: {command: [sh, -c, dd]}\ngroups: [a: [www-data, _apt]]\n\
+        users: [default, {name: bob, ssh_redirect_user: true}]\nwrite_files: [{path: /a, owner: 'www-data:tape'}]\n";
+    let ran = validated(&format!("#cloud-config\n{text}")).ended(0);
+    assert!(ran.stdout.starts_with("stdin: valid; "), "{}", ran.stdout);
+    let ran = validated("#cloud-config\ngroups: [a: [nobodies]]\n").ended(0);
+    assert!(ran.stdout.contains("there is no such user"), "{}", ran.stdout);
+}
+
+#[test]
 fn warnings_alone_leave_it_valid() {
     let ran = validated("#cloud-config\nhostnam: web\n").ended(0);
     assert!(ran.stdout.contains("stdin: valid, 1 warning; "), "{}", ran.stdout);
