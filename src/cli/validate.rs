@@ -15,7 +15,7 @@ use crate::config::node::{Node, Origin};
 use crate::config::problem::{Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::error::exit;
-use crate::facts::{Facts, PROGRAMS};
+use crate::facts::{Account, Facts, PROGRAMS};
 use crate::host::Host;
 use crate::modules::{self, Steps, UserParts, Way};
 use crate::redact::Redactor;
@@ -214,6 +214,7 @@ fn planned(config: &CloudConfig, user: &UserParts<'_>, way: Way) -> Report {
     let mut steps = Steps::default();
     modules::plan_all(config, &assumed_facts(), user, way, &mut steps);
     let mut report = steps.finish().1;
+    report.problems.retain(|problem| problem.code != modules::OF_THIS_HOST);
     // Nobody says which system the file is for.
     for problem in report.problems.iter_mut().filter(|problem| problem.code == modules::OTHER_SYSTEM) {
         problem.severity = Severity::Note;
@@ -232,19 +233,25 @@ fn warn_of_section(document: &Node, report: &mut Report) {
     }
 }
 
+/// The accounts of Debian's base-passwd.
+const BASE_USERS: &str = "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc _apt nobody";
+const BASE_GROUPS: &str = "root daemon bin sys adm tty disk lp mail news uucp man proxy kmem dialout fax voice cdrom floppy tape sudo \
+                           audio dip www-data backup operator list irc src shadow utmp video sasl plugdev staff games users nogroup";
+
 /// A plain Debian at its first boot.
 fn assumed_facts() -> Facts {
+    let account = |name: &str| {
+        let (home, shell) = if name == "root" { ("/root", "/bin/bash") } else { ("/nonexistent", "/usr/sbin/nologin") };
+        (name.to_owned(), Account { home: home.into(), shell: shell.into(), ..Account::default() })
+    };
     Facts {
         distro: "debian".into(),
         codename: "trixie".into(),
         version_id: "13".into(),
         arch: "amd64".into(),
         hostname: "localhost".into(),
-        users: BTreeMap::from([(
-            "root".to_owned(),
-            crate::facts::Account { home: "/root".into(), shell: "/bin/bash".into(), ..Default::default() },
-        )]),
-        groups: ["root", "adm", "sudo", "users"].map(str::to_owned).into(),
+        users: BASE_USERS.split(' ').map(account).collect(),
+        groups: BASE_GROUPS.split(' ').map(str::to_owned).collect(),
         sshd_includes_dropins: true,
         sudoers_includes_dropins: true,
         programs: PROGRAMS.iter().map(|name| (*name).to_owned()).collect(),

@@ -289,7 +289,7 @@ fn keys(line: &str) -> impl Iterator<Item = (&str, usize)> {
 /// content of files, which may be any of these.
 pub fn looks_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
-    if matches!(name.as_str(), "lock_passwd" | "chpasswd" | "ssh_pwauth") {
+    if matches!(name.as_str(), "lock_passwd" | "chpasswd" | "ssh_pwauth" | "nopasswd") {
         return false;
     }
     let parts = ["passw", "passphrase", "secret", "token", "private", "credential"];
@@ -328,6 +328,7 @@ mod tests {
     #[test]
     fn excerpts_never_show_secrets() {
         let rows: &[(&str, u32, &str)] = &[
+            ("sudo: ALL=(ALL) NOPASSWD: ALL", 1, "sudo: ALL=(ALL) NOPASSWD: ALL"),
             ("password: hunter2", 1, "password: ***"),
             ("users:\n  - passwd: $6$salt$hash", 2, "  - passwd: ***"),
             ("users: [{name: a, hashed_passwd: $6$x}, b]", 1, "users: [{name: a, hashed_passwd: ***"),

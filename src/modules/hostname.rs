@@ -76,7 +76,13 @@ fn spelled(name: &str) -> String {
 }
 
 fn plan_name(scope: &Scope<'_>, steps: &mut Steps) {
-    if scope.keys.preserve_hostname {
+    let keys = scope.keys;
+    if keys.is_unread("preserve_hostname", keys.preserve_hostname.is_none()) {
+        let message = "`preserve_hostname` cannot be read: the name is left as it is";
+        steps.report.error("unread", message).at(keys.place("preserve_hostname"));
+        return;
+    }
+    if keys.preserve_hostname == Some(true) {
         return;
     }
     let Some(names) = names(scope) else { return };

@@ -30,6 +30,10 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
             LocaleSetting::Off => return,
             LocaleSetting::Name(name) => (name.clone(), setting.origin.clone()),
         },
+        None if keys.is_unread("locale", true) => {
+            steps.report.error("unread", "`locale` cannot be read: the locale is left as it is").at(keys.place("locale"));
+            return;
+        }
         None if scope.facts.lang.is_some() && keys.locale_configfile.is_none() => return,
         None => (scope.facts.lang.clone().unwrap_or_else(|| FALLBACK.into()), Origin::new("defaults", 0, 0)),
     };

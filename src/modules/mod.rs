@@ -55,7 +55,7 @@ pub(crate) mod testing;
 
 pub use accounts::{Account, Accounts};
 pub use build::{plan, PlanInput};
-pub use gate::OTHER_SYSTEM;
+pub use gate::{OF_THIS_HOST, OTHER_SYSTEM};
 pub use hooks::UserHook;
 pub use scope::{questions, Questions, Scope, Way};
 pub(crate) use scripts::unix_lines;

@@ -5,7 +5,7 @@
 
 use super::{ops, packages, Module, Scope, Steps};
 use crate::config::node::Origin;
-use crate::config::typed::ntp::{Ntp, NtpConfig};
+use crate::config::typed::ntp::{Hosts, Ntp, NtpConfig};
 use crate::config::typed::scalars::Word;
 use crate::plan::operation::{Operation, UnitAction};
 use crate::plan::{Frequency, Stage};
@@ -135,8 +135,15 @@ fn report_unknown(ntp: &Ntp, place: &Origin, steps: &mut Steps) {
 /// The text of its configuration file; `None` where a template cannot be used, which is reported.
 fn configuration(ntp: &Ntp, client: &Client, scope: &Scope<'_>, steps: &mut Steps) -> Option<String> {
     let names = |words: &[Word]| words.iter().map(|word| word.0.clone()).collect::<Vec<_>>();
-    let (servers, mut pools) = (names(&ntp.servers), names(&ntp.pools));
+    let of = |hosts: &Option<Hosts>| hosts.as_ref().map(|hosts| names(&hosts.0)).unwrap_or_default();
+    let (servers, mut pools) = (of(&ntp.servers), of(&ntp.pools));
     if servers.is_empty() && pools.is_empty() {
+        let parts = [("servers", ntp.servers.is_none()), ("pools", ntp.pools.is_none())];
+        if let Some((key, _)) = parts.into_iter().find(|(key, missing)| ntp.is_unread(key, *missing)) {
+            let message = format!("`ntp.{key}` cannot be read: the time is left as it is");
+            steps.report.error("unread", message).at(ntp.place(key));
+            return None;
+        }
         pools = (0..4).map(|number| format!("{number}.{}.pool.ntp.org", scope.facts.distro)).collect();
     }
     let lines =

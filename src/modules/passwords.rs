@@ -19,7 +19,12 @@ pub const SET_PASSWORDS: Module = Module {
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let chpasswd = scope.keys.chpasswd.as_ref();
-    let expire = chpasswd.and_then(|chpasswd| chpasswd.expire).unwrap_or(true);
+    let unread = chpasswd.filter(|chpasswd| chpasswd.is_unread("expire", chpasswd.expire.is_none()));
+    if let Some(chpasswd) = unread {
+        let message = "`chpasswd.expire` cannot be read: no password expires";
+        steps.report.error("unread", message).at(chpasswd.place("expire"));
+    }
+    let expire = chpasswd.and_then(|chpasswd| chpasswd.expire).unwrap_or(unread.is_none());
     let mut passwords = chpasswd.map(|chpasswd| listed(chpasswd, steps)).unwrap_or_default();
     let named = chpasswd.is_some_and(|chpasswd| chpasswd.given.contains(&"users") || chpasswd.given.contains(&"list"));
     if let (Some(password), true) = (&scope.keys.password, named) {

@@ -1,6 +1,7 @@
 //! `phone_home`.
 
 use super::{hostname, Module, Scope, Steps};
+use crate::config::typed::phone_home::{FIELDS, NOT_THERE};
 use crate::plan::operation::{FormField, FormValue, Operation};
 use crate::plan::{Frequency, Stage};
 
@@ -19,14 +20,15 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         let full = scope.facts.domain.as_ref().map_or_else(|| short.clone(), |domain| format!("{short}.{domain}"));
         hostname::Names { short, full }
     });
-    let field = |name: &&'static str| {
-        let value = match *name {
+    let field = |name: &String| {
+        let value = match name.as_str() {
             "instance_id" => FormValue::Text(id.clone()),
             "hostname" => FormValue::Text(names.short.clone()),
             "fqdn" => FormValue::Text(names.full.clone()),
+            unknown if !FIELDS.contains(&unknown) => FormValue::Text(NOT_THERE.into()),
             key => FormValue::File(format!("/etc/ssh/ssh_host_{}_key.pub", key.trim_start_matches("pub_key_"))),
         };
-        FormField { name: (*name).to_owned(), value }
+        FormField { name: name.clone(), value }
     };
     let operation = Operation::PhoneHome {
         url: home.url.0.replace("${INSTANCE_ID}", id).replace("$INSTANCE_ID", id),

@@ -17,13 +17,19 @@ pub const POWER_STATE: Module = Module {
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(state) = &scope.keys.power_state else { return };
+    let parts = [("delay", state.delay.is_none()), ("condition", state.condition.is_none())];
+    if let Some((key, _)) = parts.into_iter().find(|(key, missing)| state.is_unread(key, *missing)) {
+        let message = format!("`power_state.{key}` cannot be read: the host stays on");
+        steps.report.error("unread", message).at(state.place(key));
+        return;
+    }
     let condition = state.condition.clone().unwrap_or(Condition::Constant(true));
     if condition == Condition::Constant(false) {
         return;
     }
     let operation = Operation::PowerState {
         mode: state.mode,
-        delay_minutes: state.delay.0,
+        delay_minutes: state.delay.unwrap_or_default().0,
         message: state.message.as_ref().map(|text| text.0.clone()).filter(|text| !text.is_empty()),
         condition,
     };

@@ -41,11 +41,16 @@ fn decoded(seed: &RandomSeed, steps: &mut Steps) -> Vec<u8> {
         return Vec::new();
     }
     let encoding = seed.encoding.map_or(Encoding::Plain, |encoding| encoding.0);
-    encoding.decode(data.0.expose(), SEED_LIMIT).unwrap_or_else(|why| {
+    let decoded = encoding.decode(data.0.expose(), SEED_LIMIT).unwrap_or_else(|why| {
         let message = format!("random_seed.data is {why}: it is not used");
         steps.report.error("encoding", message).at(seed.place("data")).help("correct `encoding` or `data`");
         Vec::new()
-    })
+    });
+    if !decoded.is_empty() && encoding.drops_some(data.0.expose()) {
+        let message = "random_seed.data has characters that base64 does not have: they are dropped";
+        steps.report.warning("encoding", message).at(seed.place("data"));
+    }
+    decoded
 }
 
 /// A device takes the bytes as they come; a file has them added.
@@ -69,9 +74,9 @@ fn plan_command(seed: &RandomSeed, path: &str, scope: &Scope<'_>, steps: &mut St
     if !scope.facts.has(program) {
         let message = format!("random_seed.command: there is no program `{program}`: it is not run");
         if seed.command_required {
-            steps.report.error("random-seed", message).at(place).help("have the image hold it, or take `command_required` away");
+            steps.report.error(super::OF_THIS_HOST, message).at(place).help("have the image hold it, or take `command_required` away");
         } else {
-            steps.report.note("random-seed", message).at(place);
+            steps.report.note(super::OF_THIS_HOST, message).at(place);
         }
         return;
     }

@@ -51,7 +51,12 @@ pub fn sshd_file(scope: &Scope<'_>) -> (&'static str, u32) {
 
 fn plan_host_keys(scope: &Scope<'_>, steps: &mut Steps) {
     let keys = scope.keys;
-    let delete = keys.ssh_deletekeys.unwrap_or_else(|| scope.implies(HOST_KEYS.keys));
+    let unread = keys.is_unread("ssh_deletekeys", keys.ssh_deletekeys.is_none());
+    if unread {
+        let message = "`ssh_deletekeys` cannot be read: the host keys are kept";
+        steps.report.error("unread", message).at(keys.place("ssh_deletekeys"));
+    }
+    let delete = keys.ssh_deletekeys.unwrap_or_else(|| !unread && scope.implies(HOST_KEYS.keys));
     if delete {
         steps.add("delete-host-keys", Operation::RemoveFiles { paths: vec!["/etc/ssh/ssh_host_*key*".into()] });
     }

@@ -346,7 +346,7 @@ fn plan_keys(account: &Account, scope: &Scope<'_>, steps: &mut Steps) {
     };
     if scope.facts.metadata_keys.is_empty() {
         let message = format!("user `{name}` has `ssh_redirect_user`, and this instance has no keys of its own");
-        steps.report.warning("user", message).at(&entry.origin);
+        steps.report.warning(super::OF_THIS_HOST, message).at(&entry.origin);
         return;
     }
     let options = super::ssh::redirect_options(super::ssh::REDIRECT, default, name);

@@ -61,7 +61,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps, now: When) {
 fn report_replaced(entry: &FileEntry, all: &[FileEntry], steps: &mut Steps) {
     let same = |other: &&FileEntry| absolute(&other.path) == absolute(&entry.path) && other.defer == entry.defer;
     let mut earlier = all.iter().take_while(|other| other.origin != entry.origin);
-    if let (false, Some(first)) = (entry.append, earlier.find(same)) {
+    if let (false, Some(first)) = (entry.append.unwrap_or_default(), earlier.find(same)) {
         let message = format!("{} is written twice: nothing is left of what {} writes", absolute(&entry.path), first.origin);
         steps.report.warning("written-twice", message).at(&entry.origin).help("join the entries, or add `append: true` to this one");
     }
@@ -95,8 +95,21 @@ fn absolute(path: &str) -> String {
 
 fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut Steps) {
     let path = absolute(&entry.path);
+    let parts = [
+        ("content", entry.content.is_none()),
+        ("encoding", entry.encoding.is_none()),
+        ("source", entry.source.is_none()),
+        ("append", entry.append.is_none()),
+    ];
+    if let Some((key, _)) = parts.into_iter().find(|(key, missing)| entry.is_unread(key, *missing)) {
+        let message = format!("`{key}` of {path} cannot be read: the file is not written");
+        steps.report.error("unread", message).at(entry.place(key));
+        return;
+    }
+    let append = entry.append.unwrap_or_default();
     let raw = entry.content.as_ref().map_or(&[][..], |content| content.0.expose());
-    let bytes = match entry.encoding.decode(raw, CONTENT_LIMIT) {
+    let encoding = entry.encoding.unwrap_or_default();
+    let bytes = match encoding.decode(raw, CONTENT_LIMIT) {
         Ok(bytes) => bytes,
         Err(why) => {
             let message = format!("the content of {path} is {why}: the file is not written");
@@ -104,6 +117,10 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
             return;
         }
     };
+    if encoding.drops_some(raw) {
+        let message = format!("the content of {path} has characters that base64 does not have: they are dropped");
+        steps.report.warning("encoding", message).at(entry.place("content")).help("give the whole content as base64");
+    }
     let owner = owner(entry);
     let owner_name = owner.user.clone();
     let file = WriteFile {
@@ -129,10 +146,10 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
             url: if source.uri.0.starts_with('/') { format!("file://{}", source.uri.0) } else { source.uri.0.clone() },
             headers: source.headers.0.clone(),
             file,
-            append: entry.append,
+            append,
             checksum: source.checksum(),
         },
-        None if entry.append => Operation::AppendFile(file),
+        None if append => Operation::AppendFile(file),
         None => Operation::WriteFile(file),
     };
     let mut step = steps.add(&path, operation).at(&entry.origin);
@@ -147,7 +164,7 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
 /// A checksum that was given and cannot be compared with.
 fn unreadable_checksum(source: &FileSource) -> Option<&'static str> {
     let unread = [("sha256", source.sha256.is_none()), ("sha512", source.sha512.is_none())];
-    unread.into_iter().find(|(key, missing)| *missing && source.given.contains(key)).map(|(key, _)| key)
+    unread.into_iter().find(|(key, missing)| source.is_unread(key, *missing)).map(|(key, _)| key)
 }
 
 /// The scheme of an address nothing here can fetch; a path is none.

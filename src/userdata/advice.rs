@@ -16,6 +16,9 @@ const HEADER_HELP: &str = "make `#cloud-config` the first line, exactly so";
 /// Reports what is wrong with a part as such. `is_handled`: a part handler may take what is not known here.
 pub(super) fn report(part: &Part, is_handled: bool, report: &mut Report) {
     let text = String::from_utf8_lossy(&part.content);
+    if part.kind == PartKind::CloudConfig || part.kind.is_script() {
+        late_template(part, &text, report);
+    }
     match &part.kind {
         PartKind::CloudConfig => odd_header(part, &text, report),
         PartKind::Unknown(_) if is_handled => {}
@@ -52,6 +55,15 @@ fn odd_interpreter(part: &Part, text: &str, report: &mut Report) {
     if letters.to_ascii_lowercase().starts_with("cloudconfig") {
         let message = format!("`{}` makes this a script for an interpreter `{}`", first.trim(), first.trim_start_matches("#!").trim());
         report.warning("user-data-header", message).at(&place(part, 1)).help("did you mean `#cloud-config`?");
+    }
+}
+
+/// A template's header below the part's own, where it is only a comment.
+fn late_template(part: &Part, text: &str, report: &mut Report) {
+    let late = text.lines().zip(1..).skip(1).find(|(line, _)| !is_comment(line));
+    if let Some((line, number)) = late.filter(|(line, _)| line.starts_with("##") && sniff::kind(line.as_bytes()) == Some(PartKind::Jinja)) {
+        let message = format!("`{}` stands on line {number}, so nothing is filled in", line.trim());
+        report.warning("user-data-header", message).at(&place(part, number)).help("the template header must be the first line");
     }
 }
 

@@ -257,6 +257,22 @@ fn a_header_that_cloud_init_takes_is_taken_with_a_warning() {
 }
 
 #[test]
+fn a_template_header_that_is_not_the_first_line_is_told() {
+    for text in ["#cloud-config\n## template: jinja\na: 1\n", "#!/bin/sh\n# mine\n\n## template: jinja\necho\n"] {
+        let problems = unpacked(text.as_bytes()).1.problems;
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        assert_eq!(problems[0].help.as_deref(), Some("the template header must be the first line"));
+    }
+    for text in [
+        "#cloud-config\na: |\n  ## template: jinja\n  b\n",
+        "#cloud-config\n# a\n  ## template: jinja\n",
+        "#cloud-config\na: 1\n## template: jinja\n",
+    ] {
+        assert!(unpacked(text.as_bytes()).1.problems.is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn text_that_is_not_utf_8_is_an_error_with_its_place() {
     let (parts, _) = unpacked(b"#cloud-config\nbad: \xff\n");
     let mut report = Report::new();

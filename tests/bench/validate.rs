@@ -50,7 +50,7 @@ fn document() -> String {
         let _ = writeln!(
             text,
             "  - name: user{n}\n    gecos: User number {n}\n    groups: [sudo, adm]\n    shell: /bin/bash\n    lock_passwd: true\n    \
-             sudo: ALL=(ALL) NOPASSWD:ALL\n    ssh_authorized_keys:\n      - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{n:040} user{n}@example.org"
+             sudo: ALL=(ALL) NOPASSWD:ALL\n    ssh_authorized_keys:\n      - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{n:043} user{n}@example.org"
         );
     }
     text += "write_files:\n";

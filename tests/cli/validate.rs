@@ -24,6 +24,16 @@ fn what_is_right_is_valid_with_its_size() {
 }
 
 #[test]
+fn nothing_is_said_of_what_a_host_has_where_there_is_none() {
+    let text = "random_seed: {command: [sh, -c, dd]}\ngroups: [a: [www-data, _apt]]\n\
+        users: [default, {name: bob, ssh_redirect_user: true}]\nwrite_files: [{path: /a, owner: 'www-data:tape'}]\n";
+    let ran = validated(&format!("#cloud-config\n{text}")).ended(0);
+    assert!(ran.stdout.starts_with("stdin: valid; "), "{}", ran.stdout);
+    let ran = validated("#cloud-config\ngroups: [a: [nobodies]]\n").ended(0);
+    assert!(ran.stdout.contains("there is no such user"), "{}", ran.stdout);
+}
+
+#[test]
 fn warnings_alone_leave_it_valid() {
     let ran = validated("#cloud-config\nhostnam: web\n").ended(0);
     assert!(ran.stdout.contains("stdin: valid, 1 warning; "), "{}", ran.stdout);
@@ -240,16 +250,21 @@ fn what_is_probably_not_meant_is_said_where_it_stands() {
         ("power_state: {mode: rebot}", 65, "1:21", "did you mean `reboot`?"),
         ("phone_home: {post: all}", 65, "1:13", "phone_home has no `url`"),
         ("phone_home: {url: 'ftp://x/'}", 65, "1:19", "`ftp://x/` is no http or https address"),
-        ("phone_home: {url: 'http://x/', post: [hostnam]}", 65, "1:39", "did you mean `hostname`?"),
+        ("phone_home: {url: 'http://x/', post: [hostnam]}", 0, "1:39", "did you mean `hostname`?"),
         ("phone_home: {url: 'http://x/', post: some}", 65, "1:38", "neither `all` nor a list"),
         ("phone_home: {url: 'http://x/', tries: 0}", 65, "1:39", "counted from 1 to 1000"),
         (
-            "apt:\n  sources: {a: {source: deb x y z}}\n  primary: [{arches: [default], uri: 'http://x'}]\n",
+            "apt:\n  sources: {a: {source: deb http://x y z}}\n  primary: [{arches: [default], uri: 'http://x'}]\n",
             0,
             "3:3",
             "`apt.primary` does nothing",
         ),
-        ("apt:\n  sources:\n    a:\n      source: deb x y z\n      key: nonsense\n", 65, "5:7", "the key of apt source `a` cannot be used"),
+        (
+            "apt:\n  sources:\n    a:\n      source: deb http://x y z\n      key: nonsense\n",
+            65,
+            "5:7",
+            "the key of apt source `a` cannot be used",
+        ),
         ("write_files:\n- path: /a\n  encoding: b64\n  content: '%'\n", 65, "4:3", "the content of /a is not base64"),
         ("chpasswd:\n  list: |\n\n    root:Gartenzaun\n    nocolon\n", 65, "5:5", "line 3 of the text has no colon"),
     ];

@@ -12,7 +12,7 @@ pub use address::{contains, Cidr};
 use std::net::IpAddr;
 
 use super::node::{Entry, Node, Value};
-use super::problem::{looks_secret, Report};
+use super::problem::{looks_secret, Report, Severity};
 use super::typed::reader::{FromNode as _, Reader};
 use super::typed::scalars::{Located, Text};
 use crate::secret::Secret;
@@ -262,6 +262,7 @@ pub enum Asked {
 /// Reads a network-config; what cannot be read is reported and left out. `None` where nothing of it can be used. `for_netplan`:
 /// netplan itself will read a version 2.
 pub fn read(document: &Node, for_netplan: bool, report: &mut Report) -> Option<Asked> {
+    let errors = report.count(Severity::Error);
     let mut reader = Reader::new(report);
     reader.within("network-config", |reader| {
         let Some(entries) = document.as_map() else { return reader.mismatch(document, "a mapping") };
@@ -285,7 +286,11 @@ pub fn read(document: &Node, for_netplan: bool, report: &mut Report) -> Option<A
             collect_secrets(document, reader);
             network.secrets.clone_from(&reader.secrets);
         }
-        Some(Asked::Network(Box::new(complete(network, routes, reader))))
+        let network = complete(network, routes, reader);
+        if network.netplan.is_none() && network.devices.is_empty() && reader.report.count(Severity::Error) > errors {
+            return reader.invalid(&document.origin, "no device is left of it: the network is left as it is", "correct the devices");
+        }
+        Some(Asked::Network(Box::new(network)))
     })
 }
 

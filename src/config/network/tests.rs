@@ -63,11 +63,20 @@ fn what_is_wrong_is_said_with_its_place_and_the_rest_is_kept() {
             1,
             "network-config:3:1: `wifis` in network-config is not supported yet: it is ignored",
         ),
-        ("version: 2\nethernets: {'../eth0': {}}\n", 0, "network-config:2:24: network-config.ethernets.../eth0: `../eth0` is no device's name (at most 15 characters, without spaces and `/`)"),
+        ("version: 2\nethernets: {'../eth0': {}, eth1: {}}\n", 1, "network-config:2:24: network-config.ethernets.../eth0: `../eth0` is no device's name (at most 15 characters, without spaces and `/`)"),
     ] {
         let (network, problems) = network(text);
         assert_eq!((network.devices.len(), problems), (kept, vec![problem.to_owned()]), "{text}");
     }
+}
+
+#[test]
+fn of_a_document_with_errors_and_without_a_device_nothing_is_made() {
+    let (asked, problems) = read_text("version: 2\nethernets: {'../eth0': {}}\n", false);
+    assert!(asked.is_none(), "{asked:?}");
+    let told = "network-config:1:1: network-config: no device is left of it: the network is left as it is (correct the devices)";
+    assert_eq!(problems[1], told);
+    assert!(read_text("version: 2\nethernets: {}\n", false).0.is_some());
 }
 
 #[test]

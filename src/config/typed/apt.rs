@@ -1,7 +1,7 @@
 //! `apt`.
 
 use super::reader::{FromNode, Reader, Shape};
-use super::scalars::{Address, Located};
+use super::scalars::{Address, Located, OneOrMany};
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
 
@@ -42,7 +42,7 @@ crate::record! {
     /// One entry of `apt.primary` or `apt.security`.
     pub struct Mirror {
         /// Architectures it is for, or `default`.
-        default arches: Vec<String>,
+        default arches: OneOrMany<String>,
         /// Its address.
         optional uri: Address,
         /// Addresses, of which apt takes the first that answers.
@@ -102,6 +102,10 @@ impl FromNode for Proxy {
         let text = String::from_node(node, reader)?;
         if text.contains(['"', '\n', ';']) {
             return reader.invalid(&node.origin, "this is no address", "as in http://proxy.example.org:3128");
+        }
+        if !text.is_empty() && !text.contains("://") && text != "DIRECT" {
+            let message = format!("{}: this address has no scheme: apt cannot use it", reader.path());
+            reader.report.warning("value", message).at(&node.origin).help("as in http://proxy.example.org:3128");
         }
         reader.credentials(&text);
         Some(Self(Secret::new(text)))

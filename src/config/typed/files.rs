@@ -18,7 +18,7 @@ crate::record! {
         /// What it holds.
         optional content: RawContent,
         /// How `content` is encoded.
-        default encoding: Encoding,
+        optional encoding: Encoding,
         /// Where the content is fetched from.
         optional source: FileSource,
         /// `user[:group]` by name.
@@ -26,7 +26,7 @@ crate::record! {
         /// Permission bits.
         optional permissions: FileMode,
         /// Append instead of replace.
-        default append: bool,
+        optional append: bool,
         /// After users and packages.
         default defer: bool,
     }
@@ -128,7 +128,12 @@ impl FromNode for RawContent {
                 reader.report.warning("quote", message).at(&node.origin).help("write it in quotes");
                 Some(Self(Secret::new(node.source_text().into_bytes())))
             }
-            _ => reader.mismatch(node, "a string"),
+            _ => {
+                let message = format!("{} must be a string, not {}", reader.path(), node.kind());
+                let help = "write `|` behind the key, and the text indented on the lines below";
+                reader.report.error("type", message).at(&node.origin).help(help);
+                None
+            }
         }
     }
 }
@@ -167,10 +172,18 @@ impl FromNode for Encoding {
 }
 
 impl Encoding {
+    /// Whether some of `bytes` mean nothing in base64, and are dropped, as by the peer.
+    pub fn drops_some(self, bytes: &[u8]) -> bool {
+        matches!(self, Self::Base64 | Self::GzipBase64) && bytes.iter().any(|byte| !is_base64(*byte) && !byte.is_ascii_whitespace())
+    }
+
     /// Decodes `bytes`; at most `limit` bytes come out.
     pub fn decode(self, bytes: &[u8], limit: u64) -> Result<Vec<u8>, String> {
         let unbase = |bytes: &[u8]| {
-            let compact: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            let compact: Vec<u8> = bytes.iter().copied().filter(|byte| is_base64(*byte)).collect();
+            if compact.is_empty() && !bytes.trim_ascii().is_empty() {
+                return Err("not base64".to_owned());
+            }
             BASE64_STANDARD.decode(compact).map_err(|error| format!("not base64: {error}"))
         };
         match self {
@@ -180,6 +193,10 @@ impl Encoding {
             Self::GzipBase64 => gunzip(&unbase(bytes)?, limit),
         }
     }
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
 }
 
 fn gunzip(bytes: &[u8], limit: u64) -> Result<Vec<u8>, String> {

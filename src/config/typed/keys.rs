@@ -37,7 +37,7 @@ crate::record! {
         /// Name of the host with its domain.
         optional fqdn: HostName,
         /// Leave the name as it is.
-        default preserve_hostname: bool,
+        optional preserve_hostname: bool,
         /// The kernel and `/etc/hostname` get the name with its domain.
         default prefer_fqdn_over_hostname: bool,
         /// Make `/etc/hostname` where there is none (the default).

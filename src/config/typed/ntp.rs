@@ -1,15 +1,17 @@
 //! `ntp`: who tells this host the time.
 
+use super::reader::{FromNode, Reader, Shape};
 use super::scalars::Word;
 use super::system::AbsolutePath;
+use crate::config::node::Node;
 
 crate::record! {
     /// `ntp`.
     pub struct Ntp {
         /// Servers.
-        default servers: Vec<Word>,
+        optional servers: Hosts,
         /// Pools of servers.
-        default pools: Vec<Word>,
+        optional pools: Hosts,
         /// Hosts of the same rank.
         default peers: Vec<Word>,
         /// Networks that may ask this host.
@@ -36,5 +38,18 @@ crate::record! {
         optional service_name: Word,
         /// What the configuration file is made of.
         optional template: String,
+    }
+}
+
+/// Names of hosts. A list of which nothing can be read is not the same as an empty one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hosts(pub Vec<Word>);
+
+impl FromNode for Hosts {
+    const SHAPE: Shape = <Vec<Word>>::SHAPE;
+
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let hosts = Vec::from_node(node, reader)?;
+        (!hosts.is_empty() || node.as_seq().is_some_and(<[Node]>::is_empty)).then_some(Self(hosts))
     }
 }

@@ -1,6 +1,6 @@
 //! `phone_home`: where this host reports itself when it is done, and with what.
 
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{nearest, FromNode, Reader, Shape};
 use super::scalars::Address;
 use crate::config::node::Node;
 
@@ -39,13 +39,16 @@ impl FromNode for WebAddress {
 /// What can be sent, in the peer's order.
 pub const FIELDS: [&str; 6] = ["pub_key_rsa", "pub_key_ecdsa", "pub_key_ed25519", "instance_id", "hostname", "fqdn"];
 
+/// What is sent for any other, as by the peer.
+pub const NOT_THERE: &str = "N/A";
+
 /// `post`: `all`, or a list of [`FIELDS`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PostList(pub Vec<&'static str>);
+pub struct PostList(pub Vec<String>);
 
 impl Default for PostList {
     fn default() -> Self {
-        Self(FIELDS.to_vec())
+        Self(FIELDS.map(str::to_owned).to_vec())
     }
 }
 
@@ -61,8 +64,13 @@ impl FromNode for PostList {
         };
         let field = |item: &Node, reader: &mut Reader<'_>| {
             let name = String::from_node(item, reader)?;
-            let known = FIELDS.iter().find(|known| **known == name).copied();
-            known.or_else(|| reader.unknown_word(&item.origin, format!("`{name}` cannot be sent"), &name, &FIELDS))
+            if !FIELDS.contains(&name.as_str()) {
+                let message = format!("{}: there is no `{name}` to send: `{NOT_THERE}` is sent for it", reader.path());
+                let help = nearest(&name, &FIELDS)
+                    .map_or_else(|| format!("known are {}", FIELDS.join(", ")), |near| format!("did you mean `{near}`?"));
+                reader.report.warning("value", message).at(&item.origin).help(help);
+            }
+            Some(name)
         };
         Some(Self(items.iter().filter_map(|item| field(item, reader)).collect()))
     }

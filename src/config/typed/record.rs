@@ -56,6 +56,11 @@ macro_rules! record {
                 &RECORD
             };
 
+            /// Whether `key` was given, and is `missing` all the same: it could not be read, which has been reported.
+            pub fn is_unread(&self, key: &str, missing: bool) -> bool {
+                missing && self.given.iter().any(|given| *given == key)
+            }
+
             /// Where `key` stands; where the mapping begins if it had no value.
             pub fn place(&self, key: &str) -> &$crate::config::node::Origin {
                 self.given.iter().zip(&self.places).find(|(given, _)| **given == key).map_or(&self.origin, |(_, place)| place)

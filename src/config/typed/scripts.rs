@@ -54,10 +54,15 @@ impl FromNode for ScriptItems {
 pub fn quote_words(words: &[Node], reader: &mut Reader<'_>) -> Option<String> {
     let mut quoted = Vec::with_capacity(words.len());
     for word in words {
+        let (run, written) = (word.python_str(), word.source_text());
+        if word.is_scalar() && word.as_str().is_none() && run != written {
+            let message = format!("{}: `{written}` is {} here, and run as `{run}`", reader.path(), word.kind());
+            reader.report.warning("quote", message).at(&word.origin).help("write it in quotes");
+        }
         if !word.is_scalar() {
             return reader.mismatch(word, "a string");
         }
-        quoted.push(crate::script::quote(&word.python_str()));
+        quoted.push(crate::script::quote(&run));
     }
     Some(quoted.join(" "))
 }

@@ -1,5 +1,7 @@
 //! `ssh_authorized_keys`, `ssh_keys`, `ssh_genkeytypes`, `ssh`.
 
+use base64::prelude::{Engine as _, BASE64_STANDARD};
+
 use super::reader::{FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
@@ -19,7 +21,14 @@ impl FromNode for PublicKeys {
             for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
                 match looks_like_key(line) {
                     true if keys.iter().any(|known| known == line) => {}
-                    true => keys.push(line.to_owned()),
+                    true => {
+                        if !is_whole(line) {
+                            let message =
+                                format!("{}: this key is damaged, or not of the type it names: sshd will ignore it", reader.path());
+                            reader.report.warning("ssh-key", message).at(&node.origin).help("copy the whole line of ~/.ssh/id_*.pub");
+                        }
+                        keys.push(line.to_owned());
+                    }
                     false => {
                         let message = "this is not an SSH public key: it is left out";
                         let help = "a key line is [options] TYPE BASE64 [comment], as in ~/.ssh/id_ed25519.pub";
@@ -101,6 +110,18 @@ pub fn looks_like_key(line: &str) -> bool {
 fn is_key(text: &str) -> bool {
     let mut words = text.split_whitespace();
     words.next().is_some_and(|kind| KEY_TYPES.contains(&kind)) && words.next().is_some()
+}
+
+/// Whether the key itself, which begins with the length of its type's name and the name (RFC 4253, 6.6), is of the type that is
+/// written before it. Of certificates, whose keys name another, and of the peer's short names it is taken on trust.
+fn is_whole(line: &str) -> bool {
+    let mut words = if is_key(line) { line } else { after_options(line) }.split_whitespace();
+    let (Some(kind), Some(text)) = (words.next(), words.next()) else { return false };
+    if !kind.contains('-') || kind.contains("-cert-") {
+        return true;
+    }
+    let named = BASE64_STANDARD.decode(text).ok();
+    named.is_some_and(|key| key.strip_prefix(&(kind.len() as u32).to_be_bytes()).is_some_and(|rest| rest.starts_with(kind.as_bytes())))
 }
 
 /// What follows the options: they end at the first blank outside double quotes (sshd(8), AUTHORIZED_KEYS FILE FORMAT).

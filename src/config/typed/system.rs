@@ -16,6 +16,8 @@ impl FromNode for HostName {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let name = String::from_node(node, reader)?;
         let name = name.trim();
+        // As DNS writes a whole name.
+        let name = name.strip_suffix('.').unwrap_or(name);
         match host_name(name) {
             Ok(()) => Some(Self(name.to_owned())),
             Err(why) => reader.invalid(&node.origin, format!("`{name}` {why}"), "use letters, digits and `-`, as in web-1"),
@@ -169,7 +171,7 @@ crate::record! {
         /// What to do.
         required mode: PowerMode,
         /// When.
-        default delay: Delay,
+        optional delay: Delay,
         /// What logged-in users are told.
         optional message: Text,
         /// Seconds the peer waits for its own end before it acts; landfall acts when the run has ended.
@@ -201,7 +203,7 @@ impl FromNode for Delay {
             Value::Str(text) => text.trim().trim_start_matches('+').parse().ok(),
             _ => None,
         };
-        minutes.map(Self).or_else(|| reader.invalid(&node.origin, "this is no delay: now is taken", "write now, or minutes as +5"))
+        minutes.map(Self).or_else(|| reader.invalid(&node.origin, "this is no delay", "write now, or minutes as +5"))
     }
 }
 

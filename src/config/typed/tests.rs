@@ -22,7 +22,7 @@ fn problems_have_the_place_of_what_is_wrong() {
         ("packages: [a]\npakages: [b]\n", "user-data:2:1"),
         ("users:\n  - name: a\n    shel: /bin/sh\n", "user-data:3:5"),
         ("users:\n  - name: a\n    uid: x\n", "user-data:3:10"),
-        ("users:\n  - uid: 7\n  - 5\n", "user-data:3:5"),
+        ("users:\n  - name: a\n  - 5\n", "user-data:3:5"),
         ("write_files:\n  - content: x\n", "user-data:2:5"),
         ("runcmd:\n  - echo a\n  - echo b: c\n", "user-data:3:5"),
         ("chpasswd:\n  list: |\n    nocolon\n", "user-data:3:5"),
@@ -113,7 +113,7 @@ fn secrets_are_in_no_message() {
 #[test]
 fn deprecated_spellings_are_taken_and_noted() {
     let text =
-        "apt_update: true\nca-certs: {remove-defaults: true}\nusers: [{name: a, lock-passwd: false, ssh-authorized-keys: [ssh-rsa A]}]\n";
+        "apt_update: true\nca-certs: {remove-defaults: true}\nusers: [{name: a, lock-passwd: false, ssh-authorized-keys: [ssh-rsa AAAAB3NzaC1yc2E=]}]\n";
     let (config, report) = read(text);
     assert!(config.keys.package_update && config.keys.ca_certs.as_ref().is_some_and(|certs| certs.remove_defaults));
     let user = &config.keys.users.as_ref().expect("users").0[0];

@@ -189,7 +189,7 @@ impl FromNode for Users {
     const SHAPE: Shape = Shape::Either(&[
         Shape::List(&Shape::Either(&[Shape::Text, Shape::List(&Shape::Text), UserEntry::SHAPE])),
         Shape::Text,
-        Shape::Map(&Shape::Either(&[UserEntry::SHAPE, Shape::Bool, Shape::Null])),
+        Shape::Map(&Shape::Either(&[UserEntry::SHAPE, Shape::Bool])),
     ]);
 
     /// Never fails: what cannot be read is reported and means no users, rather than the default user.
@@ -248,7 +248,16 @@ impl Users {
                     }
                 }
             }
-            Value::Map(_) => self.0.extend(read_user(item, reader)),
+            Value::Map(_) => {
+                let user = read_user(item, reader);
+                if user.as_ref().is_some_and(|user| user.name.is_none() && !user.given.contains(&"snapuser")) {
+                    let message = format!("{}: this entry has no `name`: it changes the default user", reader.path());
+                    let other = ["username", "user", "login"].into_iter().find(|key| item.get(key).is_some());
+                    let help = other.map_or("add `name: ...`".into(), |other| format!("write `name` in place of `{other}`"));
+                    reader.report.warning("no-name", message).at(&item.origin).help(help);
+                }
+                self.0.extend(user);
+            }
             _ => {
                 let _: Option<()> = reader.mismatch(item, "a user's name or a mapping");
             }
@@ -270,7 +279,11 @@ impl Users {
                 inner.push(Entry { key: Node::new(Value::Str("name".into()), entry.key.origin.clone()), value: entry.key.clone() });
                 self.0.extend(read_user(&Node::new(Value::Map(inner), entry.key.origin.clone()), reader));
             }
-            Value::Bool(false) | Value::Null => {}
+            Value::Bool(false) => {}
+            Value::Null => {
+                let message = format!("{} has nothing behind it: no such user is made", reader.path());
+                reader.report.warning("no-name", message).at(&entry.key.origin).help(format!("write `{name}: true`"));
+            }
             Value::Bool(true) | Value::Int(1) => self.0.extend(UserEntry::named(&name, &entry.key.origin, reader)),
             _ => {
                 let _: Option<()> = reader.mismatch(&entry.value, "a mapping, true or false");
@@ -461,6 +474,80 @@ fn is_balanced(rule: &str) -> bool {
     open == 0
 }
 
+/// Tags of commands (sudoers(5)).
+const TAGS: [&str; 18] = [
+    "EXEC",
+    "NOEXEC",
+    "SETENV",
+    "NOSETENV",
+    "PASSWD",
+    "NOPASSWD",
+    "LOG_INPUT",
+    "NOLOG_INPUT",
+    "LOG_OUTPUT",
+    "NOLOG_OUTPUT",
+    "MAIL",
+    "NOMAIL",
+    "FOLLOW",
+    "NOFOLLOW",
+    "INTERCEPT",
+    "NOINTERCEPT",
+    "LOG_STDIN",
+    "NOLOG_STDIN",
+];
+
+/// What visudo(8) would refuse of a rule, of what is often written so. Where a rule goes on in a way that is not looked into, with
+/// other hosts or an expression, nothing is said.
+fn refused(rule: &str) -> Option<String> {
+    let (_, commands) = rule.split_once('=')?;
+    let mut depth = 0_i32;
+    let mut escaped = false;
+    let plain: String = commands
+        .chars()
+        .filter(|c| {
+            let shown = !escaped && depth == 0 && !"(\\".contains(*c);
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            shown
+        })
+        .collect();
+    if plain.contains(['"', '^', '#']) {
+        return None;
+    }
+    if plain.trim().is_empty() || plain.trim_end().ends_with([',', ':']) {
+        return Some("a command is missing at its end".into());
+    }
+    for command in plain.split(',') {
+        let mut rest = command.trim_start();
+        loop {
+            let word = &rest[..rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count()];
+            let after = rest[word.len()..].trim_start();
+            match after.strip_prefix(':') {
+                _ if word.is_empty() => break,
+                Some(next) if TAGS.contains(&word) => rest = next.trim_start(),
+                // Other hosts, or a digest.
+                Some(_) if plain.contains('=') || word.starts_with("sha") => return None,
+                Some(_) => return Some(format!("`{word}:` is no tag")),
+                None if TAGS.contains(&word) && !after.is_empty() => return Some(format!("`{word}` wants a colon behind it")),
+                None => break,
+            }
+        }
+        if rest.contains([':', '=']) {
+            return None;
+        }
+        let program = rest.trim_start_matches(['!', ' ']).split_whitespace().next().unwrap_or_default();
+        if program.starts_with(|c: char| c.is_ascii_lowercase() || c == '.') && !["sudoedit", "list"].contains(&program) {
+            return Some(format!("`{program}` is no absolute path"));
+        }
+    }
+    None
+}
+
 impl FromNode for SudoRules {
     const SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::List(&Shape::Text), Shape::Bool]);
 
@@ -479,7 +566,15 @@ impl FromNode for SudoRules {
         let mut kept = Vec::new();
         for rule in rules {
             let text = rule.value.trim();
-            if text.contains('\n') || !text.contains('=') || !is_balanced(text) {
+            // As the peer.
+            if text.is_empty() {
+                continue;
+            }
+            let why = refused(text);
+            if let Some(why) = why.filter(|_| text.contains('=') && is_balanced(text)) {
+                let message = format!("`{}`: {why}; sudo would refuse every rule of the file", text.replace('\n', " "));
+                let _: Option<()> = reader.invalid(&rule.origin, message, "write HOSTS=(RUNAS) COMMANDS, as in ALL=(ALL) NOPASSWD:ALL");
+            } else if text.contains('\n') || !text.contains('=') || !is_balanced(text) {
                 let message = format!("`{}` is no sudo rule; sudo would refuse every rule of the file", text.replace('\n', " "));
                 let _: Option<()> = reader.invalid(&rule.origin, message, "write HOSTS=(RUNAS) COMMANDS, as in ALL=(ALL) NOPASSWD:ALL");
             } else {

@@ -54,7 +54,7 @@ fn mirror_list(key: &str, addresses: &[Address], mirror: &Mirror, steps: &mut St
 }
 
 fn for_architecture<'m>(entries: &'m [Mirror], arch: &str) -> Option<&'m Mirror> {
-    let names = |mirror: &&Mirror, wanted: &str| mirror.arches.iter().any(|name| name == wanted);
+    let names = |mirror: &&Mirror, wanted: &str| mirror.arches.0.iter().any(|name| name == wanted);
     entries.iter().find(|mirror| names(mirror, arch)).or_else(|| entries.iter().rfind(|mirror| names(mirror, "default")))
 }
 

@@ -3,6 +3,7 @@
 //! Debian's stock configuration keeps the distribution's own sources (`preserve_sources_list: true`); Ubuntu's writes them
 //! anew at first boot.
 
+mod check;
 mod distribution;
 mod template;
 
@@ -84,7 +85,12 @@ fn plan_settings(scope: &Scope<'_>, steps: &mut Steps) {
             }
         }
     }
-    let conf = apt.and_then(|apt| apt.conf.as_ref()).map(|conf| conf.0.expose().as_str()).unwrap_or_default();
+    let mut conf = apt.and_then(|apt| apt.conf.as_ref()).map(|conf| conf.0.expose().as_str()).unwrap_or_default();
+    if let (Some(apt), Some(why)) = (apt, check::settings(conf)) {
+        let message = format!("apt.conf: {why}: it is left out, apt would read no setting at all");
+        steps.report.error("apt-conf", message).at(apt.place("conf")).help("as in APT::Install-Recommends \"false\";");
+        conf = "";
+    }
     for (name, path, text) in [("proxy", PROXY_FILE, proxies.as_str()), ("conf", CONF_FILE, conf)] {
         if !text.is_empty() {
             steps.add(name, Operation::WriteFile(settings_file(path, text))).at(&origin);
@@ -113,6 +119,15 @@ fn plan_source(name: &Located<String>, source: &Source, apt: &Apt, variables: &V
         steps.report.error("apt-source", message).at(place).help("give it a plain `filename`");
         return;
     }
+    if source.is_unread("key", source.key.is_none()) || source.is_unread("keyid", source.keyid.is_none()) {
+        let message = format!("the key of apt source `{}` cannot be read: the source is left out", name.value);
+        steps.report.error("unread", message).at(&source.origin);
+        return;
+    }
+    if !["source", "key", "keyid"].iter().any(|part| source.given.contains(part)) {
+        let message = format!("apt source `{}` has neither `source` nor a key: nothing is done", name.value);
+        steps.report.warning("apt-source", message).at(&source.origin).help("add `source: deb URL SUITE COMPONENTS`");
+    }
     let text = source.source.as_ref().map(|text| text.0.expose().as_str());
     let named_key = text.is_some_and(|text| text.contains("$KEY_FILE") || text.contains("${KEY_FILE}"));
     let key_dir = if named_key { NAMED_KEYS } else { TRUSTED_KEYS };
@@ -132,11 +147,18 @@ fn plan_source(name: &Located<String>, source: &Source, apt: &Apt, variables: &V
             return;
         }
     };
+    let is_repository = filled.as_deref().is_some_and(|text| is_repository(text, apt, steps));
+    if let Some(why) = filled.as_deref().filter(|_| !is_repository).and_then(check::sources) {
+        let message = format!("apt source `{}`: {why}: it is left out, apt would read no source at all", name.value);
+        let help = "write `deb [options] URL SUITE COMPONENTS`, or Types, URIs, Suites, Components on lines of their own";
+        steps.report.error("apt-source", message).at(source.place("source")).help(help);
+        return;
+    }
     if !plan_key(&name.value, source, &key_path, scope, steps) {
         return;
     }
     let Some(text) = filled else { return };
-    if is_repository(&text, apt, steps) {
+    if is_repository {
         plan_repository(&name.value, &text, source, scope, steps);
     } else {
         plan_source_file(name, file_name, &text, source, steps);

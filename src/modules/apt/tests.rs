@@ -81,8 +81,8 @@ fn the_file_of_a_source_is_named_as_by_the_peer() {
     assert_eq!(file("{source: 'deb http://x/ y z', filename: /etc/apt/own.list}"), "edit /etc/apt/own.list: make sure of 1 line");
     assert_eq!(file("{source: 'deb http://x/ y z', append: false}"), "write /etc/apt/sources.list.d/id.list (18 bytes, 0644, root:root)");
     assert_eq!(
-        file("{source: \"Types: deb\\nURIs: http://x\\n\"}"),
-        "write /etc/apt/sources.list.d/id.sources (27 bytes, 0644, root:root)"
+        file("{source: \"Types: deb\\nURIs: http://x\\nSuites: ./\\n\"}"),
+        "write /etc/apt/sources.list.d/id.sources (38 bytes, 0644, root:root)"
     );
 }
 
@@ -91,9 +91,9 @@ fn mirrors_and_release_are_filled_in_in_either_case() {
     let text = "apt:\n  primary: [{arches: [default], uri: 'http://m/debian'}]\n  security: [{arches: [amd64], uri: 'http://s'}, {arches: [default], uri: 'http://no'}]\n  \
                 sources: {a: {source: 'deb $MIRROR ${release} $PRIMARY $security $codename $$'}}\n";
     assert_eq!(written(&applied(text), "apt_configure/a"), "deb http://m/debian trixie http://m/debian http://s trixie $$\n");
-    let text = "apt: {security: [{arches: [default], uri: 'http://s'}], sources: {a: {source: 'deb $MIRROR $SECURITY'}}}";
+    let text = "apt: {security: [{arches: [default], uri: 'http://s'}], sources: {a: {source: 'deb $MIRROR $SECURITY x'}}}";
     let plan = applied(text);
-    assert_eq!(written(&plan, "apt_configure/a"), "deb https://deb.debian.org/debian https://deb.debian.org/debian-security\n");
+    assert_eq!(written(&plan, "apt_configure/a"), "deb https://deb.debian.org/debian https://deb.debian.org/debian-security x\n");
     assert_problems(&plan, &["degraded: `apt.security` without `apt.primary` is ignored (give both)"]);
 }
 
@@ -228,12 +228,12 @@ fn one_bad_source_never_loses_the_others() {
     for (entry, problem) in [
         ("{source: 'deb $NOPE x y'}", "failed: apt source `bad` uses $NOPE, which is not known: it is left out"),
         ("{source: 'deb [signed-by=$KEY_FILE] x y z'}", "failed: apt source `bad` uses $KEY_FILE and has no key"),
-        ("{source: 'deb x y z', key: nonsense}", "failed: the key of apt source `bad` cannot be used: there is no `-----BEGIN"),
-        ("{source: 'deb x y z', filename: ../../passwd}", "failed: apt source `bad`: `../../passwd` is no file name"),
-        ("{sauce: 'deb x y z'}", "degraded: unknown key `sauce` in apt.sources.bad: it is ignored (did you mean `source`?)"),
+        ("{source: 'deb http://x y z', key: nonsense}", "failed: the key of apt source `bad` cannot be used: there is no `-----BEGIN"),
+        ("{source: 'deb http://x y z', filename: ../../passwd}", "failed: apt source `bad`: `../../passwd` is no file name"),
+        ("{sauce: 'deb http://x y z'}", "degraded: unknown key `sauce` in apt.sources.bad: it is ignored (did you mean `source`?)"),
         ("[x]", "failed: apt.sources.bad must be a mapping"),
     ] {
-        let plan = applied(&format!("apt: {{sources: {{bad: {entry}, good: {{source: 'deb a b c'}}}}}}"));
+        let plan = applied(&format!("apt: {{sources: {{bad: {entry}, good: {{source: 'deb http://a b c'}}}}}}"));
         let found = mine(&plan);
         assert!(found.iter().any(|step| step.starts_with("apt_configure/good:")), "{entry}: {found:?}");
         assert!(!found.iter().any(|step| step.contains("bad")), "{entry}: {found:?}");
@@ -244,7 +244,10 @@ fn one_bad_source_never_loses_the_others() {
         ("apt: {sources: [x]}", "failed: apt.sources must be a mapping of names to sources, not a list"),
         ("apt: {proxy: \"http://x\\\";y\"}", "failed: apt.proxy: this is no address"),
         ("apt: {generate_mirrorlists: true}", "degraded: `generate_mirrorlists` in apt is not supported yet"),
-        ("apt: {add_apt_repo_match: '^x', sources: {x: {source: 'deb a'}}}", "degraded: `apt.add_apt_repo_match` is not supported yet"),
+        (
+            "apt: {add_apt_repo_match: '^x', sources: {x: {source: 'deb http://a b c'}}}",
+            "degraded: `apt.add_apt_repo_match` is not supported yet",
+        ),
     ] {
         assert!(problems(&applied(text)).iter().any(|found| found.starts_with(problem)), "{text}: {:?}", problems(&applied(text)));
     }
@@ -274,7 +277,7 @@ fn credentials_in_a_source_are_secrets() {
 #[test]
 fn the_keys_of_before_apt_are_still_taken() {
     let old = "apt_mirror: http://m\napt_https_proxy: http://p\napt_preserve_sources_list: false\n\
-               apt_sources: [{source: deb a b c}, {source: deb d e f}, {source: deb g h i, filename: own.list}]\n";
+               apt_sources: [{source: deb http://a b c}, {source: deb http://d e f}, {source: deb http://g h i, filename: own.list}]\n";
     let plan = applied(old);
     let found = mine(&plan);
     assert!(found[0].contains("/etc/apt/sources.list.d/debian.sources"), "{found:?}");
@@ -287,4 +290,56 @@ fn the_keys_of_before_apt_are_still_taken() {
     let plan = applied("{apt_proxy: http://old, apt: {proxy: http://new}}");
     assert_eq!(written(&plan, "apt_configure/proxy"), "Acquire::http::Proxy \"http://new\";\n");
     assert_eq!(problems(&plan)[1], "degraded: `apt` has its own `proxy`: the old key is ignored (remove the old key)");
+}
+
+#[test]
+fn what_apt_would_refuse_is_left_out_and_the_rest_is_not() {
+    for (text, why) in [
+        ("deb http://x trixie main", ""),
+        ("deb-src\t[arch=amd64 trusted=yes]\thttp://x trixie main contrib # why not\n\n# deb x\n", ""),
+        ("deb [ trusted=yes ] file:/srv/mirror ./", ""),
+        ("deb cdrom:[Debian 13]/ trixie main", ""),
+        ("Types: deb\nURIs: http://x\nSuites: trixie\nComponents: main\n\n# Types\n\ntypes: deb\nuris: http://x\nsuites:\n ./\n", ""),
+        ("Enabled: no\nTypes: deb\n", ""),
+        ("debs http://x trixie main", "line 1 does not begin with `deb` or `deb-src`"),
+        ("# x\nhttp://x trixie main", "line 2 does not begin with `deb` or `deb-src`"),
+        ("deb [arch=amd64 http://x trixie main", "line 1 does not close its `[`"),
+        ("deb [amd64] http://x trixie main", "line 1 has an option that is no NAME=VALUE"),
+        ("deb x.org/debian trixie main", "line 1 has an address without a scheme, as in http://"),
+        ("deb http://x", "line 1 has no suite"),
+        ("deb http://x trixie", "line 1 has no components, as in `main`"),
+        ("deb http://x ./ main", "line 1 has components behind a suite that ends in `/`"),
+        ("Types: deb\nSuites: trixie\nComponents: main", "it has no `URIs:`"),
+        ("Types: deb\nURIs: http://x\nSuites trixie", "it has a line that is no `Field: value`"),
+    ] {
+        assert_eq!(super::check::sources(text).unwrap_or_default(), why, "{text}");
+    }
+    let plan = applied(
+        "apt: {sources: {a: {source: 'deb http://x'}, b: {source: 'deb http://x y z'}, c: {}, d: {source: deb http://x y z, key: [x]}}}",
+    );
+    assert_eq!(mine(&plan).iter().filter(|step| step.contains("sources.list.d")).count(), 1, "{:?}", mine(&plan));
+    for told in [
+        "failed: apt source `a`: line 1 has no suite: it is left out, apt would read no source at all",
+        "degraded: apt source `c` has neither `source` nor a key: nothing is done",
+        "failed: the key of apt source `d` cannot be read: the source is left out",
+    ] {
+        assert!(problems(&plan).iter().any(|problem| problem.starts_with(told)), "{told}: {:?}", problems(&plan));
+    }
+}
+
+#[test]
+fn settings_that_apt_could_not_read_are_left_out() {
+    for (text, why) in [
+        ("APT { A \"}\"; }; // {\n# \"\n::x \"http://a//b\";\n", None),
+        ("APT { A \"x\";", Some("a `{` is not closed")),
+        ("APT } A \"x\"; {", Some("it closes a `{` that is not open")),
+        ("A \"x;", Some("a quote is not closed")),
+    ] {
+        assert_eq!(super::check::settings(text), why, "{text}");
+    }
+    let plan = applied("apt: {conf: 'APT {', proxy: 'http://p:1'}");
+    assert_eq!(mine(&plan).len(), 1, "{:?}", mine(&plan));
+    assert!(problems(&plan)[0].starts_with("failed: apt.conf: a `{` is not closed: it is left out"), "{:?}", problems(&plan));
+    let plan = applied("apt: {proxy: 'p:1', https_proxy: DIRECT}");
+    assert_problems(&plan, &["degraded: apt.proxy: this address has no scheme: apt cannot use it (as in http://proxy.example.org:3128)"]);
 }

@@ -16,6 +16,7 @@ mod snap;
 mod ssh;
 mod system;
 mod ubuntu;
+mod unread;
 mod users;
 
 use super::testing::{applied, assert_problems, assert_steps, first_boot};
@@ -107,8 +108,9 @@ fn a_typical_configuration_is_planned_in_the_peers_order() {
 
 #[test]
 fn a_plan_survives_being_stored_and_has_unique_ids() {
-    let plan =
-        first_boot("{users: [default, alice], packages: [x], runcmd: [a, a], apt: {sources: {s: {source: deb a b c}}}, password: geheim}");
+    let plan = first_boot(
+        "{users: [default, alice], packages: [x], runcmd: [a, a], apt: {sources: {s: {source: deb http://a b c}}}, password: geheim}",
+    );
     let stored = crate::plan::to_stored_json(&plan).expect("json");
     assert_eq!(crate::plan::parse(&stored).expect("a plan"), plan);
     let mut ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();

@@ -31,7 +31,8 @@ fn each_item_is_a_step_and_the_last_decides() {
             "runcmd/4: runcmd item 4 of 4: echo c @final",
         ],
     );
-    assert_problems(&plan, &[]);
+    let told = problems(&plan);
+    assert!(told.iter().all(|problem| problem.starts_with("degraded: runcmd[1]: ")), "{told:?}");
 }
 
 #[test]
@@ -157,4 +158,16 @@ fn known_secrets_are_not_shown_in_items() {
     let plan = first_boot("{password: geheimnis, runcmd: ['login geheimnis', 'x --token abc']}");
     let found = steps(&plan).join("\n");
     assert!(found.contains("login ***") && found.contains("x --token ***"), "{found}");
+}
+
+#[test]
+fn words_that_are_run_as_something_else_than_is_written_are_told() {
+    let plan = applied("runcmd: [[install, -m, 0600, no, 5, '0600'], [echo, ok]]");
+    assert_problems(
+        &plan,
+        &[
+            "degraded: runcmd[0]: `0600` is an integer here, and run as `384` (write it in quotes)",
+            "degraded: runcmd[0]: `no` is a boolean here, and run as `False` (write it in quotes)",
+        ],
+    );
 }

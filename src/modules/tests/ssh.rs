@@ -91,15 +91,21 @@ fn key_lines_are_read_in_every_form_and_what_is_none_is_reported() {
         (found, problems(&plan))
     };
     for text in [
-        "ssh_authorized_keys: [ssh-ed25519 AAAA]",
-        "ssh_authorized_keys: ssh-ed25519 AAAA me@host",
-        "ssh_authorized_keys: {a: sk-ssh-ed25519@openssh.com AAAA}",
-        "ssh_authorized_keys: ['from=\"10.0.0.0/8, x\",no-pty ssh-rsa AAAA']",
-        "ssh_authorized_keys: ['# a comment', 'ssh-rsa AAAA']",
+        "ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5]",
+        "ssh_authorized_keys: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@host",
+        "ssh_authorized_keys: {a: sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t}",
+        "ssh_authorized_keys: ['from=\"10.0.0.0/8, x\",no-pty ssh-rsa AAAAB3NzaC1yc2E=']",
+        "ssh_authorized_keys: ['# a comment', 'ssh-rsa AAAAB3NzaC1yc2E=']",
     ] {
         let (found, problems) = count(text);
         assert_eq!((found.as_str(), problems), ("ssh/authorized-keys/root: authorize 1 SSH key for root", vec![]), "{text}");
     }
+    for key in ["ssh-rsa AAAAC3NzaC1lZDI1NTE5", "no-pty ssh-ed25519 AAAAC3NzaC1lZDI1NTE", "ssh-rsa AAAA..."] {
+        let (found, problems) = count(&format!("ssh_authorized_keys: ['{key}']"));
+        assert_eq!(found, "ssh/authorized-keys/root: authorize 1 SSH key for root", "{key}");
+        assert!(problems[0].starts_with("degraded: ssh_authorized_keys[0]: this key is damaged"), "{problems:?}");
+    }
+    assert_eq!(count("ssh_authorized_keys: [ssh-rsa-cert-v01@openssh.com AAAA]").1, [""; 0]);
     for text in ["ssh_authorized_keys: [AAAA]", "ssh_authorized_keys: [ssh-rsa]", "ssh_authorized_keys: [ssh-dss AAAA]"] {
         let (found, problems) = count(text);
         assert_eq!(found, "ssh/authorized-keys/root: authorize 0 SSH keys for root", "{text}");

@@ -54,9 +54,7 @@ fn a_locale_without_a_character_set_means_utf_8() {
     let plan = applied("locale: de_DE.ISO-8859-15");
     assert_eq!(steps(&plan)[1], "locale/enable: edit /etc/locale.gen: enable \"de_DE.ISO-8859-15 ISO-8859-15\" @final <- locale/generate");
     assert!(problems(&applied("locale: 'de DE'"))[0].starts_with("failed: locale: `de DE` is no locale"));
-    assert!(
-        problems(&applied("locale: 7"))[0].starts_with("failed: locale: `7` is no locale") || problems(&applied("locale: 7")).len() == 2
-    );
+    assert!(problems(&applied("locale: 7")).iter().any(|problem| problem.starts_with("failed: locale: `7` is no locale")));
     assert!(problems(&applied("locale_configfile: x"))[0].starts_with("failed: locale_configfile: `x` is no absolute path"));
 }
 
@@ -213,7 +211,7 @@ fn power_state_takes_the_peers_forms() {
         ("{mode: restart}", "failed: power_state.mode: `restart` is none (use poweroff, reboot or halt)"),
         ("{delay: now}", "failed: power_state has no `mode`"),
         ("reboot", "failed: power_state must be a mapping"),
-        ("{mode: reboot, delay: soon}", "failed: power_state.delay: this is no delay: now is taken"),
+        ("{mode: reboot, delay: soon}", "failed: power_state.delay: this is no delay"),
         ("{mode: reboot, condition: {a: b}}", "failed: power_state.condition must be true, false"),
         ("{mode: reboot, timeout: long}", "failed: power_state.timeout must be a number of seconds"),
     ] {

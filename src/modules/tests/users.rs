@@ -33,7 +33,7 @@ fn with_alice() -> Facts {
 fn a_user_gets_groups_password_sudo_and_keys_in_that_order() {
     let plan = applied(
         "users:\n- name: alice\n  gecos: Alice\n  groups: sudo, docker\n  shell: /bin/bash\n  uid: 1500\n  lock_passwd: false\n  \
-         hashed_passwd: $6$a$b\n  sudo: ALL=(ALL) NOPASSWD:ALL\n  ssh_authorized_keys: [ssh-ed25519 AAAA a@b]\n",
+         hashed_passwd: $6$a$b\n  sudo: ALL=(ALL) NOPASSWD:ALL\n  ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 a@b]\n",
     );
     assert_problems(&plan, &[]);
     assert_steps(
@@ -280,4 +280,57 @@ fn a_user_with_a_home_has_his_key_file_also_without_keys() {
     assert_eq!(keys("users: [{name: bob, system: true}]"), 0);
     assert_eq!(keys("users: [{name: bob, no_create_home: true}]"), 0);
     assert_eq!(keys("user: bob"), 1, "the default user's come with the top-level keys");
+}
+
+#[test]
+fn sudo_rules_that_visudo_would_refuse_are_left_out() {
+    let told = |rule: &str| {
+        let plan = applied(&format!("users: [{{name: bob, sudo: ['{rule}']}}]"));
+        problems(&plan).into_iter().find_map(|problem| Some(problem.split_once("`: ")?.1.split_once(';')?.0.to_owned()))
+    };
+    for rule in [
+        "ALL=(ALL) NOPASSWD:ALL",
+        "ALL=(ALL:ALL) NOPASSWD: ALL",
+        "ALL = (root : wheel) NOPASSWD : SETENV: /bin/ls, !/bin/su, sudoedit /etc/x, USERS",
+        "ALL=(ALL) NOPASSWD:ALL # the admin",
+        "ALL=/bin/ls : web1, web2 = /bin/ps",
+        "ALL=ALL : web1=(root) ALL",
+        "ALL=(ALL) sha256:abcdef= /bin/ls, sha224:ab /bin/ps",
+        "ALL=(ALL) CWD=/tmp NOPASSWD: /bin/ls, TIMEOUT=5m /bin/ps",
+        "ALL=/bin/x a\\,b\\:c d\\=e, LOG_OUTPUT: NOINTERCEPT: /bin/y, list",
+        "ALL=/bin/ls ^a:b,c$",
+        "ALL=NOPASSWD",
+        "ALL=(%wheel, #1000) ALL",
+        "",
+    ] {
+        assert_eq!(told(rule), None, "{rule}");
+    }
+    for (rule, why) in [
+        ("ALL=(ALL) NOPASSWD ALL", "`NOPASSWD` wants a colon behind it"),
+        ("ALL=(ALL) NOPASSWD:/bin/ls,", "a command is missing at its end"),
+        ("ALL=(ALL)", "a command is missing at its end"),
+        ("ALL=(ALL) NOPASSWD:", "a command is missing at its end"),
+        ("ALL=(ALL) NOPASSWORD:ALL", "`NOPASSWORD:` is no tag"),
+        ("ALL=(ALL) nopasswd:ALL", "`nopasswd:` is no tag"),
+        ("ALL=NOPASSWD: /bin/ls, systemctl restart x", "`systemctl` is no absolute path"),
+        ("ALL=!apt update", "`apt` is no absolute path"),
+    ] {
+        assert_eq!(told(rule).as_deref(), Some(why), "{rule}");
+    }
+    assert_problems(&applied("users: [{name: bob, sudo: ''}]"), &[]);
+}
+
+#[test]
+fn an_entry_without_a_name_and_a_name_without_an_entry_are_told() {
+    for (text, told) in [
+        ("users: [{lock_passwd: true}]", "degraded: users[0]: this entry has no `name`: it changes the default user (add `name: ...`)"),
+        (
+            "users: [{username: bob}]",
+            "degraded: users[0]: this entry has no `name`: it changes the default user (write `name` in place of `username`)",
+        ),
+        ("users: {bob: }", "degraded: users.bob has nothing behind it: no such user is made (write `bob: true`)"),
+    ] {
+        let found = problems(&first_boot(text));
+        assert!(found.iter().any(|problem| problem == told), "{text}: {found:?}");
+    }
 }
