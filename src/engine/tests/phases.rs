@@ -188,7 +188,7 @@ fn an_item_that_says_nothing_is_ended_and_fails_with_its_last_words_and_what_it_
     let dir = tempdir();
     let mut one = shell("a.x/1", "echo still here; sleep 95");
     one.limits.silence_seconds = Some(3);
-    let failure = run(dir.path(), &plan(vec![one]), "boot-1").1.steps[0].failure.clone().expect("failure");
+    let failure = run(dir.path(), &plan(vec![one]), "boot-silent-too").1.steps[0].failure.clone().expect("failure");
     assert_eq!((failure.kind, failure.output), (Kind::Timeout, vec!["still here".to_owned()]));
     assert!(failure.message.ends_with(": no output for 3 s; it was stopped"), "{}", failure.message);
 }
