@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::process::Spec;
 use super::sync::Mount;
+use super::usage::kib_of_status;
 use super::{signals, Host};
 use crate::error::{Failure, Kind};
 
@@ -227,15 +228,7 @@ impl Host {
     /// Bytes of memory that the kernel counts.
     pub fn kernel_memory(&self) -> io::Result<u64> {
         let text = self.read_text("/proc/meminfo")?.unwrap_or_default();
-        let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-        let total = total.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-        Ok(total.map_or(0, |kilobytes| kilobytes << 10))
-    }
-
-    /// Bytes that are free on the filesystem of a directory.
-    pub fn free_bytes(&self, directory: &str) -> io::Result<u64> {
-        let found = nix::sys::statvfs::statvfs(&self.real_path(directory))?;
-        Ok(found.blocks_free() * found.fragment_size())
+        Ok(kib_of_status(&text, "MemTotal:").map_or(0, |kibibytes| kibibytes << 10))
     }
 
     /// What the filesystem of a directory is.

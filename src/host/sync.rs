@@ -31,7 +31,7 @@ pub struct Mount {
 }
 
 /// Octal escapes of mountinfo and fstab undone.
-fn unescaped(text: &str) -> String {
+pub fn unescaped(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let bytes = text.as_bytes();
     let mut at = 0;

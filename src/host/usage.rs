@@ -233,7 +233,7 @@ fn written_bytes(io: &str) -> Option<u64> {
 }
 
 /// A line of `/proc/PID/status` that is in KiB.
-fn kib_of_status(status: &str, name: &str) -> Option<u64> {
+pub(super) fn kib_of_status(status: &str, name: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 

@@ -93,10 +93,9 @@ pub fn wiped(plan: &Plan) -> Result<Plan, PlanError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::problem::Report;
-    use crate::config::typed::CloudConfig;
     use crate::facts::Facts;
-    use crate::modules::{plan, PlanInput, UserParts, Way};
+    use crate::modules::testing::planned;
+    use crate::modules::Way;
 
     #[test]
     fn a_plan_that_is_not_what_was_stored_is_told_and_one_of_before_checksums_is_read() {
@@ -117,15 +116,7 @@ mod tests {
     #[test]
     fn the_credentials_of_an_address_are_wiped_and_the_step_stays_the_same() {
         let text = "write_files: [{path: /a, source: {uri: 'https://bob:geheim@example.org/a?key=geheim'}}]";
-        let mut report = Report::new();
-        let config = CloudConfig::read(&crate::yaml::parse("x", text).expect("yaml"), &mut report).expect("a mapping");
-        let plan = plan(PlanInput {
-            config: &config,
-            facts: &Facts::default(),
-            user: UserParts::default(),
-            way: Way::Applied,
-            report: &mut report,
-        });
+        let plan = planned(text, &Facts::default(), &[], Way::Applied);
         let wiped = wiped(&plan).expect("wiped");
         let stored = String::from_utf8(to_stored_json(&wiped).expect("json")).expect("text");
         assert!(!stored.contains("geheim") && stored.contains("https://***@example.org/a?***"), "{stored}");

@@ -191,23 +191,14 @@ pub fn view(host: &Host) -> Result<Option<(Summary, InstanceDir)>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::problem::Report;
-    use crate::config::typed::CloudConfig;
     use crate::facts::Facts;
-    use crate::modules::{plan, PlanInput, UserParts, Way};
+    use crate::modules::testing::planned;
+    use crate::modules::Way;
 
     #[test]
     fn what_everybody_can_read_has_no_command_and_no_output() {
         let text = "runcmd: [mysql -pgeheim]\ntimezone: Europe/Berlin\n";
-        let mut report = Report::new();
-        let config = CloudConfig::read(&crate::yaml::parse("x", text).expect("yaml"), &mut report).expect("a mapping");
-        let plan = plan(PlanInput {
-            config: &config,
-            facts: &Facts::default(),
-            user: UserParts::default(),
-            way: Way::Applied,
-            report: &mut report,
-        });
+        let plan = planned(text, &Facts::default(), &[], Way::Applied);
         let step = |id: &str, description: &str| {
             serde_json::json!({"id": id, "phase": "p", "stage": "final", "frequency": "instance", "description": description,
                 "result": "failed", "unchanged": false, "attempts": 1, "elapsed_ms": 0,

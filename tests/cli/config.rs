@@ -1,13 +1,13 @@
 //! `landfall config`, and where settings come from.
 
-use super::plan::root;
+use super::plain_debian::plain_debian;
 use super::run::{landfall_in, landfall_reading, landfall_unprivileged};
 
 const TEXT: &str = "#cloud-config\nruncmd: [\"true\"]\nlandfall:\n  retry: 4\n  on_interrupt: skip\npackages: [jq]\n";
 
 /// A root with settings of its own, in two files.
 fn configured() -> tempfile::TempDir {
-    let dir = root();
+    let dir = plain_debian();
     std::fs::create_dir_all(dir.path().join("etc/landfall/conf.d")).expect("mkdir");
     let write = |name: &str, text: &str| std::fs::write(dir.path().join("etc/landfall").join(name), text).expect("write");
     write("landfall.yaml", "landfall:\n  on_error: stop\n  timeouts: {other: 9m}\n");

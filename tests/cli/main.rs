@@ -3,6 +3,7 @@
 
 mod config;
 mod notify;
+mod plain_debian;
 mod plan;
 mod preflight;
 mod query;

@@ -1,26 +1,10 @@
 //! `landfall plan`.
 
+use super::plain_debian::plain_debian;
 use super::run::{landfall, landfall_reading, landfall_unprivileged};
 
-/// A root directory of a plain Debian, as far as planning looks at it.
-pub fn root() -> tempfile::TempDir {
-    let dir = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().expect("dir");
-    for (path, text) in [
-        ("etc/os-release", "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\n"),
-        ("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"),
-        ("etc/group", "root:x:0:\nsudo:x:27:\n"),
-        ("etc/shadow", "root:*:20000:0:99999:7:::\n"),
-        ("etc/hostname", "localhost\n"),
-    ] {
-        let path = dir.path().join(path);
-        std::fs::create_dir_all(path.parent().expect("parent")).expect("mkdir");
-        std::fs::write(path, text).expect("write");
-    }
-    dir
-}
-
 fn planned(format: &str, text: &str) -> super::Ran {
-    let dir = root();
+    let dir = plain_debian();
     landfall_reading(&["plan", "--root", &dir.path().to_string_lossy(), "--format", format, "-"], text.as_bytes())
 }
 
@@ -85,7 +69,7 @@ fn nothing_to_do_is_said() {
 
 #[test]
 fn planning_changes_nothing() {
-    let dir = root();
+    let dir = plain_debian();
     let before = tree(dir.path());
     landfall_reading(&["plan", "--root", &dir.path().to_string_lossy(), "-"], TEXT.as_bytes()).ended(0);
     assert_eq!(tree(dir.path()), before);
@@ -105,7 +89,7 @@ fn tree(path: &std::path::Path) -> Vec<(std::path::PathBuf, std::time::SystemTim
 
 #[test]
 fn a_plan_needs_no_rights() {
-    let dir = root();
+    let dir = plain_debian();
     let file = dir.path().join("user-data");
     std::fs::write(&file, TEXT).expect("write");
     std::fs::set_permissions(dir.path().join("etc/shadow"), std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("chmod");

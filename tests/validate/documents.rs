@@ -7,7 +7,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::run::{landfall_reading, plain_debian};
+use crate::plain_debian::plain_debian;
+use crate::run::landfall_reading;
 
 /// One document.
 #[derive(Default)]

@@ -6,6 +6,8 @@ mod lab;
 
 mod documents;
 mod peer;
+#[path = "../cli/plain_debian.rs"]
+mod plain_debian;
 mod run;
 mod schema;
 mod table;

@@ -15,7 +15,7 @@ const LEFT_OVER: u64 = 4 << 20;
 const NO_GROWING: &str = "/etc/growroot-disabled";
 
 /// The partition, where it can grow: its disk, its number, itself, and the size that its table can hold where the disk has more.
-fn growing(context: &Context<'_>, device: &str) -> Option<(String, u32, Block, Option<u64>)> {
+fn growing(context: &Context<'_>, device: &str) -> Option<(Block, u32, Block, Option<u64>)> {
     if !context.host.is_live() {
         return None;
     }
@@ -27,11 +27,11 @@ fn growing(context: &Context<'_>, device: &str) -> Option<(String, u32, Block, O
     let (disk, number, start) = block.partition.clone()?;
     let room = context.host.room_behind(&block);
     let end = start + block.size;
-    let disk_itself = context.host.block(&disk)?;
+    let disk = context.host.block(&disk)?;
     // A table of the MBR kind counts the disk's sectors with 32 bits.
-    let sector = (disk_itself.size / context.host.own_sectors(&disk_itself).max(1)).max(1);
+    let sector = (disk.size / context.host.own_sectors(&disk).max(1)).max(1);
     let limit = u64::from(u32::MAX) * sector;
-    let is_mbr = || context.host.content_of(&disk_itself.path()).is_ok_and(|content| content.table == "dos");
+    let is_mbr = || context.host.content_of(&disk.path()).is_ok_and(|content| content.table == "dos");
     let (room, most) = match end + room > limit && is_mbr() {
         true => (limit.saturating_sub(end), Some(limit.saturating_sub(start) / sector)),
         false => (room, None),
@@ -49,7 +49,7 @@ pub(super) fn check_partition(context: &Context<'_>, device: &str, even_if_disab
 pub(super) fn grow_partition(context: &Context<'_>, device: &str) -> Result<Effect, Failure> {
     let Some((disk, number, before, most)) = growing(context, device) else { return Ok(Effect::default()) };
     let host = context.host;
-    let (disk, number) = (format!("/dev/{}", disk.replace('!', "/")), number.to_string());
+    let (disk, number) = (disk.path(), number.to_string());
     let run = |argv: &[&str], stdin: Option<&str>| {
         let mut spec = Spec::new(argv.iter().copied()).output(&context.output).deadline(Duration::from_secs(120));
         spec.stdin = stdin.map(|text| Secret::new(text.to_owned()));

@@ -8,6 +8,7 @@ use super::{Checked, Context, Effect, Prior};
 use crate::error::{Failure, Kind};
 use crate::host::files::{Attributes, FileKind};
 use crate::host::process::Spec;
+use crate::host::sync::unescaped;
 use crate::host::Host;
 use crate::plan::storage::{is_remote, Fstab, MountFields, COMMENT};
 
@@ -61,10 +62,6 @@ fn resolve(host: &Host, name: &str, aliases: &BTreeMap<String, String>) -> Optio
 /// A field as fstab(5) has it.
 fn escaped(field: &str) -> String {
     field.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011")
-}
-
-fn unescaped(field: &str) -> String {
-    field.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
 }
 
 /// What fstab holds afterwards, where it is to be changed, and what is to be known of it.
@@ -316,7 +313,7 @@ pub(super) fn swap_file(context: &Context<'_>, path: &str, size: Option<u64>, mo
         Some(bytes) => bytes,
         None => {
             let memory = host.kernel_memory().map_err(io_failure("read", "/proc/meminfo"))?;
-            suggested(memory, host.free_bytes(directory).map_err(&failed)?, most)
+            suggested(memory, host.filesystem_of(directory).map_err(&failed)?.free_bytes, most)
         }
     } / MIB
         * MIB;
