@@ -13,6 +13,10 @@ const INFO: &str = "/var/lib/dpkg/info";
 const LOG: &str = "/var/log/dpkg.log";
 /// How much of dpkg's log is looked at for packages that were changed lately.
 const LOG_TAIL: u64 = 64 << 10;
+/// How much of a file is looked at for bytes that never reached the disk.
+const LOOKED_AT: u32 = 1 << 20;
+/// Bytes that a filesystem writes at once, or not at all.
+const PAGE: usize = 4096;
 /// MD5 of nothing.
 const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
@@ -242,10 +246,21 @@ impl Host {
         Ok(text.lines().filter_map(name).collect())
     }
 
-    /// Files of a package are empty although they were not when it was built, or its scripts are.
+    /// Whether there is a file whose bytes, or a whole page of them, never reached the disk: a cut leaves it empty, or as long as it
+    /// was to be and full of zeros (ext4(5), `auto_da_alloc`).
+    fn lost_its_bytes(&self, path: &str) -> io::Result<bool> {
+        let is_file = self.status(path)?.is_some_and(|status| status.kind == FileKind::File);
+        if !is_file {
+            return Ok(false);
+        }
+        let bytes = self.read_start(path, LOOKED_AT)?;
+        Ok(bytes.is_empty() || bytes.chunks(PAGE).any(|page| page.iter().all(|byte| *byte == 0)))
+    }
+
+    /// Files of a package are empty although they were not when it was built, or its scripts have lost their bytes.
     fn has_empty_files(&self, package: &DpkgPackage) -> io::Result<bool> {
         for script in ["preinst", "postinst", "prerm", "postrm"] {
-            if self.status(&package.info(script))?.is_some_and(|status| status.size == 0) {
+            if self.lost_its_bytes(&package.info(script))? {
                 return Ok(true);
             }
         }
@@ -260,23 +275,24 @@ impl Host {
         Ok(false)
     }
 
-    /// Configuration files of a package that are empty although it brought them with something in them: dpkg does not sync them
-    /// (those of a package that is being installed have not been emptied by a person yet).
+    /// Configuration files of a package that have lost their bytes although it brought them with something in them: dpkg does not
+    /// sync them (those of a package that is being installed have not been emptied by a person yet).
     pub fn emptied_conffiles(&self, package: &DpkgPackage) -> io::Result<Vec<String>> {
         let mut empty = Vec::new();
         for (path, _) in package.conffiles.iter().filter(|(_, sum)| sum != EMPTY_MD5) {
-            if self.status(path)?.is_some_and(|status| status.kind == FileKind::File && status.size == 0) {
+            if self.lost_its_bytes(path)? {
                 empty.push(path.clone());
             }
         }
         Ok(empty)
     }
 
-    /// Empty files that were unpacked to become configuration files of a package. One that is meant to be empty may be among them.
+    /// Files that were unpacked to become configuration files of a package, and have lost their bytes. One that is meant to be empty
+    /// may be among them.
     pub fn emptied_new_conffiles(&self, package: &DpkgPackage) -> io::Result<Vec<String>> {
         let mut empty = Vec::new();
         for path in package.conffiles.iter().map(|(path, _)| format!("{path}.dpkg-new")) {
-            if self.status(&path)?.is_some_and(|status| status.kind == FileKind::File && status.size == 0) {
+            if self.lost_its_bytes(&path)? {
                 empty.push(path);
             }
         }
@@ -361,6 +377,8 @@ Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\
         put(&dir, "usr/tool", "tool");
         put(&dir, "var/lib/dpkg/info/tool.postinst", "");
         assert_eq!(host.dpkg_damage(true).expect("look").reinstall, ["tool"]);
+        put(&dir, "var/lib/dpkg/info/tool.postinst", "\0\0\0\0");
+        assert_eq!(host.dpkg_damage(true).expect("look").reinstall, ["tool"]);
         std::fs::remove_file(dir.path().join("var/lib/dpkg/info/tool.postinst")).expect("remove");
         put(&dir, "var/lib/dpkg/info/tool.list", "/.\n/us");
         let damage = host.dpkg_damage(true).expect("look");
@@ -382,6 +400,12 @@ Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\
         assert_eq!(host.emptied_conffiles(&packages[1]).expect("look"), ["/etc/tool"]);
         put(&dir, "etc/tool", "x");
         assert_eq!(host.emptied_conffiles(&packages[1]).expect("look"), Vec::<String>::new());
+        put(&dir, "etc/tool", &"\0".repeat(29));
+        put(&dir, "etc/tool.dpkg-new", &format!("{}{}", "x".repeat(PAGE), "\0".repeat(29)));
+        assert_eq!(host.emptied_conffiles(&packages[1]).expect("look"), ["/etc/tool"]);
+        assert_eq!(host.emptied_new_conffiles(&packages[1]).expect("look"), ["/etc/tool.dpkg-new"]);
+        put(&dir, "etc/tool.dpkg-new", "binary \0\0 text");
+        assert_eq!(host.emptied_new_conffiles(&packages[1]).expect("look"), Vec::<String>::new());
         put(&dir, "var/lib/apt/extended_states", "Package: a\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: b\nAuto-Installed: 0\n\n");
         assert_eq!(host.automatic_packages().expect("read"), ["a".to_owned()].into());
     }

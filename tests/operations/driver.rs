@@ -292,11 +292,8 @@ fn settle_durably(at: usize, operation: &Operation, context: &Context<'_>) -> Ou
         return Outcome::settled();
     }
     let recorded: Option<Prior> = host.read(&intent).unwrap().map(|bytes| serde_json::from_slice(&bytes).unwrap());
-    if recorded.is_none() && apply::check(operation, context).unwrap() == Checked::Needed {
-        let prior = apply::prior(operation, context).unwrap();
-        host.write(&intent, &reveal(|| serde_json::to_vec(&prior)).unwrap(), Attributes::own(0o600)).unwrap();
-    }
-    let outcome = settle(operation, recorded.as_ref(), context);
+    let record = |prior: &Prior| host.write(&intent, &reveal(|| serde_json::to_vec(prior)).unwrap(), Attributes::own(0o600)).unwrap();
+    let outcome = settle_recording(operation, recorded.as_ref(), context, &record);
     outcome.done();
     host.sync_filesystems().unwrap();
     host.write(&end, b"", Attributes::own(0o600)).unwrap();
@@ -304,6 +301,11 @@ fn settle_durably(at: usize, operation: &Operation, context: &Context<'_>) -> Ou
 }
 
 fn settle(operation: &Operation, interrupted: Option<&Prior>, context: &Context<'_>) -> Outcome {
+    settle_recording(operation, interrupted, context, &|_| ())
+}
+
+/// What is recorded is what is then applied: a prior may hold what was drawn by lot.
+fn settle_recording(operation: &Operation, interrupted: Option<&Prior>, context: &Context<'_>, record: &dyn Fn(&Prior)) -> Outcome {
     let mut outcome = Outcome { satisfied_before: false, ..Outcome::settled() };
     let checked = match interrupted {
         Some(prior) => apply::check_again(operation, prior, context),
@@ -318,6 +320,7 @@ fn settle(operation: &Operation, interrupted: Option<&Prior>, context: &Context<
             Some(prior) => apply::apply_again(operation, prior, context)?,
             None => {
                 outcome.prior = apply::prior(operation, context)?;
+                record(&outcome.prior);
                 apply::apply_intended(operation, &outcome.prior, context)?
             }
         };
