@@ -26,7 +26,7 @@ demo:
 bench:
 	@tests/show.sh bench
 
-# Feeds every reader with changed inputs, FUZZ_SECONDS (60) each; exit 1 if one panics, hangs or takes more than 64 MB (templates: 256).
+# Feeds every reader with changed inputs, FUZZ_SECONDS (60) each; exit 1 if one panics, hangs or takes more than 64 MB.
 fuzz:
 	@cargo run --locked --example fuzz
 

@@ -197,7 +197,7 @@ impl Command {
 /// Runs one command line (the program's name first); returns the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
-    if let Some(code) = cloud_init::main(&args) {
+    if let Some(code) = crate::run::rendering::main(&args).or_else(|| cloud_init::main(&args)) {
         return code;
     }
     let cli = match Cli::try_parse_from(args) {

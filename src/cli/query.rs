@@ -11,7 +11,8 @@ use serde_json::{Map, Value as Json};
 use crate::compat;
 use crate::error::exit;
 use crate::host::Host;
-use crate::template::{self, Variables};
+use crate::run::rendering;
+use crate::template;
 
 use super::{out, Answer, Refusal};
 
@@ -77,7 +78,7 @@ pub fn query(args: &QueryArgs, host: &Host) -> Answer {
 }
 
 fn filled_in(format: &str, data: &Json) -> Answer {
-    let rendered = template::render(&format!("## template: jinja\n{format}"), &Variables::of(data))
+    let rendered = rendering::render(&format!("## template: jinja\n{format}"), data)
         .map_err(|error| Refusal::new(exit::FAILED, format!("the template cannot be filled in: {error}")))?;
     for (name, _) in &rendered.missing {
         out::complain(&format!("landfall: there is no variable `{name}`\n"));

@@ -15,8 +15,7 @@ use crate::host::Host;
 use crate::plan::{Frequency, Plan, Stage, Weight};
 use crate::redact::Redactor;
 use crate::run::input::Giver;
-use crate::run::{self, InstanceDir, StatusFile};
-use crate::template::Variables;
+use crate::run::{self, rendering, InstanceDir, StatusFile};
 use crate::userdata::{NoIncludes, Reading};
 
 use super::Refusal;
@@ -75,9 +74,9 @@ impl Recorded {
         }
         let bytes = self.directory.as_ref()?.user_data(host)?;
         // A single text is called by whatever name it came under; parts have names of their own.
-        let variables = || Variables::of(&serde_json::json!({}));
+        let render = |text: &str| rendering::render(text, &serde_json::json!({}));
         let mut reading =
-            Reading { includes: &mut NoIncludes, variables: &variables, knows_instance: false, launch_index: None, has_handlers: false };
+            Reading { includes: &mut NoIncludes, render: &render, knows_instance: false, launch_index: None, has_handlers: false };
         let sources = run::input::read(part, &bytes, Giver::User, &mut reading, &mut Report::new()).sources;
         sources.into_iter().find(|(name, _)| name == part).map(|(_, text)| text)
     }

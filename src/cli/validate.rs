@@ -20,9 +20,9 @@ use crate::host::Host;
 use crate::modules::{self, Steps, UserParts, Way};
 use crate::redact::Redactor;
 use crate::run::input::{Giver, Input};
+use crate::run::rendering;
 use crate::script;
 use crate::secret::Secret;
-use crate::template::Variables;
 use crate::userdata::{NoIncludes, Reading};
 use crate::yaml;
 
@@ -125,17 +125,17 @@ fn report_size(size: usize, gzipped: usize, report: &mut Report) {
 
 /// User-data. What it includes is not fetched, and its templates are rendered for an instance that is made up.
 fn user_data(file: &str, bytes: &[u8], report: &mut Report) -> Input {
-    let variables = || {
+    let render = |template: &str| {
         let v1 = json!({
             "availability_zone": null, "cloud_id": "nocloud", "cloud_name": "unknown", "distro": "debian", "distro_release": "trixie",
             "distro_version": "13", "instance_id": "validate", "kernel_release": "6.12.0", "local_hostname": "localhost",
             "machine": "x86_64", "platform": "nocloud", "public_ssh_keys": [], "python_version": null, "region": null,
             "subplatform": "seed-dir", "system_platform": "Linux", "variant": "debian",
         });
-        Variables::of(&json!({ "v1": v1, "ds": {"meta_data": {"instance-id": "validate"}} }))
+        rendering::render(template, &json!({ "v1": v1, "ds": {"meta_data": {"instance-id": "validate"}} }))
     };
     let mut reading =
-        Reading { includes: &mut NoIncludes, variables: &variables, knows_instance: false, launch_index: None, has_handlers: false };
+        Reading { includes: &mut NoIncludes, render: &render, knows_instance: false, launch_index: None, has_handlers: false };
     crate::run::input::read(file, bytes, Giver::User, &mut reading, report)
 }
 

@@ -107,10 +107,14 @@ impl InstanceDir {
 
     /// Stores what was prepared; the plan last, because it is what counts.
     pub fn store(&self, host: &Host, prepared: &Prepared) -> Result<(), Failure> {
-        self.make(host)?;
-        let plan = plan::to_stored_json(&prepared.plan).map_err(|error| Failure::new(Kind::Unknown, error.to_string()))?;
         let wiped = self.path(ORIGINAL);
         host.remove(&wiped).map_err(|error| Failure::io(&wiped, &error))?;
+        self.write(host, prepared)
+    }
+
+    fn write(&self, host: &Host, prepared: &Prepared) -> Result<(), Failure> {
+        self.make(host)?;
+        let plan = plan::to_stored_json(&prepared.plan).map_err(|error| Failure::new(Kind::Unknown, error.to_string()))?;
         let files = [("user-data", &prepared.user_data), ("config.json", &prepared.config_json), ("plan.json", &plan)];
         for (name, bytes) in files {
             let path = self.path(name);
@@ -119,19 +123,15 @@ impl InstanceDir {
         Ok(())
     }
 
-    /// As [`Self::store`], for user-data that was given by hand: which user-data the instance came with is not forgotten.
+    /// As [`Self::store`], for user-data that was given by hand: which user-data the instance came with is not forgotten, and is
+    /// kept before anything else is.
     pub fn store_applied(&self, host: &Host, prepared: &Prepared) -> Result<(), Failure> {
         let path = self.path(ORIGINAL);
         let failed = |error: std::io::Error| Failure::io(&path, &error);
-        let original = match host.read(&path).map_err(failed)? {
-            Some(digest) => Some(digest),
-            None => self.user_data(host).map(|bytes| sha256_hex(&bytes).into_bytes()),
-        };
-        self.store(host, prepared)?;
-        match original {
-            Some(digest) => host.write(&path, &digest, PRIVATE_FILE).map_err(failed),
-            None => Ok(()),
+        if let Some(original) = self.user_data(host).filter(|_| !host.exists(&path)) {
+            host.write(&path, sha256_hex(&original).as_bytes(), PRIVATE_FILE).map_err(failed)?;
         }
+        self.write(host, prepared)
     }
 
     /// The stored plan, if there is one.

@@ -12,7 +12,7 @@ use crate::config::settings;
 use crate::config::typed::cloud::OF_THE_PEER_ITSELF;
 use crate::error::Failure;
 use crate::host::Host;
-use crate::template::{self, Variables};
+use crate::template::{self, Rendered, TemplateError};
 use crate::userdata::{Got, Include, Includes};
 use crate::yaml;
 
@@ -34,31 +34,29 @@ pub struct System {
     pub network: Option<Node>,
 }
 
-/// Reads the layers. `peers`: also those of the peer's places, whose templates know `variables`.
-pub fn read(
-    host: &Host,
-    peers: Option<&dyn Fn() -> Variables>,
-    includes: &mut dyn Includes,
-    report: &mut Report,
-) -> Result<System, Failure> {
+/// Renders a template.
+pub type Render<'r> = &'r dyn Fn(&str) -> Result<Rendered, TemplateError>;
+
+/// Reads the layers. `peers`: also those of the peer's places, whose templates `peers` renders.
+pub fn read(host: &Host, peers: Option<Render<'_>>, includes: &mut dyn Includes, report: &mut Report) -> Result<System, Failure> {
     let mut own = Vec::new();
     for path in files(host, Some(CONFIG_FILE), CONFIG_DIRECTORY, ".yaml")? {
         own.extend(file(host, &path, None, report)?);
     }
-    let Some(variables) = peers else {
+    let Some(render) = peers else {
         let document = merged(own, report);
         return Ok(System { peers: empty(), document, network: None });
     };
     let mut layers = Vec::new();
     let mut directory = PEERS_DIRECTORY.to_owned();
-    if let Some(document) = file(host, PEERS_FILE, Some(variables), report)? {
+    if let Some(document) = file(host, PEERS_FILE, Some(render), report)? {
         if let Some(named) = document.get("conf_d").and_then(Node::as_str) {
             named.trim().clone_into(&mut directory);
         }
         layers.push(document);
     }
     for path in files(host, None, &directory, ".cfg")? {
-        layers.extend(file(host, &path, Some(variables), report)?);
+        layers.extend(file(host, &path, Some(render), report)?);
     }
     let line = host.read_text("/proc/cmdline").ok().flatten().unwrap_or_default();
     layers.extend(from_url(&line, includes, report));
@@ -108,10 +106,10 @@ fn files(host: &Host, first: Option<&str>, directory: &str, ending: &str) -> Res
 }
 
 /// A file's document. One that is a template is rendered, where templates are.
-fn file(host: &Host, path: &str, variables: Option<&dyn Fn() -> Variables>, report: &mut Report) -> Result<Option<Node>, Failure> {
+fn file(host: &Host, path: &str, render: Option<Render<'_>>, report: &mut Report) -> Result<Option<Node>, Failure> {
     let Some(text) = host.read_text(path).map_err(|error| Failure::io(path, &error))? else { return Ok(None) };
-    let Some(variables) = variables.filter(|_| template::is_template(&text)) else { return Ok(parsed(path, &text, report)) };
-    Ok(match template::render(&text, &variables()) {
+    let Some(render) = render.filter(|_| template::is_template(&text)) else { return Ok(parsed(path, &text, report)) };
+    Ok(match render(&text) {
         Ok(rendered) => {
             for (name, line) in rendered.missing {
                 let message = format!("there is no variable `{name}`");
@@ -238,8 +236,8 @@ mod tests {
         }
         let mut report = Report::new();
         let data = serde_json::json!({"v1": {"instance_id": "i-1"}});
-        let variables = || Variables::of(&data);
-        let system = read(&Host::rooted(dir.path()), Some(&variables), &mut NoIncludes, &mut report).expect("read");
+        let render = |text: &str| template::render(text, &template::Variables::of(&data));
+        let system = read(&Host::rooted(dir.path()), Some(&render), &mut NoIncludes, &mut report).expect("read");
         (system, report)
     }
 

@@ -11,6 +11,7 @@ mod layers;
 mod lookup;
 mod notify;
 mod prepare;
+pub mod rendering;
 mod reporter;
 mod restore;
 mod retention;

@@ -3,6 +3,7 @@
 use super::includes::{Fetcher, Missing, Patience};
 use super::input::{self, Giver, Input};
 use super::layers::{self, System};
+use super::rendering;
 use crate::compat::{self, Subject};
 use crate::config::network::{self, Asked};
 use crate::config::node::Node;
@@ -17,7 +18,6 @@ use crate::identity::Recorded;
 use crate::modules::{self, PlanInput, Way};
 use crate::plan::{Limits, Plan};
 use crate::secret::Secret;
-use crate::template::Variables;
 use crate::userdata::{Includes, NoIncludes, Reading};
 use crate::{facts::Facts, script};
 
@@ -217,16 +217,15 @@ fn read(
     includes: &mut dyn Includes,
     report: &mut Report,
 ) -> Result<(Input, System), Failure> {
-    let variables = |system: &serde_json::Value| {
-        let data = compat::instance_data(host, subject, system).unwrap_or_default();
-        Variables::of(&data)
+    let render = |template: &str, system: &serde_json::Value| {
+        rendering::render(template, &compat::instance_data(host, subject, system).unwrap_or_default())
     };
-    let first = || variables(&serde_json::json!({}));
-    let peers: Option<&dyn Fn() -> Variables> = if way(host, source) == Way::FirstBoot { Some(&first) } else { None };
+    let first = |template: &str| render(template, &serde_json::json!({}));
+    let peers: Option<layers::Render<'_>> = if way(host, source) == Way::FirstBoot { Some(&first) } else { None };
     let system = layers::read(host, peers, includes, report)?;
-    let told = || variables(&system.peers.to_json());
+    let told = |template: &str| render(template, &system.peers.to_json());
     let has_handlers = host.part_handlers().is_ok_and(|handlers| !handlers.is_empty());
-    let mut reading = Reading { includes, variables: &told, knows_instance: true, launch_index: subject.launch_index(), has_handlers };
+    let mut reading = Reading { includes, render: &told, knows_instance: true, launch_index: subject.launch_index(), has_handlers };
     let is_allowed = takes_user_data(&system, source);
     let bytes = if is_allowed { source.user_data() } else { &[] };
     if !is_allowed && !source.user_data().is_empty() {

@@ -16,6 +16,7 @@ mod variables;
 mod tests;
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use serde::{Deserialize, Serialize};
 
 pub use variables::{alias, converted, Variables};
 
@@ -26,18 +27,18 @@ pub const MISSING: &str = "CI_MISSING_JINJA_VAR/";
 const FUEL: u64 = 10_000_000;
 
 /// The most bytes that a template may become.
-const LONGEST: usize = 16 << 20;
+const LONGEST: usize = 8 << 20;
 
 /// Why a template cannot be rendered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct TemplateError {
     /// Line of the text as the user wrote it, header included, from 1.
     pub line: u32,
     /// What is wrong, in a sentence without full stop.
     pub message: String,
-    /// It cannot be read at all, whatever the variables are.
-    pub is_syntax: bool,
+    /// It cannot be read, or has no bound: whatever the variables are.
+    pub is_certain: bool,
 }
 
 /// A rendered template.
@@ -57,15 +58,28 @@ pub fn is_template(text: &str) -> bool {
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("jinja"))
 }
 
-/// Renders a template, whose first line is its header.
+/// Renders a template, whose first line is its header, in this process: what the engine does with memory and stack for a hostile
+/// one is for the caller to bound.
 ///
 /// # Errors
 /// It cannot be read, or rendering it fails.
 pub fn render(template: &str, variables: &Variables) -> Result<Rendered, TemplateError> {
+    text_of(template, variables).map(|text| with_missing(template, text))
+}
+
+/// What a template becomes.
+///
+/// # Errors
+/// As [`render`].
+pub fn text_of(template: &str, variables: &Variables) -> Result<String, TemplateError> {
     let body = template.split_once('\n').map_or("", |(_, body)| body);
     // As the peer: the last newline is kept, whatever stands before it.
     let (body, end) = body.strip_suffix('\n').map_or((body, ""), |body| (body, "\n"));
-    let text = rendered(body, variables).map_err(|error| TemplateError { line: error.line + 1, ..error })? + end;
+    Ok(rendered(body, variables).map_err(|error| TemplateError { line: error.line + 1, ..error })? + end)
+}
+
+/// The text that a template has become, with what was not defined in it.
+pub fn with_missing(template: &str, text: String) -> Rendered {
     let mut missing: Vec<(String, u32)> = Vec::new();
     for (at, _) in text.match_indices(MISSING) {
         let ends = |c: char| c.is_whitespace() || "'\"`,;()[]{}<>".contains(c);
@@ -75,12 +89,12 @@ pub fn render(template: &str, variables: &Variables) -> Result<Rendered, Templat
             missing.push((name, line));
         }
     }
-    Ok(Rendered { text, missing })
+    Rendered { text, missing }
 }
 
 fn rendered(body: &str, variables: &Variables) -> Result<String, TemplateError> {
     if let Some((line, message)) = beyond_the_engine(body) {
-        return Err(TemplateError { line, message: message.to_owned(), is_syntax: true });
+        return Err(TemplateError { line, message: message.to_owned(), is_certain: true });
     }
     let mut environment = Environment::empty();
     filters::teach(&mut environment);
@@ -93,7 +107,7 @@ fn rendered(body: &str, variables: &Variables) -> Result<String, TemplateError> 
     let template = environment.template_from_str(body).map_err(|error| told(&error, body))?;
     let mut out = Bounded::default();
     template.render_captured_to(variables.root(), &mut out).map_err(|error| told(&error, body))?;
-    String::from_utf8(out.0).map_err(|_| TemplateError { line: 1, message: "the result is no text".into(), is_syntax: false })
+    String::from_utf8(out.0).map_err(|_| TemplateError { line: 1, message: "the result is no text".into(), is_certain: false })
 }
 
 /// The line of what the engine cannot be given, and why. The first slice whose step is not a number without a sign: of nothing,
@@ -149,7 +163,7 @@ struct Bounded(Vec<u8>);
 impl std::io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if self.0.len() + bytes.len() > LONGEST {
-            return Err(std::io::Error::other("it becomes longer than 16 MiB"));
+            return Err(std::io::Error::other("it becomes longer than 8 MiB"));
         }
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -161,11 +175,11 @@ impl std::io::Write for Bounded {
 }
 
 fn told(error: &minijinja::Error, body: &str) -> TemplateError {
-    let is_syntax = matches!(error.kind(), ErrorKind::SyntaxError);
+    let is_certain = matches!(error.kind(), ErrorKind::SyntaxError | ErrorKind::OutOfFuel | ErrorKind::WriteFailure);
     let line = error.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(1).max(1);
     let mut message = match error.kind() {
         ErrorKind::OutOfFuel => "it does not come to an end".to_owned(),
-        ErrorKind::WriteFailure => "it becomes longer than 16 MiB".to_owned(),
+        ErrorKind::WriteFailure => "it becomes longer than 8 MiB".to_owned(),
         kind => match error.detail() {
             Some(detail) => format!("{kind}: {detail}"),
             None => kind.to_string(),
@@ -175,7 +189,7 @@ fn told(error: &minijinja::Error, body: &str) -> TemplateError {
     if error.kind() == ErrorKind::InvalidOperation && text.contains('-') {
         message.push_str("; a name with `-` is written with `_` here, or quoted: `ds['a-b']`");
     }
-    TemplateError { line, message, is_syntax }
+    TemplateError { line, message, is_certain }
 }
 
 /// The first line that names it where the template is more than text; the first of all where none does.

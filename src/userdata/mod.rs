@@ -22,7 +22,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::config::node::Origin;
 use crate::config::problem::Report;
-use crate::template::Variables;
+use crate::template::{Rendered, TemplateError};
 
 pub use include::{Got, Include, Includes, NoIncludes};
 
@@ -134,9 +134,9 @@ pub struct Unpacked {
 pub struct Reading<'r> {
     /// Gives what is included.
     pub includes: &'r mut dyn Includes,
-    /// The variables of templates; asked for where there is one.
-    pub variables: &'r dyn Fn() -> Variables,
-    /// The variables are those of an instance. Otherwise they are made up, and what is not defined says nothing.
+    /// Renders a template.
+    pub render: &'r dyn Fn(&str) -> Result<Rendered, TemplateError>,
+    /// It knows the variables of an instance. Otherwise they are made up, and what is not defined says nothing.
     pub knows_instance: bool,
     /// Which of several instances that were started together this is: parts for others are left out.
     pub launch_index: Option<i64>,

@@ -20,9 +20,9 @@ impl Unpacking<'_, '_> {
             self.report.error("template", message).at(&place(1)).help("make `## template: jinja` the first line, exactly so");
             return None;
         }
-        let rendered = match template::render(&text, &(self.reading.variables)()) {
+        let rendered = match (self.reading.render)(&text) {
             Ok(rendered) => rendered,
-            Err(error) if !self.reading.knows_instance && !error.is_syntax => {
+            Err(error) if !self.reading.knows_instance && !error.is_certain => {
                 let message = format!("this template cannot be rendered without an instance, so it is not looked into: {error}");
                 self.report.note("template-not-rendered", message).at(&place(error.line));
                 return None;

@@ -5,12 +5,13 @@ use std::io::Write as _;
 mod formats;
 
 use super::*;
+use crate::template::{self, Variables};
 
 /// Calls `act` with what reading for an instance needs, nothing being fetched.
 fn with_reading<R>(includes: &mut dyn Includes, launch_index: Option<i64>, act: impl FnOnce(&mut Reading<'_>) -> R) -> R {
     let data = serde_json::json!({"v1": {"instance_id": "i-1", "region": null}, "ds": {"meta_data": {"a-b": "x"}}});
-    let variables = || Variables::of(&data);
-    act(&mut Reading { includes, variables: &variables, knows_instance: true, launch_index, has_handlers: false })
+    let render = |text: &str| template::render(text, &Variables::of(&data));
+    act(&mut Reading { includes, render: &render, knows_instance: true, launch_index, has_handlers: false })
 }
 
 fn unpacked(bytes: &[u8]) -> (Vec<Part>, Report) {

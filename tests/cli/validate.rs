@@ -308,6 +308,11 @@ fn what_only_an_instance_or_the_network_can_tell_is_a_note_and_syntax_an_error()
             "error[template]: the template cannot be rendered: syntax error: unexpected identifier",
         ),
         ("## template: jinja\n#cloud-config\npakages: [{{ v1.distro }}]\n", 0, "--> stdin (rendered):2:1"),
+        (
+            "## template: jinja\n#cloud-config\na: {{ 'x' * 90000000 }}\n",
+            65,
+            "error[template]: the template cannot be rendered: it needs more than 44 MiB of memory",
+        ),
         ("#cloud-boothook\n#!/bin/sh\n", 0, "stdin: valid; "),
         (
             "#cloud-config-archive\n- content: {a: 1}\n",

@@ -14,6 +14,9 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 fn main() -> ExitCode {
+    if let Some(code) = landfall::run::rendering::main(&std::env::args_os().collect::<Vec<_>>()) {
+        return ExitCode::from(code);
+    }
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, target, seed, time, directory] = arguments.as_slice() {
         worker::work(target, seed.parse().unwrap(), Duration::from_millis(time.parse().unwrap()), Path::new(directory));

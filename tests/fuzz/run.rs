@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::targets::Target;
-use crate::worker::{keep, Tally, HANGS, PATIENCE};
+use crate::worker::{keep, Tally, HANGS, MEGABYTES, PATIENCE};
 
 /// What came of one target.
 pub struct Outcome {
@@ -56,13 +56,12 @@ pub fn run(target: &Target, seed: u64, time: Duration, worker: &dyn Fn(u64, Dura
         }
     }
     let line = format!(
-        "{name}: {} runs, {} panics, {} hangs (over {} s), {} over {} MB, at most {:.1} MB",
+        "{name}: {} runs, {} panics, {} hangs (over {} s), {} over {MEGABYTES} MB, at most {:.1} MB",
         all.runs,
         all.panics,
         all.hangs,
         PATIENCE.as_secs(),
         all.large,
-        target.megabytes,
         all.memory as f64 / 1e6
     );
     Outcome { line, found: kept(&directory.join("found")) }

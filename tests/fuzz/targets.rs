@@ -9,7 +9,7 @@ use landfall::facts::Facts;
 use landfall::host::append_log::AppendLog;
 use landfall::modules::{plan_all, Steps, Way};
 use landfall::run::input::{self, Giver};
-use landfall::template::Variables;
+use landfall::run::rendering;
 use landfall::userdata::{NoIncludes, Reading};
 use landfall::yaml;
 
@@ -25,8 +25,6 @@ pub struct Target {
     pub seeds: &'static [&'static str],
     /// Inputs are compressed after they were changed, half of the time.
     pub gzip: bool,
-    /// How many MB reading one may take.
-    pub megabytes: u64,
     /// Reads one; nobody is interested in what comes out.
     pub read: fn(&[u8], &Path),
 }
@@ -76,7 +74,7 @@ const YAML_WORDS: &[&str] = &[
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
-    Target { name: "yaml", header: b"", words: YAML_WORDS, seeds: YAML_SEEDS, gzip: false, megabytes: 64, read: read_yaml },
+    Target { name: "yaml", header: b"", words: YAML_WORDS, seeds: YAML_SEEDS, gzip: false, read: read_yaml },
     Target {
         name: "mime",
         header: b"",
@@ -92,7 +90,6 @@ pub const TARGETS: &[Target] = &[
             "Content-Type: multipart/mixed; boundary=\"A\"\n\n--A\nContent-Type: multipart/mixed; boundary=\"B\"\n\n--B\nContent-Type: text/cloud-config; charset=\"us-ascii\"\nContent-Disposition: attachment; filename=\"x.yaml\"\n\na: 1\n--B--\n--A--\n",
         ],
         gzip: false,
-        megabytes: 64,
         read: read_user_data,
     },
     Target {
@@ -107,7 +104,6 @@ pub const TARGETS: &[Target] = &[
             "- type: text/cloud-config\n  content: |\n    #cloud-config\n    packages: [a]\n- |\n  #!/bin/sh\n  echo\n- {content: 'a: 1', filename: x, type: text/cloud-config, merge-type: 'list(append)', launch-index: 2}\n",
         ],
         gzip: false,
-        megabytes: 64,
         read: read_user_data,
     },
     Target {
@@ -118,7 +114,7 @@ pub const TARGETS: &[Target] = &[
             "{% macro m(a) %}", "{% endmacro %}", "{{ m(m) }}", "v1.distro", "ds.meta_data", "|replace('a','b')", "|join(',')", "|default('x')",
             "|tojson", "|int", "|list", "~", "*", "**", "//", "%", "[::-1]", "[0:9]", ".format(1)", "range(99999)", "'x' * 999", "loop.index",
             "#}", "{#", "-%}", "self", "caller()", "{% include 'x' %}", "{% block b %}", "namespace(a=1)", "999999999999", "|center(9999)",
-            "|batch(3)", "|indent(99)", ".zfill(99)", "{% set a = [a, a] %}", "|map('upper')", "|sort", "|unique",
+            "|batch(3)", "|indent(99)", ".zfill(99)", "{% set a = [a, a] %}", "|map('upper')", "|sort", "|unique", "{% set a = a ~ a %}", "{% set a = [a] %}", "{% set a %}", "{% endset %}",
         ],
         seeds: &[
             "#cloud-config\nhostname: {{ v1.local_hostname }}\nruncmd:\n{% for i in range(3) %}\n- echo {{ i }} {{ v1.distro|upper }}\n{% endfor %}\n",
@@ -126,18 +122,15 @@ pub const TARGETS: &[Target] = &[
             "#!/bin/sh\n{% if v1.distro == 'debian' %}echo {{ ds.meta_data.x|default('y') }}{% else %}{{ missing }}{% endif %}\n",
         ],
         gzip: false,
-        // What `*` and `~` make is bound by the engine alone: a text that is repeated has up to 100 MB, and is copied once.
-        megabytes: 256,
         read: read_user_data,
     },
-    Target { name: "gzip", header: b"", words: YAML_WORDS, seeds: YAML_SEEDS, gzip: true, megabytes: 64, read: read_user_data },
+    Target { name: "gzip", header: b"", words: YAML_WORDS, seeds: YAML_SEEDS, gzip: true, read: read_user_data },
     Target {
         name: "journal",
         header: b"",
         words: &["\n", "{", "}", "\"", ":", ",", "null", "[", "]", "0", "e999", "\\u0000", "\\ud800", "\"step\":", "\"run\":", "sha256", "crc", " "],
         seeds: &[include_str!("../formats/journal-1")],
         gzip: false,
-        megabytes: 64,
         read: read_journal,
     },
 ];
@@ -166,10 +159,10 @@ fn read_yaml(bytes: &[u8], _: &Path) {
 
 /// User-data of any form: unpacked, rendered, merged, typed.
 fn read_user_data(bytes: &[u8], _: &Path) {
-    let variables =
-        || Variables::of(&serde_json::json!({"v1": {"distro": "debian", "local_hostname": "h"}, "ds": {"meta_data": {"k": [1]}}}));
+    let data = serde_json::json!({"v1": {"distro": "debian", "local_hostname": "h"}, "ds": {"meta_data": {"k": [1]}}});
+    let render = |text: &str| rendering::render(text, &data);
     let mut reading =
-        Reading { includes: &mut NoIncludes, variables: &variables, knows_instance: true, launch_index: Some(1), has_handlers: false };
+        Reading { includes: &mut NoIncludes, render: &render, knows_instance: true, launch_index: Some(1), has_handlers: false };
     let mut report = Report::new();
     let input = input::read("fuzz", bytes, Giver::User, &mut reading, &mut report);
     let _ = CloudConfig::read(&input.document, &mut report);

@@ -15,6 +15,9 @@ use crate::targets::{Target, TARGETS};
 /// How long one input may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many MB reading one may take; what a template takes is in a process of its own, which the kernel holds to less.
+pub const MEGABYTES: u64 = 64;
+
 /// The address space of the process: what asks for more is ended by the kernel, and not the machine by it.
 const ADDRESS_SPACE: u64 = 1 << 30;
 
@@ -94,7 +97,7 @@ impl Worker {
         if forgot.is_ok() {
             let memory = most_memory().saturating_sub(self.base);
             self.tally.memory = self.tally.memory.max(memory);
-            if memory > self.target.megabytes * 1_000_000 {
+            if memory > MEGABYTES * 1_000_000 {
                 self.tally.large += 1;
                 keep(&self.directory, self.target.name, "memory", input);
             }

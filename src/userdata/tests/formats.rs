@@ -278,9 +278,8 @@ fn parts_behind_a_handler_are_its_own() {
     assert!(found[2].headers.contains(&("X-Own".to_owned(), "1".to_owned())), "{:?}", found[2].headers);
     let mut report = Report::new();
     let data = serde_json::json!({});
-    let variables = || Variables::of(&data);
-    let mut reading =
-        Reading { includes: &mut NoIncludes, variables: &variables, knows_instance: true, launch_index: None, has_handlers: true };
+    let render = |text: &str| template::render(text, &Variables::of(&data));
+    let mut reading = Reading { includes: &mut NoIncludes, render: &render, knows_instance: true, launch_index: None, has_handlers: true };
     unpack("user-data", &message(&parts[..1]), &mut reading, &mut report);
     assert_eq!(codes(&report), [""; 0], "handlers of the image come before all parts");
 }

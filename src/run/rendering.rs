@@ -1,0 +1,97 @@
+//! Templates are rendered in a process of their own: whatever one makes the engine do, it ends that process and not this one.
+//!
+//! The process is this program again, called with [`COMMAND`]. It reads a template and the data from its standard input, so that
+//! neither is an argument, and may hold [`MEMORY`]; a template that needs more, whose values stand in each other without an end
+//! or at which the engine fails is an error like any other.
+
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::sys::resource::{setrlimit, Resource};
+use nix::sys::signal::{SigSet, Signal};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::error::exit;
+use crate::host::process::Spec;
+use crate::host::Host;
+use crate::secret::Secret;
+use crate::template::{self, Rendered, TemplateError, Variables};
+
+/// What the program is called with to render one template.
+const COMMAND: &str = "render-template";
+
+/// Bytes of memory of its own that rendering may take (`RLIMIT_DATA`, setrlimit(2)).
+const MEMORY: u64 = 44 << 20;
+
+/// How long rendering may take. The engine counts its own steps, and ends long before.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Whether this program knows [`COMMAND`].
+static IS_KNOWN: AtomicBool = AtomicBool::new(false);
+
+#[derive(Serialize, Deserialize)]
+struct Job {
+    template: String,
+    data: Json,
+}
+
+/// Renders a template with instance data: in a process of its own where the program was begun by way of [`main`] and another can
+/// be started, and else in this one.
+///
+/// # Errors
+/// It cannot be read, or rendering it fails.
+pub fn render(template: &str, data: &Json) -> Result<Rendered, TemplateError> {
+    let here = || template::render(template, &Variables::of(data));
+    let Some(job) = IS_KNOWN.load(Ordering::Relaxed).then(|| Job { template: template.to_owned(), data: data.clone() }) else {
+        return here();
+    };
+    let Ok(job) = serde_json::to_string(&job) else { return here() };
+    let mut spec = Spec::new(["/proc/self/exe", COMMAND]).stdin(Secret::new(job)).deadline(LONGEST);
+    spec.ignore_stop = true;
+    let Ok(ended) = Host::default().run(&spec) else { return here() };
+    if ended.success() {
+        return Ok(template::with_missing(template, ended.stdout));
+    }
+    let said = (ended.code == i32::from(exit::DATA)).then(|| serde_json::from_str(&ended.stdout).ok()).flatten();
+    Err(said.unwrap_or_else(|| TemplateError {
+        line: 1,
+        message: format!(
+            "it needs more than {} MiB of memory, its values stand too deep in each other, or the engine fails at it",
+            MEMORY >> 20
+        ),
+        is_certain: true,
+    }))
+}
+
+/// Renders the template on standard input, if that is what the program was called for; gives the exit code.
+pub fn main(arguments: &[OsString]) -> Option<u8> {
+    IS_KNOWN.store(true, Ordering::Relaxed);
+    if arguments.len() != 2 || arguments[1] != COMMAND {
+        return None;
+    }
+    let done = answer();
+    Some(done.unwrap_or(exit::FAILED))
+}
+
+/// `None` where the question cannot be read, or the answer not be written.
+fn answer() -> Option<u8> {
+    // What stops a run, stops what asked: half an answer would be taken for an error of the template.
+    let stops: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
+    stops.thread_block().ok()?;
+    setrlimit(Resource::RLIMIT_DATA, MEMORY, MEMORY).ok()?;
+    // A file of several MB with everything that was held would be left by each that ends badly.
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).ok()?;
+    let job: Job = {
+        let mut question = Vec::new();
+        std::io::stdin().read_to_end(&mut question).ok()?;
+        serde_json::from_slice(&question).ok()?
+    };
+    let mut out = std::io::stdout();
+    match template::text_of(&job.template, &Variables::of(&job.data)) {
+        Ok(text) => out.write_all(text.as_bytes()).ok().map(|()| exit::OK),
+        Err(error) => out.write_all(&serde_json::to_vec(&error).ok()?).ok().map(|()| exit::DATA),
+    }
+}
