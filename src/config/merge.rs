@@ -196,7 +196,8 @@ fn report_changes(before: &Node, part: &Node, after: &Node, told: &Told<'_>, rep
         };
         match (old, now) {
             (None, None) => {
-                report.note("key-left-out", format!("`{name}` is left out: the part's mergers do not handle mappings")).at(place);
+                let message = format!("`{name}` is left out: the part's mergers do not handle mappings");
+                report.warning("key-left-out", message).at(place).help("add `dict()` to `merge_how`: `list(append)+dict()`");
             }
             (Some(old), None) => {
                 let message = format!("`{name}` removes the one at {}", old.key.origin);

@@ -56,6 +56,12 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
 }
 
 fn plan_boothook(name: &str, text: &Content, scope: &Scope<'_>, steps: &mut Steps) {
+    // What is no text may be a program.
+    let is_text = std::str::from_utf8(&text.expose().0).is_ok();
+    if is_text && !text.expose().0.starts_with(b"#!") {
+        let message = format!("{name} has no `#!` line below `#cloud-boothook`: the kernel will not start it");
+        steps.report.warning("boothook", message).help("make `#!/bin/sh` the second line");
+    }
     let path = format!("{BOOTHOOKS_DIRECTORY}/{name}");
     let file = WriteFile { path: path.clone(), content: text.clone(), mode: Some(0o700), owner: Some(Owner::root()), own_parents: false };
     let written = steps.add(&format!("{name}/write"), Operation::WriteFile(file)).id();

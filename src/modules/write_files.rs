@@ -95,6 +95,15 @@ fn absolute(path: &str) -> String {
 
 fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut Steps) {
     let path = absolute(&entry.path);
+    if path.ends_with('/') {
+        let message = format!("`{}` names no file: nothing is written", entry.path);
+        steps.report.error("path", message).at(entry.place("path")).help("write the whole path of the file: `/etc/example.conf`");
+        return;
+    }
+    if entry.path.starts_with('~') {
+        let message = format!("`~` is nobody's home here: the file is {path}");
+        steps.report.warning("path", message).at(entry.place("path")).help("write the home out: `/root/...`, `/home/NAME/...`");
+    }
     let parts = [
         ("content", entry.content.is_none()),
         ("encoding", entry.encoding.is_none()),

@@ -119,6 +119,13 @@ fn mistake(part: &Part, text: &str) -> Option<Mistake> {
         });
     }
     let (start, number) = text.lines().zip(1..).find(|(line, _)| !is_comment(line) && line.trim() != "---")?;
+    if is_network_config(text) {
+        return Some(Mistake {
+            line: number,
+            message: "this looks like a network configuration, which user-data cannot give".into(),
+            help: "give it as the datasource's network configuration: the file `network-config` beside `user-data`, or the provider's own field",
+        });
+    }
     looks_like_yaml(start).then(|| Mistake {
         line: number,
         message: "this looks like a cloud-config without its header, so nothing is done with it".into(),
@@ -140,6 +147,20 @@ fn is_almost_header(line: &str) -> bool {
     let letters: String = line.chars().filter(char::is_ascii_alphabetic).collect();
     let others = line.chars().filter(|c| !c.is_ascii_alphabetic());
     others.clone().count() <= 6 && others.clone().all(|c| "# -_:".contains(c)) && nearest(&letters, &["cloudconfig"]).is_some()
+}
+
+/// `version` beside what only a network configuration has, at the top or below `network`.
+fn is_network_config(text: &str) -> bool {
+    let keys: Vec<&str> = text.lines().filter_map(|line| line.split_once(':')).map(|(key, _)| key.trim()).collect();
+    let top = text.lines().filter(|line| !is_comment(line) && line.trim() != "---" && !line.starts_with([' ', '-']));
+    let is_of_it = |line: &str| {
+        ["network:", "version:", "ethernets:", "config:", "wifis:", "bonds:", "bridges:", "vlans:", "renderer:"]
+            .iter()
+            .any(|key| line.starts_with(key))
+    };
+    keys.contains(&"version")
+        && keys.iter().any(|key| ["ethernets", "wifis", "bonds", "bridges", "vlans", "config"].contains(key))
+        && top.clone().all(is_of_it)
 }
 
 /// A key at the start of the line, as a cloud-config has it.

@@ -314,6 +314,13 @@ fn what_only_an_instance_or_the_network_can_tell_is_a_note_and_syntax_an_error()
             "error[template]: the template cannot be rendered: it needs more than 44 MiB of memory",
         ),
         ("#cloud-boothook\n#!/bin/sh\n", 0, "stdin: valid; "),
+        ("#cloud-boothook\necho early\n", 0, "warning[boothook]: part-001 has no `#!` line below `#cloud-boothook`"),
+        (
+            "#cloud-config\napt: {sources: {x: {source: 'deb http://example.org/d s m', keyid: Archive Key}}}\n",
+            0,
+            "warning[apt-key]: `Archive Key` is no id of a key: no key server will have it\n --> stdin:2:61",
+        ),
+        ("#cloud-config\napt: {sources: {x: {source: 'deb http://example.org/d s m', keyid: '0xABCD EF01'}}}\n", 0, "stdin: valid; "),
         (
             "#cloud-config-archive\n- content: {a: 1}\n",
             65,

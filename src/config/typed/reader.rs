@@ -76,8 +76,22 @@ impl<'r> Reader<'r> {
     pub fn mismatch<T>(&mut self, node: &Node, expected: &str) -> Option<T> {
         let message = format!("{} must be {expected}, not {}", self.path(), node.kind());
         let problem = self.report.error("type", message).at(&node.origin);
-        if matches!(node.value, Value::Map(_)) && expected.starts_with("a string") {
-            problem.help("put the whole value in quotes: `: ` inside it makes it a mapping");
+        match &node.value {
+            Value::Map(_) if expected.starts_with("a string") => {
+                problem.help("put the whole value in quotes: `: ` inside it makes it a mapping");
+            }
+            Value::Str(_) if expected == "a list of commands" => {
+                problem.help("let each command be an item of its own: a line that begins with `- `");
+            }
+            Value::Str(text) if expected == "a mapping" => {
+                let is_word = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+                let pair = text.split_once(':').filter(|(key, value)| is_word(key) && !value.starts_with([' ', '\n']) && !value.is_empty());
+                // The value may be a secret.
+                if let Some((key, _)) = pair {
+                    problem.help(format!("a blank is missing after the colon: `{key}: ...`"));
+                }
+            }
+            _ => {}
         }
         None
     }

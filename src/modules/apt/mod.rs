@@ -187,6 +187,15 @@ fn plan_key(name: &str, source: &Source, path: &str, scope: &Scope<'_>, steps: &
             }
         }
     } else if let Some(keyid) = &source.keyid {
+        let digits: String = keyid.trim().trim_start_matches("0x").split_whitespace().collect();
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let message = format!("`{keyid}` is no id of a key: no key server will have it");
+            steps
+                .report
+                .warning("apt-key", message)
+                .at(source.place("keyid"))
+                .help("write the key's fingerprint, as `gpg --show-keys` prints it");
+        }
         let operation = Operation::AptKey {
             keyid: keyid.clone(),
             keyserver: source.keyserver.clone().unwrap_or_else(|| DEFAULT_KEYSERVER.into()),
