@@ -257,6 +257,11 @@ impl Host {
         self.make_missing_directories(path, attributes, true)
     }
 
+    /// As [`Self::make_directories`], but not durable before the caller syncs what it is on.
+    pub fn make_directories_unsynced(&self, path: &str, attributes: Attributes) -> io::Result<()> {
+        self.make_missing_directories(path, attributes, false).map(drop)
+    }
+
     /// As [`Self::make_directories`], durable or not.
     pub(super) fn make_missing_directories(&self, path: &str, attributes: Attributes, durable: bool) -> io::Result<Vec<String>> {
         let missing = self.missing_directories(path);
