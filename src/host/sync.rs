@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use nix::fcntl::OFlag;
 
+use super::files::read_kernel;
 use super::{fault, Host};
 use crate::error::Failure;
 
@@ -79,7 +80,7 @@ fn to_sync(mountinfo: &str) -> Vec<Mount> {
 impl Host {
     /// Every mount, in the order they were made.
     pub fn mounts(&self) -> std::io::Result<Vec<Mount>> {
-        Ok(fs_err::read_to_string("/proc/self/mountinfo")?.lines().filter_map(mount_of).collect())
+        Ok(read_kernel("/proc/self/mountinfo")?.lines().filter_map(mount_of).collect())
     }
 
     /// Returns when everything that landfall itself has written below these directories is on its disk, whatever filesystem they are on.
@@ -103,7 +104,7 @@ impl Host {
         if fault::sabotaged("no-syncfs") {
             return Ok(());
         }
-        let text = fs_err::read_to_string("/proc/self/mountinfo").map_err(|error| Failure::io("list of mounts", &error))?;
+        let text = read_kernel("/proc/self/mountinfo").map_err(|error| Failure::io("list of mounts", &error))?;
         let mut mounts = to_sync(&text);
         mounts.retain(|mount| mount.point.starts_with(self.root()));
         if !self.is_live() || mounts.is_empty() {
