@@ -76,8 +76,17 @@ struct Cli {
     command: Command,
 }
 
+impl Cli {
+    /// The command line of a unit: to read one, clap first makes those of all commands, which takes as long as a boot that finds nothing to do.
+    fn of_unit(args: &[OsString]) -> Option<Self> {
+        let [_, command, option, stage] = args else { return None };
+        let stage = run::StageArg::from_str(stage.to_str()?, false).ok().filter(|_| command == "run" && option == "--stage")?;
+        Some(Self { global: Global::default(), command: Command::Run(run::RunArgs::of_stage(stage)) })
+    }
+}
+
 /// Switches of every command.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
 struct Global {
     /// Say errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -200,7 +209,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     if let Some(code) = crate::run::rendering::main(&args).or_else(|| cloud_init::main(&args)) {
         return code;
     }
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::of_unit(&args).map_or_else(|| Cli::try_parse_from(args), Ok) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version were asked for: not an error. A closed stdout or stderr is nobody's concern.
@@ -223,6 +232,20 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_lines_of_the_units_are_read_as_clap_reads_them() {
+        use clap::Parser as _;
+        for stage in ["local", "network", "final"] {
+            let args = ["landfall", "run", "--stage", stage].map(std::ffi::OsString::from);
+            let parsed = super::Cli::try_parse_from(&args).expect("a command line");
+            let read = super::Cli::of_unit(&args).expect("that of a unit");
+            assert_eq!(format!("{read:?}"), format!("{parsed:?}"));
+        }
+        for other in [&["landfall", "run", "--stage", "never"][..], &["landfall", "run"], &["landfall", "rerun", "--stage", "local"]] {
+            assert!(super::Cli::of_unit(&other.iter().map(std::ffi::OsString::from).collect::<Vec<_>>()).is_none(), "{other:?}");
+        }
     }
 
     #[test]

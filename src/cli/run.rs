@@ -28,6 +28,13 @@ pub struct RunArgs {
     pub settings: Settings,
 }
 
+impl RunArgs {
+    /// A stage and nothing else.
+    pub(super) fn of_stage(stage: StageArg) -> Self {
+        Self { stage: Some(stage), format: None, settings: Settings::default() }
+    }
+}
+
 /// `--stage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StageArg {

@@ -28,7 +28,8 @@ use crate::{clock, identity};
 pub use instance_data::{pretty, REDACTED};
 pub use status::{stages, told_in_all};
 
-const CLOUD: &str = "/var/lib/cloud";
+/// Where cloud-init keeps what lasts.
+pub const CLOUD: &str = "/var/lib/cloud";
 const RUN: &str = "/run/cloud-init";
 /// The instance's subject, for boots in which its datasource gives no answer.
 const SUBJECT_FILE: &str = "datasource.json";
@@ -149,7 +150,7 @@ pub fn link_instance(host: &Host, directory: &str) -> io::Result<()> {
     host.link_copy(&format!("{CLOUD}/instance"), &target).map(|_| ())
 }
 
-/// Writes what lasts as long as the instance. `state` is the instance's directory in landfall's state, `config` the merged
+/// Writes what lasts as long as the instance, and leaves it to the caller to sync it. `state` is the instance's directory in landfall's state, `config` the merged
 /// configuration where the image takes user-data, `system` what of it is the peer's.
 pub fn new_instance(host: &Host, state: &str, found: &Found, config: Option<&Node>, system: &serde_json::Value) -> io::Result<()> {
     if !applies(host) {
@@ -157,11 +158,7 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, config: Option<&Nod
     }
     let subject = Subject { system: system.clone(), ..Subject::of(found) };
     let directory = subject.directory();
-    // Users' scripts are put there, which nothing writes again.
-    let scripts = format!("{directory}/scripts");
-    if !host.exists(&scripts) {
-        host.make_directories(&scripts, crate::host::files::Attributes::own(0o755))?;
-    }
+    host.copy_directory(&format!("{directory}/scripts"))?;
     let data = |name: &str| format!("{CLOUD}/data/{name}");
     let text = |text: &str| format!("{text}\n").into_bytes();
     let own = text(&subject.instance_id);

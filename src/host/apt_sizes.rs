@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::apt::Apt;
+use super::dpkg::status_file;
 use super::Host;
 use crate::error::{Failure, Kind};
 
 const ARCHIVES: &str = "/var/cache/apt/archives";
-const STATUS: &str = "/var/lib/dpkg/status";
 
 /// What becomes of the caches that apt makes of its lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +170,8 @@ impl Apt<'_> {
         argv.extend(caches.options().iter().chain(&["show", "--"]).map(|word| (*word).to_owned()));
         argv.extend(simulated.unpacked.iter().map(|(name, version, _)| format!("{name}={version}")));
         let shown = self.asked("apt-cache show", argv)?;
-        let status = self.host.read_text(STATUS).map_err(|error| Failure::io(STATUS, &error))?.unwrap_or_default();
+        let path = status_file();
+        let status = self.host.read_text(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
         let fetched: BTreeSet<String> = self.host.list(ARCHIVES).unwrap_or_default().into_iter().collect();
         Ok(added_up(simulated, &shown, &status, &fetched, self.host.release_urls().is_empty()))
     }

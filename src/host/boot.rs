@@ -2,12 +2,13 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
+use super::files::read_kernel;
 use super::Host;
 
 impl Host {
     /// The kernel's id of this boot.
     pub fn boot_id(&self) -> String {
-        fs_err::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
+        read_kernel("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
     }
 
     /// Whether this boot gave the system its machine id (machine-id(5)): it is the first one of what was an image.
@@ -20,7 +21,7 @@ impl Host {
 
     /// The kernel command line.
     pub fn kernel_command_line(&self) -> String {
-        fs_err::read_to_string("/proc/cmdline").unwrap_or_default().trim().to_owned()
+        read_kernel("/proc/cmdline").unwrap_or_default().trim().to_owned()
     }
 
     /// Seconds since boot.

@@ -7,15 +7,15 @@ use std::path::Path;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
-use super::files::{Attributes, TEMPORARY_PREFIX};
+use super::files::{Attributes, FileKind, TEMPORARY_PREFIX};
 use super::Host;
 
 impl Host {
     /// Writes a file unless it holds these bytes already. It appears whole, but after a power cut it may be lost or empty:
     /// for what the next boot would write again. Says whether it wrote.
     pub fn write_copy(&self, path: &str, bytes: &[u8], mode: u32) -> io::Result<bool> {
-        let is_file = self.link_target(path)?.is_none();
-        if is_file && self.read(path)?.as_deref() == Some(bytes) && self.has_mode(path, mode) {
+        let stands = self.status(path)?.is_some_and(|status| status.kind == FileKind::File && status.attributes.mode == mode);
+        if stands && self.read(path)?.as_deref() == Some(bytes) {
             return Ok(false);
         }
         self.write_runtime(path, bytes, mode)?;
@@ -56,10 +56,6 @@ impl Host {
             self.make_missing_directories(path, Attributes::own(0o755), false)?;
         }
         Ok(())
-    }
-
-    fn has_mode(&self, path: &str, mode: u32) -> bool {
-        self.status(path).is_ok_and(|status| status.is_some_and(|status| status.attributes.mode == mode))
     }
 
     /// The real directory of a copy, which is made if it is missing, and the copy's name.

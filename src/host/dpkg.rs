@@ -1,15 +1,17 @@
 //! dpkg's database, read as files (deb-control(5), dpkg(1)).
+//!
+//! Read directly, not through dpkg-query(1): a power cut can leave the database such that dpkg refuses to read it (a status file or a
+//! list that is empty), and putting that right is what landfall is for. It writes one file of it, the status file, as dpkg's own last copy.
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::OnceLock;
 
 use super::files::FileKind;
 use super::Host;
 
-/// dpkg's directory.
-pub const DPKG: &str = "/var/lib/dpkg";
-const STATUS: &str = "/var/lib/dpkg/status";
-const INFO: &str = "/var/lib/dpkg/info";
+/// Where programs keep their state (hier(7)).
+const STATE: &str = "/var/lib";
 const LOG: &str = "/var/log/dpkg.log";
 /// How much of dpkg's log is looked at for packages that were changed lately.
 const LOG_TAIL: u64 = 64 << 10;
@@ -19,6 +21,22 @@ const LOOKED_AT: u32 = 1 << 20;
 const PAGE: usize = 4096;
 /// MD5 of nothing.
 const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+/// dpkg's admin directory: what its `--admindir` is by default.
+pub fn admin_directory() -> &'static str {
+    static DIRECTORY: OnceLock<String> = OnceLock::new();
+    DIRECTORY.get_or_init(|| format!("{STATE}/dpkg"))
+}
+
+/// The path of a file of the database.
+pub fn admin_file(name: &str) -> String {
+    format!("{}/{name}", admin_directory())
+}
+
+/// The path of the status file.
+pub fn status_file() -> String {
+    admin_file("status")
+}
 
 /// A package that dpkg knows.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -64,7 +82,7 @@ impl DpkgPackage {
 
     fn info(&self, kind: &str) -> String {
         let arch = if self.multi_arch_same { format!(":{}", self.arch) } else { String::new() };
-        format!("{INFO}/{}{arch}.{kind}", self.name)
+        admin_file(&format!("info/{}{arch}.{kind}", self.name))
     }
 }
 
@@ -77,7 +95,7 @@ pub fn parse_status(text: &str) -> Option<Vec<DpkgPackage>> {
     let mut stanza = Stanza::default();
     // Hundreds of kilobytes, several times in a run: the lines are found by memchr, and most of them are of fields that nobody reads.
     for line in memchr::memchr_iter(b'\n', text.as_bytes()).scan(0, |from, to| Some(&text[std::mem::replace(from, to + 1)..to])) {
-        if line.trim_end().is_empty() {
+        if line.bytes().all(|byte| byte.is_ascii_whitespace()) {
             packages.extend(std::mem::take(&mut stanza).end()?);
         } else {
             stanza.read(line);
@@ -86,6 +104,9 @@ pub fn parse_status(text: &str) -> Option<Vec<DpkgPackage>> {
     packages.extend(stanza.end()?);
     Some(packages)
 }
+
+/// The fields that are read.
+const FIELDS: [&str; 7] = ["package", "status", "architecture", "version", "multi-arch", "provides", "conffiles"];
 
 /// What was read of a package so far.
 #[derive(Default)]
@@ -107,32 +128,32 @@ impl Stanza {
             return;
         }
         self.in_conffiles = false;
-        if !matches!(line.as_bytes().first().map(u8::to_ascii_uppercase), Some(b'P' | b'A' | b'V' | b'M' | b'S' | b'C')) {
+        // It goes on with a field that nobody reads: most lines do.
+        if line.starts_with(' ') {
             return;
         }
-        let Some((field, value)) = line.split_once(':') else { return };
-        let value = value.trim();
-        let is = |name: &str| field.eq_ignore_ascii_case(name);
-        if is("conffiles") {
-            self.in_conffiles = true;
-        } else if is("package") {
-            value.clone_into(&mut package.name);
-        } else if is("architecture") {
-            value.clone_into(&mut package.arch);
-        } else if is("version") {
-            value.clone_into(&mut package.version);
-        } else if is("multi-arch") {
-            package.multi_arch_same = value == "same";
-        } else if is("provides") {
-            let name = |part: &str| part.split(['(', ':']).next().unwrap_or("").trim().to_owned();
-            package.provides = value.split(',').map(name).filter(|name| !name.is_empty()).collect();
-        } else if is("status") {
-            let words: Vec<&str> = value.split_whitespace().collect();
-            if let [_, flag, state, ..] = words[..] {
-                package.reinstall = flag == "reinstreq";
-                state.clone_into(&mut package.state);
-                self.known = true;
+        let Some(end) = memchr::memchr(b':', line.as_bytes()) else { return };
+        let is = |name: &&&str| name.len() == end && line[..end].eq_ignore_ascii_case(name);
+        let Some(field) = FIELDS.iter().find(is) else { return };
+        let value = line[end + 1..].trim();
+        match *field {
+            "package" => value.clone_into(&mut package.name),
+            "architecture" => value.clone_into(&mut package.arch),
+            "version" => value.clone_into(&mut package.version),
+            "multi-arch" => package.multi_arch_same = value == "same",
+            "provides" => {
+                let name = |part: &str| part.split(['(', ':']).next().unwrap_or("").trim().to_owned();
+                package.provides = value.split(',').map(name).filter(|name| !name.is_empty()).collect();
             }
+            "status" => {
+                let words: Vec<&str> = value.split_whitespace().collect();
+                if let [_, flag, state, ..] = words[..] {
+                    package.reinstall = flag == "reinstreq";
+                    state.clone_into(&mut package.state);
+                    self.known = true;
+                }
+            }
+            _ => self.in_conffiles = true,
         }
     }
 
@@ -176,10 +197,10 @@ pub fn automatic_in(text: &str) -> BTreeSet<String> {
 impl Host {
     /// Every package dpkg knows; `None` if its status file is damaged. A host without dpkg has none.
     pub fn packages(&self) -> io::Result<Option<Vec<DpkgPackage>>> {
-        if !self.exists(DPKG) {
+        if !self.exists(admin_directory()) {
             return Ok(Some(Vec::new()));
         }
-        Ok(parse_status(&self.read_text(STATUS)?.unwrap_or_default()))
+        Ok(parse_status(&self.read_text(&status_file())?.unwrap_or_default()))
     }
 
     /// Looks for what a cut left, by reading files only. With `files_too` at more than what dpkg says itself: at every
@@ -190,11 +211,11 @@ impl Host {
             damage.status = true;
             return Ok(damage);
         };
-        let updates = self.list(&format!("{DPKG}/updates"))?;
+        let updates = self.list(&admin_file("updates"))?;
         if updates.iter().any(|name| name.bytes().all(|byte| byte.is_ascii_digit())) {
             damage.unfinished.push("dpkg".into());
         }
-        let format = format!("{INFO}/format");
+        let format = admin_file("info/format");
         if !packages.is_empty() && self.read(&format)?.is_some_and(|bytes| bytes.is_empty()) {
             damage.unreadable.push(format);
         }
@@ -305,11 +326,11 @@ impl Host {
     }
 
     /// Puts an older status file in place of a damaged one: dpkg's own copy, or that of the daily backup.
-    pub fn restore_dpkg_status(&self) -> io::Result<Option<&'static str>> {
-        for copy in ["/var/lib/dpkg/status-old", "/var/backups/dpkg.status.0"] {
-            let Some(bytes) = self.read(copy)? else { continue };
+    pub fn restore_dpkg_status(&self) -> io::Result<Option<String>> {
+        for copy in [admin_file("status-old"), "/var/backups/dpkg.status.0".to_owned()] {
+            let Some(bytes) = self.read(&copy)? else { continue };
             if parse_status(&String::from_utf8_lossy(&bytes)).is_some() {
-                self.write(STATUS, &bytes, super::files::Attributes::own(0o644))?;
+                self.write(&status_file(), &bytes, super::files::Attributes::own(0o644))?;
                 return Ok(Some(copy));
             }
         }
@@ -421,7 +442,7 @@ Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\
         assert_eq!((damage.reinstall, damage.unfinished), (vec!["base:amd64".to_owned()], vec!["tool".to_owned()]));
         put(&dir, "var/lib/dpkg/status", "");
         assert!(host.dpkg_damage(true).expect("look").status);
-        assert_eq!(host.restore_dpkg_status().expect("restore"), Some("/var/lib/dpkg/status-old"));
+        assert_eq!(host.restore_dpkg_status().expect("restore").as_deref(), Some("/var/lib/dpkg/status-old"));
         assert!(host.dpkg_damage(true).expect("look").is_none());
     }
 }

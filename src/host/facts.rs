@@ -39,7 +39,7 @@ impl Host {
             root_on_device: self.is_live() && self.mounted_at("/").is_some_and(|mount| self.block_of_mount(&mount).is_some()),
             has_sources_list: self.exists("/etc/apt/sources.list"),
             files: FILES.iter().filter(|path| self.exists(path)).map(|path| (*path).to_owned()).collect(),
-            programs: PROGRAMS.iter().filter(|name| self.finds_program(name)).map(|name| (*name).to_owned()).collect(),
+            programs: self.programs_among(PROGRAMS.iter().copied()),
             timezone: self.timezone()?,
             zones: timezones.iter().filter_map(|zone| Some(((*zone).to_owned(), self.zone_exists(zone)?))).collect(),
             lang: self.lang()?,
@@ -127,7 +127,23 @@ impl Host {
         if name.starts_with('/') {
             return self.exists(name);
         }
-        self.search_path().split(':').any(|directory| self.exists(&format!("{directory}/{name}")))
+        self.finds_in(&self.search_path().split(':').collect::<Vec<_>>(), name)
+    }
+
+    /// Those of many programs that are found, each directory looked into once: on most hosts some are links to others or empty.
+    pub fn programs_among<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> BTreeSet<String> {
+        let mut places = BTreeSet::new();
+        let mut directories: Vec<&str> = self.search_path().split(':').collect();
+        directories.retain(|directory| {
+            let is_empty = || directory.starts_with("/usr/local/") && self.list(directory).is_ok_and(|names| names.is_empty());
+            self.follow(directory).map_or(true, |place| places.insert(place)) && !is_empty()
+        });
+        let found = |name: &&str| if name.starts_with('/') { self.exists(name) } else { self.finds_in(&directories, name) };
+        names.into_iter().filter(found).map(str::to_owned).collect()
+    }
+
+    fn finds_in(&self, directories: &[&str], name: &str) -> bool {
+        directories.iter().any(|directory| self.exists(&format!("{directory}/{name}")))
     }
 
     /// os-release(5).

@@ -86,14 +86,8 @@ impl Host {
 
     /// The file's bytes; `None` where it does not exist. Follows a final link.
     pub fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
-        let Some(mut file) = self.open_to_read(path)? else { return Ok(None) };
-        // Most files of a boot are small: asking for the size costs more than it saves.
-        let mut bytes = Vec::with_capacity(SMALL);
-        (&mut file).take(SMALL as u64).read_to_end(&mut bytes).map_err(at_path(path))?;
-        if bytes.len() == SMALL {
-            file.read_to_end(&mut bytes).map_err(at_path(path))?;
-        }
-        Ok(Some(bytes))
+        let Some(file) = self.open_to_read(path)? else { return Ok(None) };
+        read_whole(file).map(Some).map_err(at_path(path))
     }
 
     /// At most `count` bytes of a file from `offset` on; none where it does not exist.
@@ -223,6 +217,13 @@ impl Host {
 
     /// What a link points to.
     pub fn link_target(&self, path: &str) -> io::Result<Option<String>> {
+        if self.is_live() {
+            let target = match fs::read_link(path) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
+                target => absent_is_none(target)?,
+            };
+            return Ok(target.map(|target| target.to_string_lossy().into_owned()));
+        }
         let Some(place) = absent_is_none(self.walk(path, Links::AnyButLast))? else { return Ok(None) };
         Ok(readlinkat(&place.directory, place.name.as_os_str()).ok().map(|target| target.to_string_lossy().into_owned()))
     }
@@ -255,6 +256,11 @@ impl Host {
     /// Makes a directory with its parents, durably; returns those that were made, outermost first.
     pub fn make_directories(&self, path: &str, attributes: Attributes) -> io::Result<Vec<String>> {
         self.make_missing_directories(path, attributes, true)
+    }
+
+    /// As [`Self::make_directories`], but not durable before the caller syncs what it is on.
+    pub fn make_directories_unsynced(&self, path: &str, attributes: Attributes) -> io::Result<()> {
+        self.make_missing_directories(path, attributes, false).map(drop)
     }
 
     /// As [`Self::make_directories`], durable or not.
@@ -361,6 +367,22 @@ fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 
 fn temporary_name(target: &str) -> String {
     format!("{TEMPORARY_PREFIX}{}", &super::backups::sha256_hex(target.as_bytes())[..16])
+}
+
+/// What is left of a file. Most files of a boot are small: asking for the size costs more than it saves, and the kernel's own have none.
+fn read_whole(mut file: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(SMALL);
+    (&mut file).take(SMALL as u64).read_to_end(&mut bytes)?;
+    if bytes.len() == SMALL {
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// What the kernel tells in a file of its own.
+pub(super) fn read_kernel(path: &str) -> io::Result<String> {
+    let bytes = fs::File::open(path).and_then(|file| read_whole(file.into_parts().0))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Writes a small file only we read (0600), in place: for the runtime directory, where nothing has to survive.

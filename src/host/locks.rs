@@ -9,14 +9,17 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::libc;
 
+use super::dpkg::admin_file;
 use super::procs::Process;
 use super::walk::Links;
 use super::{signals, Host};
 use crate::error::{Failure, Kind};
 
 /// The locks, the one that is taken first at the front.
-pub const PACKAGE_LOCKS: [&str; 4] =
-    ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
+pub fn package_locks() -> [String; 4] {
+    [admin_file("lock-frontend"), admin_file("lock"), "/var/lib/apt/lists/lock".into(), "/var/cache/apt/archives/lock".into()]
+}
+
 const POLL: Duration = Duration::from_millis(500);
 /// How often it is said again who is waited for.
 const REMIND: Duration = Duration::from_secs(30);
@@ -25,7 +28,7 @@ const REMIND: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Which.
-    pub lock: &'static str,
+    pub lock: String,
     /// Process id; 0 where it is in another container.
     pub pid: i32,
     /// The process, if it can be seen.
@@ -45,8 +48,8 @@ impl Host {
     /// Everybody who holds one of the four locks.
     pub fn package_lock_holders(&self) -> io::Result<Vec<Holder>> {
         let mut holders = Vec::new();
-        for lock in PACKAGE_LOCKS {
-            let file = match self.walk(lock, Links::Any).and_then(|place| place.open(OFlag::O_RDWR, 0)) {
+        for lock in package_locks() {
+            let file = match self.walk(&lock, Links::Any).and_then(|place| place.open(OFlag::O_RDWR, 0)) {
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
                 file => file?,
             };
@@ -106,7 +109,7 @@ mod tests {
         BufReader::new(holder.stdout.take().expect("pipe")).read_line(&mut line).expect("read");
         let pid = i32::try_from(holder.id()).expect("pid");
         let found = host.package_lock_holders().expect("held");
-        assert_eq!((found[0].pid, found[0].lock, found.len()), (pid, PACKAGE_LOCKS[0], 1));
+        assert_eq!((found[0].pid, found[0].lock.as_str(), found.len()), (pid, "/var/lib/dpkg/lock-frontend", 1));
         let failure = host.wait_for_package_locks(Duration::ZERO, &|_| {}).expect_err("too long");
         assert!(failure.kind == Kind::Lock && failure.transient && failure.message.contains(&format!("pid {pid}")), "{failure}");
         let said = Mutex::new(Vec::new());

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::dpkg::admin_file;
 use super::procs::Process;
 use super::systemd::sockets_in;
 use super::Host;
@@ -200,11 +201,11 @@ impl Host {
 
     /// The package that brought a program, by the lists of dpkg.
     pub fn package_of(&self, program: &str) -> io::Result<Option<String>> {
-        const INFO: &str = "/var/lib/dpkg/info";
+        let info = admin_file("info");
         let wanted = listed_as(program);
-        for name in self.list(INFO)? {
+        for name in self.list(&info)? {
             let Some(package) = name.strip_suffix(".list") else { continue };
-            let list = self.read_text(&format!("{INFO}/{name}"))?.unwrap_or_default();
+            let list = self.read_text(&format!("{info}/{name}"))?.unwrap_or_default();
             if list.lines().any(|line| wanted.iter().any(|path| path == line)) {
                 return Ok(Some(package.split(':').next().unwrap_or(package).to_owned()));
             }

@@ -1,11 +1,13 @@
 //! Makes everything that was written durable, as far as this host's own disks go.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use nix::fcntl::OFlag;
 
+use super::files::read_kernel;
 use super::{fault, Host};
 use crate::error::Failure;
 
@@ -28,6 +30,8 @@ pub struct Mount {
     pub source: String,
     /// The filesystem itself can be written, whatever this mount says.
     pub writable: bool,
+    /// No more than a view of a part of it, through which nothing can be written: what a container is shown of the machine it runs on.
+    pub view: bool,
 }
 
 /// Octal escapes of mountinfo and fstab undone.
@@ -62,23 +66,36 @@ fn mount_of(line: &str) -> Option<Mount> {
         kind: kind.to_owned(),
         source: unescaped(source),
         writable: options.split(',').any(|option| option == "rw"),
+        view: left.get(3) != Some(&"/") && left.get(5)?.split(',').any(|option| option == "ro"),
     })
 }
 
-/// One mount for each filesystem that has to be synced.
+/// One mount for each filesystem that has to be synced. Where a mere view is all there is of one, nothing here has written to it.
 fn to_sync(mountinfo: &str) -> Vec<Mount> {
     let mut seen = BTreeSet::new();
-    mountinfo
-        .lines()
-        .filter_map(mount_of)
-        .filter(|mount| mount.writable && LOCAL.contains(&mount.kind.as_str()) && seen.insert(mount.device.clone()))
-        .collect()
+    let can_be_written = |mount: &Mount| mount.writable && !mount.view && LOCAL.contains(&mount.kind.as_str());
+    mountinfo.lines().filter_map(mount_of).filter(|mount| can_be_written(mount) && seen.insert(mount.device.clone())).collect()
 }
 
 impl Host {
     /// Every mount, in the order they were made.
     pub fn mounts(&self) -> std::io::Result<Vec<Mount>> {
-        Ok(fs_err::read_to_string("/proc/self/mountinfo")?.lines().filter_map(mount_of).collect())
+        Ok(read_kernel("/proc/self/mountinfo")?.lines().filter_map(mount_of).collect())
+    }
+
+    /// Returns when everything that landfall itself has written below these directories is on its disk, whatever filesystem they are on.
+    pub fn sync_filesystems_of(&self, directories: &[&str]) -> Result<(), Failure> {
+        if fault::sabotaged("no-syncfs") {
+            return Ok(());
+        }
+        let mut synced = BTreeSet::new();
+        for directory in directories {
+            let point = self.inside(directory).map_err(|error| Failure::io(*directory, &error))?;
+            if fs_err::metadata(&point).map_or(true, |found| synced.insert(found.dev())) {
+                sync(&point)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns when everything that was written to a local filesystem so far is on its disk. What a program wrote and did not
@@ -87,7 +104,7 @@ impl Host {
         if fault::sabotaged("no-syncfs") {
             return Ok(());
         }
-        let text = fs_err::read_to_string("/proc/self/mountinfo").map_err(|error| Failure::io("list of mounts", &error))?;
+        let text = read_kernel("/proc/self/mountinfo").map_err(|error| Failure::io("list of mounts", &error))?;
         let mut mounts = to_sync(&text);
         mounts.retain(|mount| mount.point.starts_with(self.root()));
         if !self.is_live() || mounts.is_empty() {
@@ -123,15 +140,21 @@ mod tests {
 27 22 0:40 / /net rw - nfs4 host:/x rw\n\
 28 22 8:3 / /boot/efi\\040x rw - vfat /dev/sda3 rw,umask=0077\n\
 29 22 0:41 / /over rw master:2 propagate_from:1 - overlay overlay rw,upperdir=/u\n\
+30 22 8:4 /srv/files /shown ro,relatime - ext4 /dev/sda4 rw\n\
+31 22 8:5 / /kept ro,relatime - ext4 /dev/sda5 rw\n\
+32 22 8:6 /part /seen ro,relatime - ext4 /dev/sda6 rw\n\
+33 22 8:6 /part /written rw,relatime - ext4 /dev/sda6 rw\n\
 broken\n";
         let found: Vec<_> = to_sync(text).into_iter().map(|mount| mount.point.display().to_string()).collect();
-        assert_eq!(found, ["/", "/boot/efi x", "/over"]);
+        assert_eq!(found, ["/", "/boot/efi x", "/over", "/kept", "/written"]);
     }
 
     #[test]
     fn an_image_root_is_synced_by_itself() {
         let dir = tempfile::tempdir().expect("dir");
-        Host::rooted(dir.path()).sync_filesystems().expect("synced");
+        let host = Host::rooted(dir.path());
+        host.sync_filesystems().expect("synced");
+        host.sync_filesystems_of(&["/", "/."]).expect("synced");
         assert!(!Host::default().mounts().expect("mounts").is_empty());
     }
 }

@@ -15,6 +15,7 @@ use nix::sys::statvfs::statvfs;
 use nix::sys::time::TimeVal;
 use serde::{Deserialize, Serialize};
 
+use super::files::read_kernel;
 use super::Host;
 
 /// What was taken.
@@ -64,7 +65,7 @@ impl Tightest {
             let found = statvfs(&root.join(directory)).ok()?;
             Some(found.blocks_free().saturating_mul(found.fragment_size()))
         };
-        let system = |name: &str| std::fs::read_to_string(format!("/proc/{name}")).unwrap_or_default();
+        let system = |name: &str| read_kernel(&format!("/proc/{name}")).unwrap_or_default();
         let load = system("loadavg").split_whitespace().next().and_then(|text| text.parse::<f64>().ok());
         Self {
             least_disk_bytes: ["var", "usr"].into_iter().filter_map(free).min(),
@@ -197,7 +198,7 @@ fn largest_of(process: u32, of_it: &str) -> u64 {
 }
 
 fn read(process: &str, name: &str) -> Option<String> {
-    std::fs::read_to_string(format!("/proc/{process}/{name}")).ok()
+    read_kernel(&format!("/proc/{process}/{name}")).ok()
 }
 
 fn cpu(who: UsageWho) -> Duration {

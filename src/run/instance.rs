@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::instance_dir::Inputs;
 use super::{Fetching, InstanceDir, Job, Patience, Prepared, Source, SETTLE_WAIT};
 use crate::compat;
 use crate::config::settings::Overrides;
 use crate::error::{Failure, Kind};
 use crate::host::Host;
-use crate::identity::{self, Here, Recorded};
+use crate::identity::{self, Here, Recorded, STATE};
 use crate::plan::{Stage, Weight};
 
 /// How long the last stage tries to fetch what user-data includes.
@@ -35,16 +36,17 @@ pub(super) fn new_instance(
     Ok(Job { directory, plan: prepared.plan, mode, known: true, notices: Vec::new() })
 }
 
-/// The plan last, because it is what counts: once it is stored nobody writes cloud-init's files again.
+/// The plan last, because it is what counts: once it is stored nobody writes cloud-init's files again. What stands beside it is synced
+/// as a whole before.
 fn store(host: &Host, directory: &InstanceDir, source: &Source, prepared: &Prepared) -> Result<(), Failure> {
-    if let Source::Datasource(found) = source {
-        let state = directory.places().instance;
-        let config = prepared.takes_user_data.then_some(&prepared.document);
-        directory.make(host)?;
-        compat::new_instance(host, &state, found, config, &prepared.system).map_err(|error| Failure::io("cloud-init's files", &error))?;
-        host.sync_filesystems()?;
-    }
-    directory.store_of(host, source, prepared)
+    let Source::Datasource(found) = source else { return directory.store_of(host, source, prepared, Inputs::ToBeStored) };
+    let state = directory.places().instance;
+    let config = prepared.takes_user_data.then_some(&prepared.document);
+    directory.make_unsynced(host)?;
+    compat::new_instance(host, &state, found, config, &prepared.system).map_err(|error| Failure::io("cloud-init's files", &error))?;
+    let inputs = directory.store_inputs_unsynced(host, prepared)?;
+    host.sync_filesystems_of(&[STATE, compat::CLOUD])?;
+    directory.store_of(host, source, prepared, inputs)
 }
 
 /// How long a stage waits for what user-data includes: nothing holds up the network, and a login not for long.

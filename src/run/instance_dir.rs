@@ -30,6 +30,22 @@ const SOURCE: &str = "source.json";
 /// What was included once, by the digest of its address.
 const INCLUDES: &str = "includes";
 
+/// What counts.
+const PLAN: &str = "plan.json";
+
+/// Whether what a plan is made of is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inputs {
+    /// It is.
+    Stored,
+    /// It is not, or not this.
+    ToBeStored,
+}
+
+fn inputs(prepared: &Prepared) -> [(&'static str, &Vec<u8>); 2] {
+    [("user-data", &prepared.user_data), ("config.json", &prepared.config_json)]
+}
+
 /// The directory of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceDir {
@@ -86,37 +102,56 @@ impl InstanceDir {
     }
 
     /// Stores what was prepared of a source; the plan last, because it is what counts, and what is needed to complete it before.
-    pub fn store_of(&self, host: &Host, source: &Source, prepared: &Prepared) -> Result<(), Failure> {
+    pub(super) fn store_of(&self, host: &Host, source: &Source, prepared: &Prepared, inputs: Inputs) -> Result<(), Failure> {
         if prepared.plan.is_incomplete() {
             host.make_directories(&self.places().instance, PRIVATE_DIRECTORY).map_err(|error| Failure::io(STATE, &error))?;
             self.keep_source(host, source, &prepared.plan)?;
         }
-        self.store(host, prepared)?;
+        self.store(host, prepared, inputs)?;
         self.keep_source(host, source, &prepared.plan)
     }
 
-    /// Makes the directory and those in it.
-    pub fn make(&self, host: &Host) -> Result<(), Failure> {
-        let places = self.places();
-        host.make_directories(STATE, PRIVATE_DIRECTORY).map_err(|error| Failure::io(STATE, &error))?;
-        for directory in [format!("{}/output", places.instance), format!("{}/backups", places.instance)] {
-            host.make_directories(&directory, PRIVATE_DIRECTORY).map_err(|error| Failure::io(&directory, &error))?;
+    /// The directory and those in it.
+    fn directories(&self) -> [String; 3] {
+        let instance = self.places().instance;
+        [STATE.to_owned(), format!("{instance}/output"), format!("{instance}/backups")]
+    }
+
+    /// Makes the directory and those in it; it is for the caller to sync them.
+    pub(super) fn make_unsynced(&self, host: &Host) -> Result<(), Failure> {
+        let make = |directory: &String| {
+            host.make_directories_unsynced(directory, PRIVATE_DIRECTORY).map_err(|error| Failure::io(directory, &error))
+        };
+        self.directories().iter().try_for_each(make)
+    }
+
+    /// Stores what the plan is made of, and leaves it to the caller to sync it. Where there is a plan already it counts, and nothing
+    /// is done.
+    pub(super) fn store_inputs_unsynced(&self, host: &Host, prepared: &Prepared) -> Result<Inputs, Failure> {
+        if host.exists(&self.path(PLAN)) {
+            return Ok(Inputs::ToBeStored);
         }
-        Ok(())
+        for (name, bytes) in inputs(prepared) {
+            let path = self.path(name);
+            host.write_copy(&path, bytes, PRIVATE_FILE.mode).map_err(|error| Failure::io(&path, &error))?;
+        }
+        Ok(Inputs::Stored)
     }
 
     /// Stores what was prepared; the plan last, because it is what counts.
-    pub fn store(&self, host: &Host, prepared: &Prepared) -> Result<(), Failure> {
+    fn store(&self, host: &Host, prepared: &Prepared, stored: Inputs) -> Result<(), Failure> {
         let wiped = self.path(ORIGINAL);
         host.remove(&wiped).map_err(|error| Failure::io(&wiped, &error))?;
-        self.write(host, prepared)
+        self.write(host, prepared, stored)
     }
 
-    fn write(&self, host: &Host, prepared: &Prepared) -> Result<(), Failure> {
-        self.make(host)?;
+    fn write(&self, host: &Host, prepared: &Prepared, stored: Inputs) -> Result<(), Failure> {
+        for directory in self.directories() {
+            host.make_directories(&directory, PRIVATE_DIRECTORY).map_err(|error| Failure::io(&directory, &error))?;
+        }
         let plan = plan::to_stored_json(&prepared.plan).map_err(|error| Failure::new(Kind::Unknown, error.to_string()))?;
-        let files = [("user-data", &prepared.user_data), ("config.json", &prepared.config_json), ("plan.json", &plan)];
-        for (name, bytes) in files {
+        let before = inputs(prepared).into_iter().filter(|_| stored == Inputs::ToBeStored);
+        for (name, bytes) in before.chain([(PLAN, &plan)]) {
             let path = self.path(name);
             host.write(&path, bytes, PRIVATE_FILE).map_err(|error| Failure::io(&path, &error))?;
         }
@@ -131,12 +166,12 @@ impl InstanceDir {
         if let Some(original) = self.user_data(host).filter(|_| !host.exists(&path)) {
             host.write(&path, sha256_hex(&original).as_bytes(), PRIVATE_FILE).map_err(failed)?;
         }
-        self.write(host, prepared)
+        self.write(host, prepared, Inputs::ToBeStored)
     }
 
     /// The stored plan, if there is one.
     pub fn load_plan(&self, host: &Host) -> Result<Option<Plan>, Failure> {
-        let path = self.path("plan.json");
+        let path = self.path(PLAN);
         let Some(bytes) = host.read(&path).map_err(|error| Failure::io(&path, &error))? else { return Ok(None) };
         match plan::parse(&bytes) {
             Ok(plan) => Ok(Some(plan)),
@@ -149,7 +184,7 @@ impl InstanceDir {
 
     /// Puts a plan that cannot be read aside, so that another can be made.
     pub fn put_aside_damaged_plan(&self, host: &Host) -> Result<String, Failure> {
-        let (path, aside) = (self.path("plan.json"), self.path("plan.json.damaged"));
+        let (path, aside) = (self.path(PLAN), self.path("plan.json.damaged"));
         let bytes = host.read(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
         host.write(&aside, &bytes, PRIVATE_FILE).map_err(|error| Failure::io(&aside, &error))?;
         host.remove(&path).map_err(|error| Failure::io(&path, &error))?;
@@ -196,7 +231,7 @@ impl InstanceDir {
         host.sync_filesystems()?;
         let unknown = |error: PlanError| Failure::new(Kind::Unknown, error.to_string());
         let stored = plan::wiped(plan).and_then(|plan| plan::to_stored_json(&plan)).map_err(unknown)?;
-        let path = self.path("plan.json");
+        let path = self.path(PLAN);
         host.write(&path, &stored, PRIVATE_FILE).map_err(|error| Failure::io(&path, &error))
     }
 

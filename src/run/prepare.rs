@@ -110,7 +110,8 @@ impl Fetching {
 /// is planned. `given` lies over everything that is written.
 pub fn prepare(host: &Host, id: &str, source: &Source, given: &Overrides, fetching: &Fetching) -> Result<Prepared, Failure> {
     let mut report = Report::new();
-    let mut fetcher = Fetcher::new(host, fetching.patience, &limits(host, given), fetching.kept.clone());
+    let limits = if fetching.patience == Patience::Later { Limits::default() } else { limits(host, given) };
+    let mut fetcher = Fetcher::new(host, fetching.patience, &limits, fetching.kept.clone());
     let subject = subject(host, id, source);
     let (mut input, system) = read(host, &subject, source, &mut fetcher, &mut report)?;
     let unread: Vec<String> = report.problems.iter().filter(|problem| problem.severity == Severity::Error).map(Problem::sentence).collect();
@@ -260,7 +261,9 @@ fn read(
 fn gather(host: &Host, id: &str, source: &Source, config: &CloudConfig) -> Result<Facts, Failure> {
     let asked = modules::questions(config);
     let mut facts = host.facts(&asked.timezones).map_err(|error| Failure::io("facts of the host", &error))?;
-    facts.programs.extend(asked.programs.iter().filter(|name| host.finds_program(name)).map(|name| (*name).to_owned()));
+    if !asked.programs.is_empty() {
+        facts.programs.extend(host.programs_among(asked.programs.iter().copied()));
+    }
     if asked.interfaces {
         facts.interfaces = host.interfaces().map_err(|error| Failure::io("network devices", &error))?;
     }

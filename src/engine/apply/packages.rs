@@ -10,14 +10,13 @@ use super::{Checked, Context, Effect, Left, PackageChange, Prior, PriorFile};
 use crate::error::{Failure, Kind};
 use crate::host::apt::Apt;
 use crate::host::apt_sizes::Caches;
-use crate::host::dpkg::{automatic_in, parse_status, DpkgPackage};
+use crate::host::dpkg::{automatic_in, parse_status, status_file, DpkgPackage};
 use crate::host::process::Spec;
 use crate::host::repair::{installed_in, installed_of, Installed, NewPackages};
 use crate::identity;
 use crate::plan::operation::Package;
 use crate::secret::Secret;
 
-const STATUS: &str = "/var/lib/dpkg/status";
 /// Databases that are rewritten while packages are installed, without a sync: what they held before is kept.
 const DATABASES: [&str; 4] =
     ["/var/cache/debconf/config.dat", "/var/cache/debconf/passwords.dat", "/var/cache/debconf/templates.dat", EXTENDED_STATES];
@@ -68,7 +67,7 @@ fn stands(spec: &str, packages: &[DpkgPackage]) -> Option<bool> {
 }
 
 fn packages_now(context: &Context<'_>) -> Result<Vec<DpkgPackage>, Failure> {
-    Ok(context.host.packages().map_err(io_failure("read", STATUS))?.unwrap_or_default())
+    Ok(context.host.packages().map_err(io_failure("read", &status_file()))?.unwrap_or_default())
 }
 
 fn apt<'c>(context: &'c Context<'_>) -> Apt<'c> {
@@ -80,10 +79,11 @@ fn apt<'c>(context: &'c Context<'_>) -> Apt<'c> {
 
 /// The packages and databases as they are, everything being synced: what an interruption is compared with.
 pub(super) fn prior(context: &Context<'_>) -> Result<Prior, Failure> {
-    let status = context.host.read(STATUS).map_err(io_failure("read", STATUS))?.unwrap_or_default();
+    let path = status_file();
+    let status = context.host.read(&path).map_err(io_failure("read", &path))?.unwrap_or_default();
     let packages = parse_status(&String::from_utf8_lossy(&status)).unwrap_or_default();
     let beside = packages.iter().flat_map(|package| brought_beside(context, package)).collect();
-    let status = context.host.back_up(&context.backups, &status).map_err(io_failure("keep a copy of", STATUS))?;
+    let status = context.host.back_up(&context.backups, &status).map_err(io_failure("keep a copy of", &path))?;
     let mut databases = Vec::new();
     for path in DATABASES {
         databases.push((path.to_owned(), prior_of(context, path)?));
@@ -101,7 +101,7 @@ fn brought_beside(context: &Context<'_>, package: &DpkgPackage) -> Vec<String> {
 pub(super) fn mend(context: &Context<'_>, interrupted: Option<&Prior>, new: NewPackages) -> Result<Vec<String>, Failure> {
     let mut before: Option<Installed> = None;
     if let Some(Prior::Packages { status, databases, .. }) = interrupted {
-        before = installed_in(&text_of_copy(context, STATUS, status)?);
+        before = installed_in(&text_of_copy(context, &status_file(), status)?);
         for (path, was) in databases {
             restore_if_torn(context, path, was)?;
         }
@@ -132,7 +132,7 @@ pub(super) fn changes_since(context: &Context<'_>, status: &str) -> Result<Vec<P
 /// The packages of a status file in the backups.
 fn packages_in(context: &Context<'_>, status: &str) -> Result<Vec<DpkgPackage>, Failure> {
     let damaged = || Failure::new(Kind::PackageCorrupt, "the copy of dpkg's status file is damaged").transient(false);
-    parse_status(&text_of_copy(context, STATUS, status)?).ok_or_else(damaged)
+    parse_status(&text_of_copy(context, &status_file(), status)?).ok_or_else(damaged)
 }
 
 /// What a file held before, from the backups.

@@ -5,22 +5,27 @@ use crate::amount::size;
 use crate::error::{Failure, Kind};
 use crate::host::apt::Apt;
 use crate::host::apt_sizes::Caches;
+use crate::host::dpkg::admin_directory;
 use crate::host::resources::Filesystem;
 use crate::identity::STATE;
 use crate::plan::{Operation, ResourceCheck};
 
 const ARCHIVES: &str = "/var/cache/apt/archives";
-const PACKAGES: [&str; 3] = ["/var/lib/dpkg", ARCHIVES, "/usr"];
 /// Where packages put files too.
 const OTHERS: [&str; 3] = ["/", "/var", "/opt"];
 /// With so much room nobody has to ask apt.
 pub(crate) const PLENTY: u64 = 8 << 30;
 
+/// Where packages are sure to be written.
+fn of_packages() -> [&'static str; 3] {
+    [admin_directory(), ARCHIVES, "/usr"]
+}
+
 /// Where an operation of those that can fill a disk writes.
 fn places(operation: &Operation) -> Vec<&str> {
     match operation {
         Operation::AptUpdate | Operation::AptUpgrade | Operation::InstallPackages { .. } => {
-            std::iter::once(STATE).chain(PACKAGES).collect()
+            std::iter::once(STATE).chain(of_packages()).collect()
         }
         Operation::Download { file, .. } => vec![STATE, file.path.as_str()],
         _ => Vec::new(),
@@ -80,7 +85,7 @@ pub fn check_low_disk(operation: &Operation, context: &Context<'_>) -> Result<()
 
 /// Whether packages fit, by apt's own figures; `None` for an upgrade of all. apt itself only looks at the archives.
 pub(super) fn check_packages(context: &Context<'_>, apt: &Apt<'_>, specs: Option<&[String]>) -> Result<(), Failure> {
-    let all = filesystems(context, &[&PACKAGES[..], &OTHERS[..]].concat());
+    let all = filesystems(context, &[of_packages(), OTHERS].concat());
     if context.resources.check == ResourceCheck::Off || all.iter().all(|found| found.free_bytes >= PLENTY) {
         return Ok(());
     }

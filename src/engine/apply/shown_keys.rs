@@ -1,6 +1,6 @@
 //! What the console is shown of SSH keys: the host's own, and who may log in with which.
 
-use base64::prelude::{Engine as _, BASE64_STANDARD};
+use base64::prelude::{Engine as _, BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use super::files::io_failure;
@@ -20,15 +20,22 @@ pub(super) fn host_keys(context: &Context<'_>, without_fingerprints: &[String], 
     let mut fingerprints = String::new();
     let mut keys = String::new();
     for path in host.matching(KEY_FILES).map_err(io_failure("look for", KEY_FILES))? {
-        let ended = host.run(&Spec::new(["ssh-keygen", "-l", "-f", path.as_str()]).deadline(KEYGEN_LIMIT))?;
-        if !ended.success() {
-            continue;
-        }
         let text = host.read_text(&path).map_err(io_failure("read", &path))?.unwrap_or_default();
+        let fingerprint = match fingerprint_of_host_key(&text) {
+            Some(fingerprint) => fingerprint,
+            // Of a type that is not known here, or no key at all.
+            None => {
+                let ended = host.run(&Spec::new(["ssh-keygen", "-l", "-f", path.as_str()]).deadline(KEYGEN_LIMIT))?;
+                if !ended.success() {
+                    continue;
+                }
+                ended.stdout.trim_end().to_owned()
+            }
+        };
         let kind = text.split_whitespace().next().unwrap_or_default();
         let is_shown = |without: &[String]| !without.iter().any(|left_out| left_out == kind);
         if is_shown(without_fingerprints) {
-            fingerprints.push_str(ended.stdout.trim_end());
+            fingerprints.push_str(&fingerprint);
             fingerprints.push('\n');
         }
         if is_shown(without_keys) {
@@ -46,6 +53,32 @@ pub(super) fn host_keys(context: &Context<'_>, without_fingerprints: &[String], 
     }
     host.console_only(&text);
     Ok(Effect { detail: Some(fingerprints.trim_end().replace('\n', "; ")), ..Effect::default() })
+}
+
+/// What `ssh-keygen -l` says of a public key of the types that hosts have, in its file's one line.
+fn fingerprint_of_host_key(text: &str) -> Option<String> {
+    let key = key_of(text).filter(|key| key.options.is_none() && text.trim_end().lines().count() == 1)?;
+    let blob = BASE64_STANDARD.decode(key.body).ok()?;
+    let mut rest = blob.as_slice();
+    // RFC 4251 section 5: each with its length before it.
+    let mut string = || {
+        let (length, more) = rest.split_first_chunk::<4>()?;
+        let (string, more) = more.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        rest = more;
+        Some(string)
+    };
+    string().filter(|kind| *kind == key.kind.as_bytes())?;
+    let (bits, name) = match key.kind {
+        "ssh-ed25519" => (256, "ED25519"),
+        "ssh-rsa" => {
+            let (_exponent, modulus) = (string()?, string()?);
+            let first = modulus.iter().position(|byte| *byte != 0)?;
+            (8 * (modulus.len() - first) - modulus[first].leading_zeros() as usize, "RSA")
+        }
+        kind => (kind.strip_prefix("ecdsa-sha2-nistp")?.parse().ok()?, "ECDSA"),
+    };
+    let comment = if key.comment.is_empty() { "no comment" } else { key.comment };
+    Some(format!("{bits} SHA256:{} {comment} ({name})", BASE64_STANDARD_NO_PAD.encode(Sha256::digest(&blob))))
 }
 
 /// Shows, for each user, a table of the keys in the file that sshd reads. A user who is not there is left out.
@@ -114,6 +147,23 @@ fn table(heads: &[String; 4], rows: &[[String; 4]]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_keys_fingerprint_is_what_ssh_keygen_says() {
+        let rsa = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDYHt98XxcRcIux3fS/Q/I/tom3+IQQV2h0ZnHGEyFiZzOnG2d+ixGqDMuum/+v3yMUTrANPLke5Z9Mw8sU4eEDkqdLalRlZ1txTEckVfKe0Dd/DAlgH7Gh8vheedwoipmSJBMcEbUrWKzErDTiQiLPfdT4urKBzc+NiRHz2X6kwLGJOBOWeZhRexvbbHAlO2sJ43K2uWlwlH8BVQphdo7uCiSV1mZF55QAEgxc/B8Ka5743WAC2UiaYvdQvhcTdpVHGHXxXObnTVul00Qx8sFvGIB34iaB5JsWMJFApDhclhusE87GMjagZdsDtCYqSMRQFYbw03JLiFHN9cC/Nfdp root@web\n";
+        let ecdsa = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBH4DJb4UbwKORk1A69o7QuAsWykM6xeaoIfG5iu2mxBNIn/TUWpGbNexPUNccZR97Y2w1TTpcV+lkymRYs9cwrM= root@web\n";
+        let ed25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILjgJRLU6W9Xpt6aPAhk1AGXH0VKPgiWa6M/KyKFhCwc\n";
+        for (key, said) in [
+            (rsa, "2048 SHA256:TlfnzRx64LoCJwe2VmMtm3eiTfljaCcXqDqJoiHhc0I root@web (RSA)"),
+            (ecdsa, "256 SHA256:fwng8BGg8WeX3oEjFxRKBovRYYKxV1OXAeDfNb1XWHc root@web (ECDSA)"),
+            (ed25519, "256 SHA256:+AU8T46J3AifPrHCEt0l8kc6ZWaqvcTEyZ1/dKimVZs no comment (ED25519)"),
+        ] {
+            assert_eq!(fingerprint_of_host_key(key).as_deref(), Some(said));
+        }
+        for other in ["", "ssh-dss AAAAB3NzaC1kc3M= x", "ssh-rsa AAAAB3NzaC1yc2EAAAAD x", &format!("{ed25519}{ecdsa}")] {
+            assert_eq!(fingerprint_of_host_key(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_table_of_keys_is_as_wide_as_what_it_holds() {

@@ -78,8 +78,8 @@ pub(super) fn keys(context: &Context<'_>, user: &str, keys: &[String], options: 
     let text = merged(&file.text, keys, options);
     host.write(&file.path, text.as_bytes(), wanted(&file.user, 0o600)).map_err(io_failure("write", &file.path))?;
     let mut warnings: Vec<String> = unusable(keys).iter().map(|line| format!("not an SSH key, left out for {user}: {line}...")).collect();
-    let strict = host.sshd_setting("StrictModes").ok().flatten().is_none_or(|value| !value.eq_ignore_ascii_case("no"));
-    if in_home && strict && home_status.attributes.mode & 0o022 != 0 {
+    let is_strict = || host.sshd_setting("StrictModes").ok().flatten().is_none_or(|value| !value.eq_ignore_ascii_case("no"));
+    if in_home && home_status.attributes.mode & 0o022 != 0 && is_strict() {
         warnings.push(format!("{home} can be written by others, so sshd will not use the keys in it (StrictModes)"));
     }
     Ok(Effect { detail: None, warnings })

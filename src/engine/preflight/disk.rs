@@ -6,12 +6,12 @@
 use super::{Check, Findings, Grade, Question};
 use crate::amount::size;
 use crate::error::Kind;
+use crate::host::dpkg::admin_directory;
 use crate::host::resources::Filesystem;
 use crate::identity::STATE;
 use crate::plan::Resources;
 
 const ARCHIVES: &str = "/var/cache/apt/archives";
-const DATABASE: &str = "/var/lib/dpkg";
 /// Where packages put their files.
 const PACKAGES: &str = "/usr";
 const OTHERS: [&str; 3] = ["/", "/var", "/opt"];
@@ -134,7 +134,7 @@ impl Loads<'_, '_> {
     fn add_packages(&mut self) {
         let Some(step) = &self.question.needs.package_step else { return };
         let after_script = self.question.needs.package_step_after_script;
-        for path in [DATABASE, ARCHIVES, PACKAGES] {
+        for path in [admin_directory(), ARCHIVES, PACKAGES] {
             if let Some(load) = self.at(path) {
                 load.vital = true;
                 load.written = true;
@@ -167,7 +167,7 @@ impl Loads<'_, '_> {
             let plural = if sizes.packages == 1 { "" } else { "s" };
             load.why.push(format!("{} package{plural} {}", sizes.packages, size(sizes.installed)));
         }
-        if let Some(load) = self.at(DATABASE) {
+        if let Some(load) = self.at(admin_directory()) {
             load.inodes += sizes.new as u64 * INODES_OF_PACKAGE;
         }
     }
