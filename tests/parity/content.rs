@@ -102,8 +102,8 @@ fn host_key(text: &str, known: &Known) -> String {
     }
 }
 
-/// Files of settings: of comments and blank lines each program has its own, and who reads the file takes neither.
-const SETTINGS: [&str; 9] = [
+/// Files of settings, or directories of them: of comments and blank lines each program has its own, and who reads the file takes neither.
+const SETTINGS: [&str; 10] = [
     "/etc/apt/apt.conf.d/90cloud-init-pipelining",
     "/etc/chef/client.rb",
     "/etc/chrony/",
@@ -111,6 +111,7 @@ const SETTINGS: [&str; 9] = [
     "/etc/hosts",
     "/etc/my-locale",
     "/etc/puppet/puppet.conf",
+    "/etc/puppet/puppet.conf.old",
     "/etc/rsyslog.d/",
     "/etc/systemd/timesyncd.conf.d/",
 ];
@@ -127,7 +128,7 @@ fn normalised(path: &str, text: &str) -> String {
         let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
         text = lines.collect::<Vec<_>>().join("\n");
     }
-    if SETTINGS.iter().any(|known| path.starts_with(known)) {
+    if SETTINGS.iter().any(|known| path == *known || known.ends_with('/') && path.starts_with(known)) {
         let lines = text.lines().map(str::trim_end);
         return lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '/'])).collect::<Vec<_>>().join("\n");
     }
