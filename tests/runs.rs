@@ -16,7 +16,7 @@ use landfall::engine::summary::{State, Summary};
 use landfall::error::Kind;
 use landfall::host::Host;
 use landfall::identity::{Here, Recorded};
-use landfall::plan::Stage;
+use landfall::plan::{Stage, Weight};
 use landfall::run::{self, Report, Request, Source, StatusFile};
 
 struct Machine {
@@ -443,6 +443,24 @@ fn what_cannot_be_read_is_refused_where_it_is_given_by_hand() {
         assert_eq!(failure.kind, Kind::Input, "{broken:?}: {failure}");
         assert!(failure.message.contains("x.yaml"), "{failure}");
         assert_eq!(machine.read("var/lib/landfall/instances/manual/plan.json"), plan);
+    }
+}
+
+#[test]
+fn user_data_that_is_wholly_unreadable_is_an_error_and_loses_nothing_of_the_image() {
+    for broken in [
+        "This is no cloud-config.\nhostname: web1\n",
+        "#cloud-config\nhostname: web1\nruncmd:\n  - echo \"unclosed\n users: [\n",
+        "#cloud-config\n- hostname: web1\n",
+        "#cloud-config-archive\nhostname: web1\n",
+    ] {
+        let Some(machine) = Machine::new() else { return };
+        machine.write("etc/cloud/cloud.cfg.d/90-image.cfg", &files(&[("/etc/one", "of the image")]));
+        machine.seed("i-1", broken);
+        let found = summary(machine.boot());
+        assert_eq!(found.state, State::Failed, "{broken:?}");
+        assert!(found.told.iter().any(|told| told.weight == Some(Weight::Failed)), "{broken:?}: {:?}", found.told);
+        assert_eq!(machine.read("etc/one").as_deref(), Some("of the image"), "{broken:?}");
     }
 }
 

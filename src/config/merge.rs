@@ -36,9 +36,9 @@ pub struct ConfigPart {
     pub is_patch: bool,
 }
 
-/// Merges parts in order. A part that is no mapping, that is empty, or whose merge instructions make no sense, is left out
-/// with a warning; so is a patch whose test says no, and with an error one that does not fit. Reported as notes: keys that a
-/// later part replaces, removes, or cannot change.
+/// Merges parts in order. Left out with a warning: a part that is empty or whose merge instructions make no sense, and a patch whose
+/// test says no; with an error: a part that is no mapping, and a patch that does not fit. Reported as notes: keys that a later part
+/// replaces, removes, or cannot change.
 pub fn merge_parts(parts: Vec<ConfigPart>, report: &mut Report) -> Node {
     let place = parts.first().map_or_else(|| Origin::new("user-data", 1, 1), |part| part.root.origin.clone());
     let mut merged = Node::new(Value::Map(Vec::new()), place);
@@ -47,6 +47,7 @@ pub fn merge_parts(parts: Vec<ConfigPart>, report: &mut Report) -> Node {
             apply_patch(&mut merged, &part, report);
             continue;
         }
+        let is_lost = !part.root.is_null() && !matches!(part.root.value, Value::Map(_));
         match merge_part(&merged, part.clone(), report) {
             Ok((next, part_root)) => {
                 report_changes(&merged, &part_root, &next, &Told { prefix: "", help: Some(JOINING) }, report);
@@ -54,7 +55,8 @@ pub fn merge_parts(parts: Vec<ConfigPart>, report: &mut Report) -> Node {
             }
             Err(refusal) => {
                 let message = format!("the part `{}` is left out: {}", part.name, refusal.reason);
-                report.warning("part-left-out", message).at(&refusal.place);
+                let problem = if is_lost { report.error("part-left-out", message) } else { report.warning("part-left-out", message) };
+                problem.at(&refusal.place);
             }
         }
     }
@@ -234,6 +236,7 @@ fn loses_items(old: &Node, now: &Node) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::problem::Severity;
     use super::*;
     use crate::yaml;
 
@@ -295,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_cannot_be_merged_is_left_out_with_a_warning() {
+    fn a_part_that_cannot_be_merged_is_left_out_and_that_is_told() {
         let rows = [
             ("", "it is empty"),
             ("[a]", "it is a list, not a mapping"),
@@ -311,6 +314,7 @@ mod tests {
             assert_eq!(config.python_str(), "{'s': 'old', 'b': 2}", "{text}");
             assert_eq!(report.problems.len(), 1, "{text}: {report:?}");
             assert!(report.problems[0].message.contains(expected), "{text}: {report:?}");
+            assert_eq!(report.problems[0].severity == Severity::Error, text == "[a]", "{text}: {report:?}");
         }
     }
 

@@ -26,10 +26,10 @@ use crate::secret::Secret;
 const GRACE: Duration = Duration::from_secs(3);
 /// Lines of output quoted in a failure.
 const TAIL_LINES: usize = 12;
-/// Where programs are looked for.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs are looked for: systemd's own default, where `/bin` is a link to `/usr/bin`.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
 /// Where snapd puts programs, and that behind it: systemd's units have it where snapd is installed (snap-env-generator).
-const PATH_WITH_SNAPS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin";
+const PATH_WITH_SNAPS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/snap/bin";
 
 thread_local! {
     static MARKS: RefCell<BTreeMap<String, String>> = const { RefCell::new(BTreeMap::new()) };

@@ -38,7 +38,8 @@ const LAST_SET: &str = "/var/lib/cloud/data/previous-hostname";
 pub struct Names {
     /// Without domain.
     pub short: String,
-    /// With domain, where one is known; otherwise the short name.
+    /// With domain, where one is known; otherwise the short name. Beside a `hostname` without domain it is the metadata's name, as the peer
+    /// has it.
     pub full: String,
 }
 
@@ -54,10 +55,9 @@ pub fn names(scope: &Scope<'_>) -> Option<Names> {
     match hostname {
         Some(name) if name.contains('.') => Some(Names { short: first_label(name).to_owned(), full: name.to_owned() }),
         Some(name) => {
-            let of_metadata = given.as_deref().and_then(|given| given.split_once('.')).map(|(_, domain)| domain);
-            let of_host = facts.domain.as_deref().filter(|_| given.is_none() && first_label(&facts.hostname) == name);
-            let full = of_metadata.or(of_host).map_or_else(|| name.to_owned(), |domain| format!("{name}.{domain}"));
-            Some(Names { short: name.to_owned(), full })
+            let domain = facts.domain.as_deref().filter(|_| first_label(&facts.hostname) == name);
+            let of_host = domain.map_or_else(|| name.to_owned(), |domain| format!("{name}.{domain}"));
+            Some(Names { short: name.to_owned(), full: given.unwrap_or(of_host) })
         }
         None => given.map(|full| Names { short: first_label(&full).to_owned(), full }),
     }

@@ -74,7 +74,7 @@ pub fn describe(path: &str, content: &[u8], old: Option<&[u8]>, known: &Known) -
         return Some(text);
     }
     match old.and_then(|old| std::str::from_utf8(old).ok()) {
-        Some(old) => Some(changed_lines(old, &text)),
+        Some(old) => Some(changed_lines(&normalised(path, old), &text)),
         None => Some(digest(text.as_bytes())),
     }
 }
@@ -102,13 +102,16 @@ fn host_key(text: &str, known: &Known) -> String {
     }
 }
 
-/// Files of settings: of comments and blank lines each program has its own, and who reads the file takes neither.
-const SETTINGS: [&str; 7] = [
+/// Files of settings, or directories of them: of comments and blank lines each program has its own, and who reads the file takes neither.
+const SETTINGS: [&str; 10] = [
     "/etc/apt/apt.conf.d/90cloud-init-pipelining",
     "/etc/chef/client.rb",
     "/etc/chrony/",
     "/etc/default/keyboard",
+    "/etc/hosts",
+    "/etc/my-locale",
     "/etc/puppet/puppet.conf",
+    "/etc/puppet/puppet.conf.old",
     "/etc/rsyslog.d/",
     "/etc/systemd/timesyncd.conf.d/",
 ];
@@ -116,21 +119,37 @@ const SETTINGS: [&str; 7] = [
 /// Documents that say the same in any layout and order of their keys.
 const DOCUMENTS: [&str; 4] = ["/etc/chef/firstboot.json", "/etc/puppet/csr_attributes.yaml", "/etc/salt/grains", "/etc/salt/minion"];
 
+/// Whose words may stand any number of blanks apart: the peer writes lines anew that nobody asked it about.
+const WORDS: [&str; 2] = ["/etc/hosts", "/etc/ssh/sshd_config"];
+
 fn normalised(path: &str, text: &str) -> String {
-    if SETTINGS.iter().any(|known| path.starts_with(known)) {
+    let mut text = text.to_owned();
+    if WORDS.contains(&path) {
+        let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        text = lines.collect::<Vec<_>>().join("\n");
+    }
+    if SETTINGS.iter().any(|known| path == *known || known.ends_with('/') && path.starts_with(known)) {
         let lines = text.lines().map(str::trim_end);
         return lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '/'])).collect::<Vec<_>>().join("\n");
     }
+    if path == "/etc/apt/sources.list.d/debian.sources" {
+        // Comments are the peer's template's and landfall's own, and apt reads neither; a blank line parts two stanzas.
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let stanzas = lines.split(|line| line.is_empty()).filter(|stanza| !stanza.is_empty());
+        return stanzas.map(|stanza| stanza.join("\n")).collect::<Vec<_>>().join("\n\n");
+    }
     if DOCUMENTS.contains(&path) {
         // JSON is YAML; what serde_json makes of it has its keys in order.
-        if let Ok(document) = serde_yaml::from_str::<serde_json::Value>(text) {
+        if let Ok(document) = serde_yaml::from_str::<serde_json::Value>(&text) {
             return document.to_string();
         }
     }
     if path.ends_with("/.ssh/authorized_keys") {
-        // sshd reads them in any order, and the peer writes them in any.
+        // sshd reads them in any order, and the peer writes them in any. A line that another begins stands for both: it is the same key
+        // with the same options, of which sshd takes the first, and the peer writes it again for a longer comment.
         let mut lines: Vec<_> = text.lines().collect();
         lines.sort_unstable();
+        lines.dedup_by(|line, kept| line.strip_prefix(*kept).is_some_and(|rest| rest.starts_with(' ')));
         return lines.join("\n");
     }
     if path.starts_with("/etc/sudoers.d/") {
@@ -145,7 +164,7 @@ fn normalised(path: &str, text: &str) -> String {
         });
         return lines.collect::<Vec<_>>().join("\n");
     }
-    text.into()
+    text
 }
 
 /// `-` and `+` lines, without regard to where they stand.

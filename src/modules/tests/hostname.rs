@@ -24,6 +24,7 @@ fn the_name_is_the_first_label_wherever_it_comes_from() {
         ("{}", metadata("node7.example.org"), Some("node7")),
         ("{}", metadata("10.0.0.7"), Some("ip-10-0-0-7")),
         ("hostname: web", metadata("node7"), Some("web")),
+        ("{hostname: web, prefer_fqdn_over_hostname: true}", metadata("node7.example.org"), Some("node7.example.org")),
         ("{hostname: web, preserve_hostname: true}", debian(), None),
         ("{}", debian(), None),
     ] {
@@ -64,7 +65,7 @@ fn etc_hosts_is_managed_as_asked() {
 }
 
 #[test]
-fn the_full_name_has_the_domain_that_is_known() {
+fn the_full_name_is_the_one_that_is_known() {
     let facts = Facts { hostname: "old".into(), domain: Some("lan".into()), ..debian() };
     let entry = |text: &str, facts: &Facts| steps(&planned(text, facts, &[], Way::Applied)).pop().unwrap_or_default();
     let hosts = |names: &str| format!("update_etc_hosts: edit /etc/hosts: 127.0.1.1 is {names} [boot]");
@@ -72,7 +73,8 @@ fn the_full_name_has_the_domain_that_is_known() {
     assert_eq!(entry("{manage_etc_hosts: localhost, hostname: old}", &facts), hosts("old.lan old"));
     assert_eq!(entry("{manage_etc_hosts: localhost, hostname: new}", &facts), hosts("new new"));
     let facts = Facts { metadata_hostname: Some("n7.example.org".into()), ..facts };
-    assert_eq!(entry("{manage_etc_hosts: localhost, hostname: new}", &facts), hosts("new.example.org new"));
+    assert_eq!(entry("{manage_etc_hosts: localhost, hostname: new}", &facts), hosts("n7.example.org new"));
+    assert_eq!(entry("{manage_etc_hosts: localhost, hostname: db.example.net}", &facts), hosts("db.example.net db"));
 }
 
 #[test]
