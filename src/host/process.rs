@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
 
+use super::files::FileKind;
 use super::procs::Process;
 use super::streams::Streams;
 use super::usage::Sampler;
@@ -26,10 +27,15 @@ use crate::secret::Secret;
 const GRACE: Duration = Duration::from_secs(3);
 /// Lines of output quoted in a failure.
 const TAIL_LINES: usize = 12;
-/// Where programs are looked for: systemd's own default, where `/bin` is a link to `/usr/bin`.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
-/// Where snapd puts programs, and that behind it: systemd's units have it where snapd is installed (snap-env-generator).
-const PATH_WITH_SNAPS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/snap/bin";
+/// Where programs are looked for: systemd's own default. Behind it `/sbin` and `/bin`, where they are directories of their own (hosts
+/// that began as Ubuntu 20.04 or older), and `/snap/bin`, which systemd's units have where snapd is installed (snap-env-generator).
+const PATHS: [[&str; 2]; 2] = [
+    ["/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/snap/bin"],
+    [
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin",
+    ],
+];
 
 thread_local! {
     static MARKS: RefCell<BTreeMap<String, String>> = const { RefCell::new(BTreeMap::new()) };
@@ -229,11 +235,8 @@ impl Host {
 
     /// Where programs are looked for on this host.
     pub fn search_path(&self) -> &'static str {
-        if self.exists("/snap/bin") {
-            PATH_WITH_SNAPS
-        } else {
-            PATH
-        }
+        let is_own = self.status("/bin").ok().flatten().is_some_and(|status| status.kind == FileKind::Directory);
+        PATHS[usize::from(is_own)][usize::from(self.exists("/snap/bin"))]
     }
 
     /// The command with group, environment and root, its streams still to be set.
@@ -479,6 +482,19 @@ mod tests {
         let ended = |spec: &Spec| Host::default().run(spec).expect("runs").cut;
         assert_eq!(ended(&spec), Some(Cut::Silence(Duration::from_secs(1))));
         assert_eq!(ended(&Spec { grows: vec![partial], ..spec }), None);
+    }
+
+    #[test]
+    fn programs_are_looked_for_where_systemd_would_and_in_directories_of_older_hosts() {
+        let dir = tempfile::tempdir().expect("dir");
+        let host = Host::rooted(dir.path());
+        std::os::unix::fs::symlink("usr/bin", dir.path().join("bin")).expect("link");
+        assert!(host.search_path().ends_with(":/usr/sbin:/usr/bin"));
+        std::fs::remove_file(dir.path().join("bin")).expect("remove");
+        for made in ["bin", "snap/bin"] {
+            std::fs::create_dir_all(dir.path().join(made)).expect("directory");
+        }
+        assert!(host.search_path().ends_with(":/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"));
     }
 
     #[test]
