@@ -6,13 +6,12 @@
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::sys::resource::{setrlimit, Resource};
 use nix::sys::signal::{SigSet, Signal};
-use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{json, Value as Json};
 
 use crate::error::exit;
 use crate::host::process::Spec;
@@ -29,33 +28,30 @@ const MEMORY: u64 = 44 << 20;
 /// How long rendering may take. The engine counts its own steps, and ends long before.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Whether this program knows [`COMMAND`].
-static IS_KNOWN: AtomicBool = AtomicBool::new(false);
+/// The program that knows [`COMMAND`].
+static PROGRAM: OnceLock<&str> = OnceLock::new();
 
-#[derive(Serialize, Deserialize)]
-struct Job {
-    template: String,
-    data: Json,
+/// Has templates rendered by this program, which calls [`main`] first of all.
+pub fn answered_by(program: &'static str) {
+    PROGRAM.get_or_init(|| program);
 }
 
-/// Renders a template with instance data: in a process of its own where the program was begun by way of [`main`] and another can
-/// be started, and else in this one.
+/// Renders a template with instance data: in a process of its own where a program is known that does it and can be started, and else
+/// in this one.
 ///
 /// # Errors
 /// It cannot be read, or rendering it fails.
 pub fn render(template: &str, data: &Json) -> Result<Rendered, TemplateError> {
     let here = || template::render(template, &Variables::of(data));
-    let Some(job) = IS_KNOWN.load(Ordering::Relaxed).then(|| Job { template: template.to_owned(), data: data.clone() }) else {
-        return here();
-    };
-    let Ok(job) = serde_json::to_string(&job) else { return here() };
-    let mut spec = Spec::new(["/proc/self/exe", COMMAND]).stdin(Secret::new(job)).deadline(LONGEST);
+    let Some(program) = PROGRAM.get() else { return here() };
+    let job = json!({ "template": template, "data": data });
+    let mut spec = Spec::new([program, COMMAND]).stdin(Secret::new(job.to_string())).deadline(LONGEST);
     spec.ignore_stop = true;
     let Ok(ended) = Host::default().run(&spec) else { return here() };
     if ended.success() {
         return Ok(template::with_missing(template, ended.stdout));
     }
-    let said = (ended.code == i32::from(exit::DATA)).then(|| serde_json::from_str(&ended.stdout).ok()).flatten();
+    let said = (ended.code == i32::from(exit::DATA)).then(|| said(&ended.stdout)).flatten();
     Err(said.unwrap_or_else(|| TemplateError {
         line: 1,
         message: format!(
@@ -66,9 +62,19 @@ pub fn render(template: &str, data: &Json) -> Result<Rendered, TemplateError> {
     }))
 }
 
+/// The error that the process has written.
+fn said(text: &str) -> Option<TemplateError> {
+    let error: Json = serde_json::from_str(text).ok()?;
+    Some(TemplateError {
+        line: error["line"].as_u64()?.try_into().ok()?,
+        message: error["message"].as_str()?.to_owned(),
+        is_certain: error["is_certain"].as_bool()?,
+    })
+}
+
 /// Renders the template on standard input, if that is what the program was called for; gives the exit code.
 pub fn main(arguments: &[OsString]) -> Option<u8> {
-    IS_KNOWN.store(true, Ordering::Relaxed);
+    answered_by("/proc/self/exe");
     if arguments.len() != 2 || arguments[1] != COMMAND {
         return None;
     }
@@ -84,14 +90,17 @@ fn answer() -> Option<u8> {
     setrlimit(Resource::RLIMIT_DATA, MEMORY, MEMORY).ok()?;
     // A file of several MB with everything that was held would be left by each that ends badly.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).ok()?;
-    let job: Job = {
+    let job: Json = {
         let mut question = Vec::new();
         std::io::stdin().read_to_end(&mut question).ok()?;
         serde_json::from_slice(&question).ok()?
     };
     let mut out = std::io::stdout();
-    match template::text_of(&job.template, &Variables::of(&job.data)) {
+    match template::text_of(job["template"].as_str()?, &Variables::of(&job["data"])) {
         Ok(text) => out.write_all(text.as_bytes()).ok().map(|()| exit::OK),
-        Err(error) => out.write_all(&serde_json::to_vec(&error).ok()?).ok().map(|()| exit::DATA),
+        Err(error) => {
+            let said = json!({ "line": error.line, "message": error.message, "is_certain": error.is_certain });
+            out.write_all(said.to_string().as_bytes()).ok().map(|()| exit::DATA)
+        }
     }
 }

@@ -16,7 +16,6 @@ mod variables;
 mod tests;
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
-use serde::{Deserialize, Serialize};
 
 pub use variables::{alias, converted, Variables};
 
@@ -30,7 +29,7 @@ const FUEL: u64 = 10_000_000;
 const LONGEST: usize = 8 << 20;
 
 /// Why a template cannot be rendered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TemplateError {
     /// Line of the text as the user wrote it, header included, from 1.

@@ -17,6 +17,7 @@ use std::time::Duration;
 fn worker() {
     let Ok(given) = std::env::var("LANDFALL_FUZZ") else { return };
     let words: Vec<&str> = given.splitn(4, ' ').collect();
+    landfall::run::rendering::answered_by(env!("CARGO_BIN_EXE_landfall"));
     worker::work(words[0], words[1].parse().unwrap(), Duration::from_millis(words[2].parse().unwrap()), Path::new(words[3]));
 }
 
