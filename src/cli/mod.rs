@@ -77,7 +77,8 @@ struct Cli {
 }
 
 impl Cli {
-    /// The command line of a unit: to read one, clap first makes those of all commands, which takes as long as a boot that finds nothing to do.
+    /// The command line of a unit: to read one, clap first makes those of all commands, which takes as long as a boot that finds
+    /// nothing to do.
     fn of_unit(args: &[OsString]) -> Option<Self> {
         let [_, command, option, stage] = args else { return None };
         let stage = run::StageArg::from_str(stage.to_str()?, false).ok().filter(|_| command == "run" && option == "--stage")?;
@@ -86,7 +87,7 @@ impl Cli {
 }
 
 /// Switches of every command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 struct Global {
     /// Say errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]

@@ -12,7 +12,7 @@ use crate::config::settings;
 use crate::config::typed::cloud::OF_THE_PEER_ITSELF;
 use crate::error::Failure;
 use crate::host::Host;
-use crate::template::{self, Rendered, TemplateError};
+use crate::template::{self, Render};
 use crate::userdata::{Got, Include, Includes};
 use crate::yaml;
 
@@ -33,9 +33,6 @@ pub struct System {
     /// `network` of it, which user-data cannot say.
     pub network: Option<Node>,
 }
-
-/// Renders a template.
-pub type Render<'r> = &'r dyn Fn(&str) -> Result<Rendered, TemplateError>;
 
 /// Reads the layers. `peers`: also those of the peer's places, whose templates `peers` renders.
 pub fn read(host: &Host, peers: Option<Render<'_>>, includes: &mut dyn Includes, report: &mut Report) -> Result<System, Failure> {

@@ -18,6 +18,7 @@ use crate::identity::Recorded;
 use crate::modules::{self, PlanInput, Way};
 use crate::plan::{Limits, Plan};
 use crate::secret::Secret;
+use crate::template::Render;
 use crate::userdata::{Includes, NoIncludes, Reading};
 use crate::{facts::Facts, script};
 
@@ -222,7 +223,7 @@ fn read(
         rendering::render(template, &compat::instance_data(host, subject, system).unwrap_or_default())
     };
     let first = |template: &str| render(template, &serde_json::json!({}));
-    let peers: Option<layers::Render<'_>> = if way(host, source) == Way::FirstBoot { Some(&first) } else { None };
+    let peers: Option<Render<'_>> = if way(host, source) == Way::FirstBoot { Some(&first) } else { None };
     let system = layers::read(host, peers, includes, report)?;
     let told = |template: &str| render(template, &system.peers.to_json());
     let has_handlers = host.part_handlers().is_ok_and(|handlers| !handlers.is_empty());

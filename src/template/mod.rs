@@ -49,6 +49,9 @@ pub struct Rendered {
     pub missing: Vec<(String, u32)>,
 }
 
+/// Renders a template with variables that are known.
+pub type Render<'r> = &'r dyn Fn(&str) -> Result<Rendered, TemplateError>;
+
 /// Whether the first line says that this is a template; blanks and case do not count, as under the peer.
 pub fn is_template(text: &str) -> bool {
     let first = text.lines().next().unwrap_or_default().trim_end();

@@ -149,18 +149,15 @@ fn is_almost_header(line: &str) -> bool {
     others.clone().count() <= 6 && others.clone().all(|c| "# -_:".contains(c)) && nearest(&letters, &["cloudconfig"]).is_some()
 }
 
-/// `version` beside what only a network configuration has, at the top or below `network`.
+/// `version` beside what only a network configuration has, at the top or below `network`, and nothing else at the top.
 fn is_network_config(text: &str) -> bool {
-    let keys: Vec<&str> = text.lines().filter_map(|line| line.split_once(':')).map(|(key, _)| key.trim()).collect();
-    let top = text.lines().filter(|line| !is_comment(line) && line.trim() != "---" && !line.starts_with([' ', '-']));
+    const SECTIONS: [&str; 6] = ["ethernets", "wifis", "bonds", "bridges", "vlans", "config"];
+    let has = |wanted: &[&str]| text.lines().filter_map(|line| line.split_once(':')).any(|(key, _)| wanted.contains(&key.trim()));
     let is_of_it = |line: &str| {
-        ["network:", "version:", "ethernets:", "config:", "wifis:", "bonds:", "bridges:", "vlans:", "renderer:"]
-            .iter()
-            .any(|key| line.starts_with(key))
+        line.split_once(':').is_some_and(|(key, _)| ["network", "version", "renderer"].contains(&key) || SECTIONS.contains(&key))
     };
-    keys.contains(&"version")
-        && keys.iter().any(|key| ["ethernets", "wifis", "bonds", "bridges", "vlans", "config"].contains(key))
-        && top.clone().all(is_of_it)
+    let mut top = text.lines().filter(|line| !is_comment(line) && line.trim() != "---" && !line.starts_with([' ', '-']));
+    has(&["version"]) && has(&SECTIONS) && top.all(is_of_it)
 }
 
 /// A key at the start of the line, as a cloud-config has it.

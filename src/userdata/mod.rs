@@ -22,7 +22,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::config::node::Origin;
 use crate::config::problem::Report;
-use crate::template::{Rendered, TemplateError};
+use crate::template::Render;
 
 pub use include::{Got, Include, Includes, NoIncludes};
 
@@ -135,7 +135,7 @@ pub struct Reading<'r> {
     /// Gives what is included.
     pub includes: &'r mut dyn Includes,
     /// Renders a template.
-    pub render: &'r dyn Fn(&str) -> Result<Rendered, TemplateError>,
+    pub render: Render<'r>,
     /// It knows the variables of an instance. Otherwise they are made up, and what is not defined says nothing.
     pub knows_instance: bool,
     /// Which of several instances that were started together this is: parts for others are left out.
