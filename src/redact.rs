@@ -120,10 +120,26 @@ const WORDS: [&str; 14] = [
 ];
 
 /// Each of [`WORDS`] holds one of these.
-const PARTS: [&[u8]; 7] = [b"pas", b"sec", b"tok", b"key", b"pwd", b"cre", b"-au"];
+const PARTS: [[u8; 3]; 7] = [*b"pas", *b"sec", *b"tok", *b"key", *b"pwd", *b"cre", *b"-au"];
+
+/// What stands in other text that has a secret: an address, `Bearer`, `Basic`.
+const SIGNS: [[u8; 3]; 3] = [*b"://", *b"bea", *b"bas"];
+
+fn has_any(text: &str, parts: &[[u8; 3]]) -> bool {
+    let lower = |three: &[u8]| [three[0], three[1], three[2]].map(|byte| byte.to_ascii_lowercase());
+    text.as_bytes().windows(3).any(|three| parts.contains(&lower(three)))
+}
+
+/// Whether [`patterns`] could find anything: most text holds nothing of the kind. `-u` begins three options.
+fn may_hold_secret(text: &str) -> bool {
+    text.contains("-u") || has_any(text, &PARTS) || has_any(text, &SIGNS)
+}
 
 /// Masks what looks like a secret in a command or a log line: `password=X`, `--token X`, `Bearer X`, `user:X@host`, `-u user:X`.
 pub fn patterns(text: &str) -> String {
+    if !may_hold_secret(text) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     let mut mask_next = false;
     let mut user_next = false;
@@ -187,7 +203,7 @@ fn mask_word(piece: &str, lower: &str, mask_next: &mut bool) -> String {
         return masked;
     }
     // Most words hold none of them.
-    if !lower.as_bytes().windows(3).any(|three| PARTS.contains(&three)) {
+    if !has_any(lower, &PARTS) {
         return piece.to_owned();
     }
     for word in WORDS {
@@ -222,7 +238,10 @@ mod tests {
     #[test]
     fn every_word_has_its_part() {
         for word in WORDS {
-            assert!(word.as_bytes().windows(3).any(|three| PARTS.contains(&three)), "{word}");
+            assert!(has_any(word, &PARTS) && has_any(&word.to_ascii_uppercase(), &PARTS), "{word}");
+        }
+        for text in ["Bearer x", "BASIC x", "-u a:b", "--user a:b", "--proxy-user a:b", "http://a:b@c"] {
+            assert!(may_hold_secret(text), "{text}");
         }
     }
 

@@ -8,7 +8,7 @@ use super::script::name_of_script;
 use crate::error::{Failure, Kind};
 use crate::plan::operation::{OnInterrupt, Operation, StopsMachine};
 use crate::plan::{Step, Weight};
-use crate::script;
+use crate::script::Script;
 
 /// What the user wrote is given up when it was cut off in this many boots running: something in it brings the host down. Of all else
 /// nothing does, and it is finished however often the power goes.
@@ -86,7 +86,7 @@ impl Engine<'_> {
         let done = match &step.operation {
             Operation::RebootIfRequired => other_boot,
             Operation::ScriptItem(item) => by(item.stops_machine?),
-            Operation::RunFile { path, .. } => by(script::stops_machine(&self.shell_script(path)?)?),
+            Operation::RunFile { path, .. } => by(Script::read(&self.shell_script(path)?).stops_machine()?),
             _ => false,
         };
         done.then(|| "the machine was restarted by it".to_owned())

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::apt::Apt;
-use super::dpkg::status_file;
+use super::dpkg::{status_file, DpkgPackage};
 use super::Host;
 use crate::error::{Failure, Kind};
 
@@ -88,14 +88,9 @@ fn stanzas(text: &str) -> impl Iterator<Item = BTreeMap<&str, &str>> {
 }
 
 /// Bytes that the installed packages take, by name.
-fn installed_sizes(status: &str) -> BTreeMap<String, u64> {
-    let size = |stanza: BTreeMap<&str, &str>| {
-        let there = stanza.get("Status")?.ends_with(" installed");
-        let size: u64 = stanza.get("Installed-Size")?.parse().ok()?;
-        let name = (*stanza.get("Package")?).to_owned();
-        there.then_some((name, size << 10))
-    };
-    stanzas(status).filter_map(size).collect()
+fn installed_sizes(packages: &[DpkgPackage]) -> BTreeMap<&str, u64> {
+    let there = packages.iter().filter(|package| package.state == "installed");
+    there.map(|package| (package.name.as_str(), package.installed_size << 10)).collect()
 }
 
 fn plain(name: &str) -> &str {
@@ -104,8 +99,8 @@ fn plain(name: &str) -> &str {
 
 /// Adds up. `shown`: what `apt-cache show` says of the new versions; `fetched`: names of archives that are in the cache already;
 /// `is_here`: every source is on the host's own disks, and apt takes the archives from where they lie.
-fn added_up(simulated: &Simulated, shown: &str, status: &str, fetched: &BTreeSet<String>, is_here: bool) -> PackageSizes {
-    let before = installed_sizes(status);
+fn added_up(simulated: &Simulated, shown: &str, there: &[DpkgPackage], fetched: &BTreeSet<String>, is_here: bool) -> PackageSizes {
+    let before = installed_sizes(there);
     let mut sizes = PackageSizes { packages: simulated.unpacked.len(), ..PackageSizes::default() };
     let mut taken: u64 = 0;
     let mut freed: u64 = simulated.removed.iter().filter_map(|name| before.get(plain(name))).sum();
@@ -170,10 +165,9 @@ impl Apt<'_> {
         argv.extend(caches.options().iter().chain(&["show", "--"]).map(|word| (*word).to_owned()));
         argv.extend(simulated.unpacked.iter().map(|(name, version, _)| format!("{name}={version}")));
         let shown = self.asked("apt-cache show", argv)?;
-        let path = status_file();
-        let status = self.host.read_text(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
+        let there = self.host.packages().map_err(|error| Failure::io(status_file(), &error))?.unwrap_or_default();
         let fetched: BTreeSet<String> = self.host.list(ARCHIVES).unwrap_or_default().into_iter().collect();
-        Ok(added_up(simulated, &shown, &status, &fetched, self.host.release_urls().is_empty()))
+        Ok(added_up(simulated, &shown, &there, &fetched, self.host.release_urls().is_empty()))
     }
 }
 
@@ -187,6 +181,7 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::dpkg::parse_status;
 
     const SAID: &str = "Reading package lists...\nInst libx:i386 (1:2.0-1 Debian:13/stable [i386])\n\
         Inst hello-lf [1.0] (2.0 localhost [all]) []\nRemv old-lf [1.0]\nConf hello-lf (2.0 localhost [all])\n";
@@ -208,11 +203,12 @@ mod tests {
 
     #[test]
     fn sizes_are_added_up_once_for_each_package_and_what_is_replaced_is_taken_off() {
-        let sizes = added_up(&Simulated::of(SAID), SHOWN, STATUS_TEXT, &BTreeSet::new(), false);
+        let there = parse_status(STATUS_TEXT).expect("sound");
+        let sizes = added_up(&Simulated::of(SAID), SHOWN, &there, &BTreeSet::new(), false);
         let expected = PackageSizes { packages: 2, new: 1, download: 4888, installed: (100 + 30 - 20 - 5) << 10, unknown: Vec::new() };
         assert_eq!(sizes, expected);
         let fetched = BTreeSet::from(["libx_1%3a2.0-1_i386.deb".to_owned()]);
-        assert_eq!(added_up(&Simulated::of(SAID), SHOWN, STATUS_TEXT, &fetched, false).download, 888);
-        assert_eq!(added_up(&Simulated::of(SAID), SHOWN, STATUS_TEXT, &fetched, true).download, 0);
+        assert_eq!(added_up(&Simulated::of(SAID), SHOWN, &there, &fetched, false).download, 888);
+        assert_eq!(added_up(&Simulated::of(SAID), SHOWN, &there, &fetched, true).download, 0);
     }
 }

@@ -4,8 +4,10 @@
 //! list that is empty), and putting that right is what landfall is for. It writes one file of it, the status file, as dpkg's own last copy.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::sync::OnceLock;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use super::files::FileKind;
 use super::Host;
@@ -54,6 +56,8 @@ pub struct DpkgPackage {
     pub reinstall: bool,
     /// Several architectures of it may be installed; its files in the database then carry the architecture.
     pub multi_arch_same: bool,
+    /// KiB that it takes, by its maker's estimate; 0 where nothing is said.
+    pub installed_size: u64,
     /// Names it provides.
     pub provides: Vec<String>,
     /// Configuration files, each with the MD5 sum of what the package brought.
@@ -86,6 +90,36 @@ impl DpkgPackage {
     }
 }
 
+/// Packages of a status file.
+pub type Packages = Arc<Vec<DpkgPackage>>;
+
+/// What was read last of the status file, and by which it is known again.
+pub(super) type Known = Arc<Mutex<Option<(Stamp, Packages)>>>;
+
+/// By which a file is known that has not changed since it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Self { device: metadata.dev(), inode: metadata.ino(), size: metadata.size(), changed }
+    }
+
+    /// The file was last changed so long ago that a change from now on has another time: the clock of files ticks some hundred times a
+    /// second.
+    fn is_settled(&self) -> bool {
+        const TICK: Duration = Duration::from_millis(50);
+        let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(self.changed.0), u32::try_from(self.changed.1)) else { return false };
+        (SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds)).elapsed().is_ok_and(|age| age > TICK)
+    }
+}
+
 /// The packages of a status file; `None` if it is damaged.
 pub fn parse_status(text: &str) -> Option<Vec<DpkgPackage>> {
     if text.is_empty() || text.contains('\0') || !text.ends_with('\n') {
@@ -106,7 +140,7 @@ pub fn parse_status(text: &str) -> Option<Vec<DpkgPackage>> {
 }
 
 /// The fields that are read.
-const FIELDS: [&str; 7] = ["package", "status", "architecture", "version", "multi-arch", "provides", "conffiles"];
+const FIELDS: [&str; 8] = ["package", "status", "architecture", "version", "multi-arch", "installed-size", "provides", "conffiles"];
 
 /// What was read of a package so far.
 #[derive(Default)]
@@ -140,6 +174,7 @@ impl Stanza {
             "package" => value.clone_into(&mut package.name),
             "architecture" => value.clone_into(&mut package.arch),
             "version" => value.clone_into(&mut package.version),
+            "installed-size" => package.installed_size = value.parse().unwrap_or(0),
             "multi-arch" => package.multi_arch_same = value == "same",
             "provides" => {
                 let name = |part: &str| part.split(['(', ':']).next().unwrap_or("").trim().to_owned();
@@ -196,11 +231,22 @@ pub fn automatic_in(text: &str) -> BTreeSet<String> {
 
 impl Host {
     /// Every package dpkg knows; `None` if its status file is damaged. A host without dpkg has none.
-    pub fn packages(&self) -> io::Result<Option<Vec<DpkgPackage>>> {
+    pub fn packages(&self) -> io::Result<Option<Packages>> {
         if !self.exists(admin_directory()) {
-            return Ok(Some(Vec::new()));
+            return Ok(Some(Packages::default()));
         }
-        Ok(parse_status(&self.read_text(&status_file())?.unwrap_or_default()))
+        let Some(mut file) = self.open_to_read(&status_file())? else { return Ok(None) };
+        let stamp = Stamp::of(&file.metadata()?);
+        let known = self.known_packages.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, packages)) = known.filter(|(of, _)| *of == stamp) {
+            return Ok(Some(packages));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let packages = parse_status(&String::from_utf8_lossy(&bytes)).map(Packages::new);
+        let settled = packages.clone().filter(|_| stamp.is_settled()).map(|packages| (stamp, packages));
+        *self.known_packages.lock().unwrap_or_else(PoisonError::into_inner) = settled;
+        Ok(packages)
     }
 
     /// Looks for what a cut left, by reading files only. With `files_too` at more than what dpkg says itself: at every
@@ -220,7 +266,7 @@ impl Host {
             damage.unreadable.push(format);
         }
         let lately = if files_too { self.lately_changed()? } else { BTreeSet::new() };
-        for package in &packages {
+        for package in packages.iter() {
             if package.reinstall || package.state == "half-installed" {
                 damage.reinstall.push(package.spec());
             } else if package.is_unfinished() {
@@ -384,6 +430,22 @@ Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 3\
         for damaged in ["", "Package: x\n", "Package: x\nStatus: install ok installed", "Package: x\nStatus: install\n", "\0\0\n"] {
             assert_eq!(parse_status(damaged), None, "{damaged:?}");
         }
+    }
+
+    #[test]
+    fn what_was_read_is_read_again_once_the_file_has_changed() {
+        let (dir, host) = root();
+        let states = || host.packages().expect("read").expect("sound").iter().map(|package| package.state.clone()).collect::<Vec<_>>();
+        // Changed in place to the same length, at once and after it has been kept.
+        for (from, to) in [("installed", "installed"), ("installed", "installeX"), ("installeX", "installeY"), ("installeY", "installed")] {
+            assert_eq!(states()[0], from);
+            assert_eq!(states()[1], from);
+            put(&dir, "var/lib/dpkg/status", &STATUS_TEXT.replace("installed", to));
+            assert_eq!(states()[0], to);
+            std::thread::sleep(Duration::from_millis(60));
+        }
+        let kept = host.packages().expect("read").expect("sound");
+        assert!(Arc::ptr_eq(&kept, &host.packages().expect("read").expect("sound")));
     }
 
     #[test]

@@ -55,18 +55,19 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct Host {
     root: PathBuf,
+    known_packages: dpkg::Known,
 }
 
 impl Default for Host {
     fn default() -> Self {
-        Self { root: PathBuf::from("/") }
+        Self::rooted("/")
     }
 }
 
 impl Host {
     /// The host whose root directory is `root`.
     pub fn rooted(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), known_packages: dpkg::Known::default() }
     }
 
     /// Whether this is the running system itself.

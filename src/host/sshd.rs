@@ -32,6 +32,9 @@ impl Host {
     fn setting_in(&self, path: &str, keyword: &str, depth: u32) -> io::Result<(Option<String>, bool)> {
         for line in self.read_text(path)?.unwrap_or_default().lines() {
             let line = line.trim();
+            if line.starts_with('#') {
+                continue;
+            }
             let end = line.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(line.len());
             let (word, rest) = line.split_at(end);
             let value = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '=').trim();

@@ -18,6 +18,8 @@ use crate::facts::Facts;
 pub const USER_KEYS: &[&str] = &["users", "user"];
 
 const DEFAULT: &str = "default";
+/// Where `useradd` puts homes (`HOME` of useradd(8)).
+const HOMES: &str = "/home/";
 
 /// One user, ready to be planned.
 #[derive(Clone, Debug)]
@@ -128,10 +130,7 @@ impl Accounts {
 
     /// The user this configuration makes in whose home `path` lies.
     pub fn owner_of_home(&self, path: &str, facts: &Facts) -> Option<&str> {
-        let account = self.users.iter().find(|account| {
-            let below = path.strip_prefix(account.home().trim_end_matches('/'));
-            !facts.users.contains_key(&account.name) && below.is_some_and(|rest| rest.starts_with('/'))
-        })?;
+        let account = self.users.iter().find(|account| account.has_below_home(path) && !facts.users.contains_key(&account.name))?;
         Some(&account.name)
     }
 }
@@ -139,7 +138,16 @@ impl Accounts {
 impl Account {
     /// Home directory, as `useradd` would choose it where nothing is said.
     pub fn home(&self) -> String {
-        self.entry.homedir.as_ref().map_or_else(|| format!("/home/{}", self.name), |home| home.0.clone())
+        self.entry.homedir.as_ref().map_or_else(|| format!("{HOMES}{}", self.name), |home| home.0.clone())
+    }
+
+    /// Whether `path` lies in the home directory.
+    fn has_below_home(&self, path: &str) -> bool {
+        let below = match &self.entry.homedir {
+            Some(home) => path.strip_prefix(home.0.trim_end_matches('/')),
+            None => path.strip_prefix(HOMES).and_then(|rest| rest.strip_prefix(self.name.as_str())),
+        };
+        below.is_some_and(|rest| rest.starts_with('/'))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::config::node::Origin;
 use crate::config::typed::scripts::{ScriptItems, ScriptLine};
 use crate::plan::operation::{content, Content, Operation, Owner, ScriptItem, WriteFile};
 use crate::plan::{digest_of, Frequency, OnError, Stage};
-use crate::script;
+use crate::script::{self, Script};
 use crate::secret::Secret;
 
 use std::collections::BTreeMap;
@@ -205,7 +205,7 @@ pub fn plan_lines(lines: &[ShellLine], total: u32, needed: &[String], chained: b
         let part = [ScriptLine { number: line.number, text: Secret::new(line.text.clone()), origin: line.origin.clone() }];
         let mut item = script_item(&name, &digest, &part, total, &BTreeMap::new());
         item.shown = script::shown(&line.shown, scope.redactor);
-        item.stops_machine = script::stops_machine(&line.shown);
+        item.stops_machine = Script::read(&line.shown).stops_machine();
         let mut step = steps.add(&item.range(), Operation::ScriptItem(item)).at(&line.origin);
         for id in needed.iter().chain(&before) {
             step = step.needs(id.as_str());
@@ -231,7 +231,8 @@ fn joined(count: usize, named: Option<&Vec<(usize, usize)>>) -> Vec<(usize, usiz
 fn script_item(script: &str, script_digest: &str, part: &[ScriptLine], total: u32, env: &BTreeMap<String, String>) -> ScriptItem {
     let texts: Vec<&str> = part.iter().map(|line| line.text.expose().as_str()).collect();
     let text = texts.join("\n");
-    let definition = script::is_definition(&text);
+    let read = Script::read(&text);
+    let definition = read.is_definition();
     ScriptItem {
         script: script.to_owned(),
         script_digest: script_digest.to_owned(),
@@ -240,8 +241,8 @@ fn script_item(script: &str, script_digest: &str, part: &[ScriptLine], total: u3
         total,
         shown: String::new(),
         definition,
-        stops_machine: script::stops_machine(&text),
-        lost_on_resume: if definition { Vec::new() } else { script::lost_state(&text) },
+        stops_machine: read.stops_machine(),
+        lost_on_resume: if definition { Vec::new() } else { read.lost_state() },
         env: env.clone(),
         text: Secret::new(text),
     }

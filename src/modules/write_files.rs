@@ -59,7 +59,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps, now: When) {
 
 /// Says that a later entry of the same file, which does not append, leaves nothing of an earlier one.
 fn report_replaced(entry: &FileEntry, all: &[FileEntry], steps: &mut Steps) {
-    let same = |other: &&FileEntry| absolute(&other.path) == absolute(&entry.path) && other.defer == entry.defer;
+    let same = |other: &&FileEntry| from_root(&other.path) == from_root(&entry.path) && other.defer == entry.defer;
     let mut earlier = all.iter().take_while(|other| other.origin != entry.origin);
     if let (false, Some(first)) = (entry.append.unwrap_or_default(), earlier.find(same)) {
         let message = format!("{} is written twice: nothing is left of what {} writes", absolute(&entry.path), first.origin);
@@ -91,6 +91,11 @@ fn absolute(path: &str) -> String {
     } else {
         format!("/{path}")
     }
+}
+
+/// The path without the slash that may be left out.
+fn from_root(path: &str) -> &str {
+    path.strip_prefix('/').unwrap_or(path)
 }
 
 fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut Steps) {

@@ -3,14 +3,9 @@
 use super::lex::Word;
 use super::parse::{parse, Command, Simple, Statement};
 
-/// Whether the text consists wholly of function definitions, `alias`, `set`, `trap`, `ulimit`, and `exec` with nothing but
-/// redirections: then it can be run again in a resumed shell without repeating work. Never true of text that runs, expands or
-/// writes anything else. `umask` is left out: the engine brings it back itself.
-pub fn is_definition(text: &str) -> bool {
-    match parse(text) {
-        Ok(statements) => !statements.is_empty() && statements.iter().all(defines),
-        Err(_) => false,
-    }
+/// Whether they are all definitions, and there is one.
+pub(super) fn are_definitions(statements: &[Statement]) -> bool {
+    !statements.is_empty() && statements.iter().all(defines)
 }
 
 fn defines(statement: &Statement) -> bool {
@@ -43,13 +38,10 @@ fn defines_simply(simple: &Simple) -> bool {
     }
 }
 
-/// What of the item's effects on the shell a resumed run could not bring back, in words: "function deploy", "alias ll",
-/// "trap on EXIT", "background job". Directory, umask, variables and `set` options are brought back.
-pub fn lost_state(text: &str) -> Vec<String> {
+/// What of their effects on the shell a resumed run could not bring back, in words.
+pub(super) fn lost_state(statements: &[Statement]) -> Vec<String> {
     let mut lost = Vec::new();
-    if let Ok(statements) = parse(text) {
-        collect(&statements, &mut lost, 0);
-    }
+    collect(statements, &mut lost, 0);
     let mut seen = std::collections::BTreeSet::new();
     lost.retain(|state| seen.insert(state.clone()));
     lost

@@ -168,10 +168,18 @@ fn read_word(text: &str, word: &mut Word) -> Result<usize, Unclear> {
                 word.value.push('~');
                 at += 1;
             }
-            _ => at = push_char(text, at, word),
+            _ => at = push_run(text, at, word, b" \t\n;&|()<>'\"\\$`*?["),
         }
     }
     Ok(at)
+}
+
+/// Adds the character at `at`, and those after it that are none of `special`, which are all of one byte.
+fn push_run(text: &str, at: usize, word: &mut Word, special: &[u8]) -> usize {
+    let bytes = &text.as_bytes()[at + 1..];
+    let end = at + 1 + bytes.iter().position(|byte| special.contains(byte)).unwrap_or(bytes.len());
+    word.value.push_str(&text[at..end]);
+    end
 }
 
 fn push_char(text: &str, at: usize, word: &mut Word) -> usize {
@@ -207,7 +215,7 @@ fn read_double_quoted(text: &str, mut at: usize, word: &mut Word) -> Result<usiz
                 }
             },
             b'$' | b'`' => at = read_expansion(text, at, word)?,
-            _ => at = push_char(text, at, word),
+            _ => at = push_run(text, at, word, b"\"\\$`"),
         }
     }
 }

@@ -9,10 +9,45 @@ mod lex;
 mod parse;
 mod stops;
 
+use crate::plan::operation::StopsMachine;
 use crate::redact::Redactor;
+use parse::Statement;
 
-pub use judge::{is_definition, lost_state};
-pub use stops::stops_machine;
+/// Shell text, read once for all that is asked of it.
+pub struct Script<'t> {
+    text: &'t str,
+    /// Nothing where it is not understood.
+    statements: Option<Vec<Statement>>,
+}
+
+impl<'t> Script<'t> {
+    /// Reads it.
+    pub fn read(text: &'t str) -> Self {
+        Self { text, statements: parse::parse(text).ok() }
+    }
+
+    /// Whether it consists wholly of function definitions, `alias`, `set`, `trap`, `ulimit`, and `exec` with nothing but
+    /// redirections: then it can be run again in a resumed shell without repeating work. Never true of text that runs, expands or
+    /// writes anything else. `umask` is left out: the engine brings it back itself.
+    pub fn is_definition(&self) -> bool {
+        self.statements.as_deref().is_some_and(judge::are_definitions)
+    }
+
+    /// Whether it reboots, halts or powers off the machine. What only defines such a function does not.
+    pub fn stops_machine(&self) -> Option<StopsMachine> {
+        match &self.statements {
+            Some(statements) if judge::are_definitions(statements) => None,
+            Some(statements) => stops::in_statements(statements, 0),
+            None => stops::by_words(self.text),
+        }
+    }
+
+    /// What of its effects on the shell a resumed run could not bring back, in words: "function deploy", "alias ll",
+    /// "trap on EXIT", "background job". Directory, umask, variables and `set` options are brought back.
+    pub fn lost_state(&self) -> Vec<String> {
+        self.statements.as_deref().map(judge::lost_state).unwrap_or_default()
+    }
+}
 
 /// Most calls of `parses` in one [`joint_ranges`]; items beyond stand alone.
 const MOST_PARSES: usize = 4096;

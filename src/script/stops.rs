@@ -1,18 +1,9 @@
-//! Whether an item stops the machine.
+//! Whether an item stops the machine: in command position, also behind `sudo` and its like, inside `sh -c`, `eval`, substitutions
+//! and here-documents for a shell.
 
-use super::judge::is_definition;
 use super::lex::Word;
 use super::parse::{parse, Command, Simple, Statement};
 use crate::plan::operation::StopsMachine;
-
-/// Whether the text reboots, halts or powers off the machine: in command position, also behind `sudo` and its like, inside
-/// `sh -c`, `eval`, substitutions and here-documents for a shell. What only defines such a function does not.
-pub fn stops_machine(text: &str) -> Option<StopsMachine> {
-    if is_definition(text) {
-        return None;
-    }
-    in_text(text, 0)
-}
 
 /// Deepest nesting of `sh -c` and its like that is followed.
 const DEEPEST: usize = 6;
@@ -35,7 +26,7 @@ fn worse(a: Option<StopsMachine>, b: Option<StopsMachine>) -> Option<StopsMachin
     }
 }
 
-fn in_statements(statements: &[Statement], depth: usize) -> Option<StopsMachine> {
+pub(super) fn in_statements(statements: &[Statement], depth: usize) -> Option<StopsMachine> {
     statements.iter().fold(None, |found, statement| worse(found, in_pipeline(&statement.pipeline, depth)))
 }
 
@@ -167,7 +158,7 @@ fn by_systemd(arguments: &[&str]) -> Option<StopsMachine> {
 }
 
 /// Text that is not understood: the words alone.
-fn by_words(text: &str) -> Option<StopsMachine> {
+pub(super) fn by_words(text: &str) -> Option<StopsMachine> {
     let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || ";&|()`'\"{}<>".contains(c)).filter(|word| !word.is_empty()).collect();
     if words.iter().any(|word| word.ends_with("/sysrq-trigger")) {
         return Some(StopsMachine::Forced);

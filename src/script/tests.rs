@@ -7,6 +7,18 @@ use proptest::prelude::*;
 use super::*;
 use crate::plan::operation::StopsMachine::{Forced, Orderly};
 
+fn is_definition(text: &str) -> bool {
+    Script::read(text).is_definition()
+}
+
+fn stops_machine(text: &str) -> Option<StopsMachine> {
+    Script::read(text).stops_machine()
+}
+
+fn lost_state(text: &str) -> Vec<String> {
+    Script::read(text).lost_state()
+}
+
 /// What the host layer passes to [`joint_ranges`].
 #[expect(clippy::disallowed_methods, reason = "a test that asks the real shell; nothing is run by it")]
 fn sh_parses(text: &str) -> bool {

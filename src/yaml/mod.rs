@@ -171,6 +171,9 @@ fn refuse_depth(source: &Source, events: &Events<'_>, end: usize) -> Result<(), 
 
 /// PyYAML refuses control characters, and takes three line separators as line breaks that saphyr takes as text.
 fn refuse_unprintable(source: &Source) -> Result<(), YamlError> {
+    if source.text().bytes().all(|byte| matches!(byte, b'\t' | b'\n' | b' '..=b'~')) {
+        return Ok(());
+    }
     let bad = source.text().char_indices().find(|&(_, c)| match c {
         '\t' | '\n' | ' '..='~' => false,
         '\u{a0}'..='\u{fffd}' => matches!(c, '\u{2028}' | '\u{2029}'),

@@ -28,6 +28,8 @@ pub(super) fn plain(text: &str) -> Result<Plain, String> {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Value::Bool(true),
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Value::Bool(false),
+        // Numbers and dates begin so, most texts do not.
+        _ if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => Value::Str(text.to_string()),
         _ if looks_like_int(text) => int(text).ok_or_else(|| format!("`{text}` is not an integer"))?,
         _ if looks_like_float(text) => float(text).ok_or_else(|| format!("`{text}` is not a number"))?,
         _ if timestamp::looks_like(text) => Value::Timestamp(timestamp::python_str(text)?),

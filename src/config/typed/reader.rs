@@ -159,7 +159,7 @@ impl<'n> Fields<'n> {
         let mut found: Option<&'n Entry> = None;
         for (at, entry) in self.node.entries().iter().enumerate() {
             let Some(spelled) = entry.key.as_str() else { continue };
-            let deprecated = spelled != key && (spelled.replace('-', "_") == key || old.contains(&spelled));
+            let deprecated = spelled != key && (is_hyphened(spelled, key) || old.contains(&spelled));
             if spelled != key && !deprecated {
                 continue;
             }
@@ -240,6 +240,12 @@ impl<'n> Fields<'n> {
         }
         self.given.into_iter().unzip()
     }
+}
+
+/// Whether a key is spelled with hyphens for underscores.
+fn is_hyphened(spelled: &str, key: &str) -> bool {
+    let same = |(is, wanted): (u8, u8)| is == wanted || (is == b'-' && wanted == b'_');
+    spelled.len() == key.len() && spelled.bytes().zip(key.bytes()).all(same)
 }
 
 /// Entries in the order of their keys, as they are spelled.

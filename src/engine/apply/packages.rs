@@ -10,7 +10,7 @@ use super::{Checked, Context, Effect, Left, PackageChange, Prior, PriorFile};
 use crate::error::{Failure, Kind};
 use crate::host::apt::Apt;
 use crate::host::apt_sizes::Caches;
-use crate::host::dpkg::{automatic_in, parse_status, status_file, DpkgPackage};
+use crate::host::dpkg::{automatic_in, parse_status, status_file, DpkgPackage, Packages};
 use crate::host::process::Spec;
 use crate::host::repair::{installed_in, installed_of, Installed, NewPackages};
 use crate::identity;
@@ -66,7 +66,7 @@ fn stands(spec: &str, packages: &[DpkgPackage]) -> Option<bool> {
     }
 }
 
-fn packages_now(context: &Context<'_>) -> Result<Vec<DpkgPackage>, Failure> {
+fn packages_now(context: &Context<'_>) -> Result<Packages, Failure> {
     Ok(context.host.packages().map_err(io_failure("read", &status_file()))?.unwrap_or_default())
 }
 
@@ -81,8 +81,7 @@ fn apt<'c>(context: &'c Context<'_>) -> Apt<'c> {
 pub(super) fn prior(context: &Context<'_>) -> Result<Prior, Failure> {
     let path = status_file();
     let status = context.host.read(&path).map_err(io_failure("read", &path))?.unwrap_or_default();
-    let packages = parse_status(&String::from_utf8_lossy(&status)).unwrap_or_default();
-    let beside = packages.iter().flat_map(|package| brought_beside(context, package)).collect();
+    let beside = packages_now(context)?.iter().flat_map(|package| brought_beside(context, package)).collect();
     let status = context.host.back_up(&context.backups, &status).map_err(io_failure("keep a copy of", &path))?;
     let mut databases = Vec::new();
     for path in DATABASES {
@@ -202,7 +201,7 @@ pub(super) fn undo(context: &Context<'_>, before: &Before<'_>, left: Option<&Lef
         change.before.is_none() && !named(&old, name, "config-files") && named(&now, name, "config-files")
     };
     apt.purge(&touched.iter().filter(remains).map(|change| change.package.clone()).collect::<Vec<_>>())?;
-    for package in there.iter().chain(&now).filter(|package| touched.iter().any(|change| change.package == package.spec())) {
+    for package in there.iter().chain(now.iter()).filter(|package| touched.iter().any(|change| change.package == package.spec())) {
         for path in brought_beside(context, package).iter().filter(|path| !before.beside.contains(path)) {
             context.host.remove(path).map_err(io_failure("remove", path))?;
         }
