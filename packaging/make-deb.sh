@@ -29,7 +29,7 @@ tar -C "$top" -c --exclude=./target --exclude=./vendor --exclude=./.git . | tar 
   dpkg-buildpackage -b -d -us -uc
 ) >"$work/build.log" 2>&1 || { tail -n 40 "$work/build.log"; echo "make deb: failed, see $work/build.log"; exit 1; } >&2
 
-cp -p "$(find "$work/build" -path '*-linux-gnu/release/landfall' -type f)" "$work/landfall"
+cp -p --remove-destination "$(find "$work/build" -path '*-linux-gnu/release/landfall' -type f)" "$work/landfall"
 version=$(dpkg-parsechangelog -l "$copy/debian/changelog" -S Version)
 # Of earlier versions nothing is left beside it, so that landfall_*.deb is one file.
 find "$work" -maxdepth 1 -name 'landfall*_*.deb' ! -name "landfall*_${version}_*.deb" -delete
