@@ -26,7 +26,7 @@ cache=${LANDFALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landfall}
 . "$here/lab/demo.sh"
 
 # tool:package, for every tool that a test, the package build or the demo calls
-tools="mmdebstrap:mmdebstrap dh:debhelper lintian:lintian ip:iproute2 mkfs.ext4:e2fsprogs mkfs.vfat:dosfstools mcopy:mtools
+tools="mmdebstrap:mmdebstrap dh:debhelper lintian:lintian ip:iproute2 mkfs.ext4:e2fsprogs mkfs.vfat:dosfstools mkfs.xfs:xfsprogs btrfs:btrfs-progs mcopy:mtools
   xorriso:xorriso apt-ftparchive:apt-utils dpkg-deb:dpkg dpkg-buildpackage:dpkg-dev gpg:gnupg qemu-system-x86_64:qemu-system-x86
   qemu-img:qemu-utils unshare:util-linux nsenter:util-linux findmnt:util-linux setpriv:util-linux flock:util-linux perl:perl-base
   ssh-keygen:openssh-client ansible-playbook:ansible-core cc:gcc make:make"

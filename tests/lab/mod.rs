@@ -38,6 +38,7 @@ mod identity;
 mod lend;
 mod limits;
 mod locks;
+mod programs;
 mod run;
 
 use std::collections::HashMap;

@@ -1,6 +1,7 @@
 //! Disks, filesystems, mounts and swap, on loop devices of a host's own: they go with its last process.
 
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use landfall::error::Kind;
 use landfall::plan::operation::Operation;
 use landfall::plan::storage::{FsPlace, Fstab, Layout, MakeFilesystem, MountFields, PartitionDisk, Share, TableType};
 
-use crate::driver::{done, durable_command, outcomes, resume, resumed, run, undone, Target as _};
-use crate::lab::{wait_until, BootOptions, Booted, Disk, Host, Lab, Release};
+use crate::driver::{done, durable_command, outcomes, resume, resumed, run, undone, Target};
+use crate::lab::{wait_until, BootOptions, Booted, Disk, Host, Lab, Output, Release};
 
 /// A disk of a booted host: a loop device over a file in it. There is no udev, so the nodes are made as the kernel shows them.
 struct Loop {
@@ -33,7 +34,7 @@ umount -l /sys/class
 [ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
 [ -e "$1" ] || truncate -s "$2" "$1"
 for try in 1 2 3 4 5 6 7 8; do
-  free=$(losetup -f) && { [ -e "$free" ] || mknod "$free" b 7 "${free#/dev/loop}"; } && losetup -P "$free" "$1" && break
+  free=$(losetup -f | cut -d" " -f1) && { [ -e "$free" ] || mknod "$free" b 7 "${free#/dev/loop}"; } && losetup -P "$free" "$1" && break
 done
 exec 9<>"$free"; losetup -d "$free"
 # A kernel that reads no partition tables is told of them.
@@ -426,6 +427,58 @@ fn the_root_filesystem_grows_to_its_device_while_the_host_runs() {
         // The kernel wants a right for it that this machine has not got to give; `tests/vm` sees it done.
         let failed = outcome.failed();
         assert!(failed.kind == Kind::Exec && failed.output.join(" ").contains("Permission denied to resize"), "{failed:?}");
+    }
+}
+
+/// A host's other root, which processes are put into.
+struct Inside<'b>(&'b Booted, &'static str);
+
+impl Target for Inside<'_> {
+    fn exec(&self, command: &[&str]) -> Output {
+        self.0.exec(&[&["chroot", self.1], command].concat())
+    }
+    fn put(&self, path: &str, content: &[u8], mode: u32) {
+        self.0.put(path, content, mode);
+    }
+    fn has(&self, path: &str) -> bool {
+        self.0.has(path)
+    }
+}
+
+#[test]
+fn roots_of_other_filesystems_grow_too() {
+    let Some(lab) = Lab::require() else { return };
+    let host = lab.host(Release::Trixie, Disk::Directory);
+    host.lend_programs(Path::new("/"), &["/usr/sbin/mkfs.xfs", "/usr/sbin/xfs_growfs", "/usr/sbin/mkfs.btrfs", "/usr/bin/btrfs"]);
+    let booted = host.boot(BootOptions::default());
+    booted.wait_running();
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap();
+    for (kind, root) in [("xfs", "/xfs"), ("btrfs", "/btrfs")] {
+        if !known.lines().any(|line| line.trim() == kind) {
+            println!("closing: operations: this kernel has no {kind}, whose growth was not seen");
+            continue;
+        }
+        let file = format!("/var/tmp/{kind}.img");
+        let disk = Loop::new(&booted, &file, "400M");
+        // Its programs are the host's; what is said into /var/tmp is seen by both.
+        booted
+            .sh(&format!(
+                "mkfs.{kind} -q -f {disk} && mkdir {root} && mount {disk} {root} && cd {root} && mkdir -p usr proc sys dev var/tmp etc &&
+                 for shared in usr proc sys dev var/tmp; do mount --rbind /$shared $shared || exit 1; done &&
+                 for link in bin sbin lib lib64; do ln -s usr/$link $link || exit 1; done; echo kept >file",
+                disk = disk.path
+            ))
+            .expect_ok();
+        let inside = Inside(&booted, root);
+        assert!(done(&inside, Operation::GrowFilesystem).satisfied_before, "{kind} fills its device");
+        booted.sh(&format!("truncate -s 800M {file} && losetup -c {}", disk.path)).expect_ok();
+        let grown = done(&inside, Operation::GrowFilesystem);
+        assert!(!grown.satisfied_before && grown.satisfied_after, "{kind}: {grown:?}");
+        assert_eq!(grown.done().detail.as_deref(), Some("the root filesystem has grown to 800.0 MiB"));
+        assert!(done(&inside, Operation::GrowFilesystem).satisfied_before, "{kind} would grow at every boot");
+        let size = booted.sh(&format!("df -m --output=size {root} | tail -n 1")).expect_ok();
+        assert!(size.trim().parse::<u64>().unwrap() > 700, "{kind}: {size} MiB");
+        assert_eq!(booted.sh(&format!("cat {root}/file && umount -R {root}")).expect_ok(), "kept\n");
     }
 }
 

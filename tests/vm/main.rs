@@ -174,26 +174,11 @@ fn a_first_boot_with_a_wrong_clock_is_finished_after_a_power_cut_by_a_boot_with_
     }
 }
 
-/// Programs of Debian 12, whose root has them, and the libraries that they need and the host lacks.
-fn lend_programs(lab: Lab, host: &Host, programs: &[&str]) {
-    let from = lab.root(Release::BookwormCloudInit);
-    for program in programs {
-        let needed =
-            lab::run(std::process::Command::new("chroot").arg(from).args(["ldd", program]), b"", std::time::Duration::from_secs(10));
-        let needed = needed.expect_ok();
-        let libraries = needed.lines().filter_map(|line| line.split_once("=> ")?.1.split(' ').next());
-        for path in libraries.chain([*program]).filter(|path| !host.files().exists(path)) {
-            let real = from.join(path.trim_start_matches('/')).canonicalize().unwrap();
-            host.files().write(path, std::fs::read(real).unwrap(), 0o755);
-        }
-    }
-}
-
 #[test]
 fn the_root_grows_into_its_disk_at_first_boot_before_anything_needs_the_room() {
     let (Some(lab), Some(deb)) = (Lab::require(), deb()) else { return };
     let host = image(lab, &deb);
-    lend_programs(lab, &host, &["/usr/sbin/sfdisk", "/usr/sbin/resize2fs"]);
+    host.lend_programs(lab.root(Release::BookwormCloudInit), &["/usr/sbin/sfdisk", "/usr/sbin/resize2fs"]);
     let size = "echo \"root: $(cat /sys/class/block/vda1/size) sectors, $(($(stat -f -c '%b * %S' /) >> 20)) MiB\" >/dev/console";
     let volume =
         Volume::iso9660(&format!("#cloud-config\nssh_genkeytypes: [ed25519]\nruncmd:\n  - |\n    {size}\nfinal_message: it is up\n"));

@@ -81,7 +81,7 @@ fn small(context: &Context<'_>) -> Result<Option<(String, Block)>, Failure> {
     let Some(mount) = context.host.mounted_at("/") else { return Ok(None) };
     let Some(block) = context.host.block_of_mount(&mount) else { return Ok(None) };
     let path = block.path();
-    let size = context.host.filesystem_size(&path, &mount.kind).map_err(|error| Failure::io(format!("read {path}"), &error))?;
+    let size = context.host.filesystem_size(&path, &mount).map_err(|error| Failure::io(format!("read {path}"), &error))?;
     let is_small = size.is_some_and(|size| size + LEFT_OVER < block.size * SECTOR);
     Ok(is_small.then_some((mount.kind, block)))
 }
