@@ -148,7 +148,7 @@ fn plan_hosts(scope: &Scope<'_>, steps: &mut Steps) {
 }
 
 /// The name the host has, where nothing gives it another.
-fn own_names(scope: &Scope<'_>) -> Option<Names> {
+pub fn own_names(scope: &Scope<'_>) -> Option<Names> {
     let short = first_label(&scope.facts.hostname).to_owned();
     let full = match &scope.facts.domain {
         Some(domain) => format!("{short}.{domain}"),

@@ -47,6 +47,8 @@ crate::record! {
         optional uri: Address,
         /// Addresses, of which apt takes the first that answers.
         default search: Vec<Address>,
+        /// Look for a mirror by the names that the peer knows: `debian-mirror` in the host's domain.
+        default search_dns: bool,
         /// Key, armoured.
         optional key: PublicKeyBlock,
         /// Key id or fingerprint.
@@ -54,7 +56,6 @@ crate::record! {
         /// Where `keyid` is fetched.
         optional keyserver: String,
     }
-    later ["search_dns"]
 }
 
 crate::record! {

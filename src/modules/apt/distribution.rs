@@ -3,8 +3,7 @@
 use super::template::{Variables, HELP};
 use super::{need_gpg, plain_file, settings_file, DEFAULT_KEYSERVER, GPG, SOURCES_DIR, TRUSTED_KEYS};
 use crate::config::typed::apt::{Apt, Mirror};
-use crate::config::typed::scalars::Address;
-use crate::modules::{Scope, Steps};
+use crate::modules::{hostname, Scope, Steps};
 use crate::openpgp;
 use crate::plan::operation::Operation;
 
@@ -25,10 +24,16 @@ pub fn mirrors(scope: &Scope<'_>, steps: &mut Steps) -> Mirrors {
     let apt = scope.keys.apt.as_ref();
     let chosen = |entries: &[Mirror], key: &str, steps: &mut Steps| -> Option<String> {
         let mirror = for_architecture(entries, &scope.facts.arch)?;
-        match (&mirror.uri, mirror.search.as_slice()) {
-            (Some(uri), _) => Some(uri.0.clone()),
-            (None, [] | [_]) => mirror.search.first().map(|address| address.0.clone()),
-            (None, several) => Some(mirror_list(key, several, mirror, steps)),
+        if let Some(uri) = &mirror.uri {
+            return Some(uri.0.clone());
+        }
+        let mut candidates: Vec<String> = mirror.search.iter().map(|address| address.0.clone()).collect();
+        if mirror.search_dns {
+            candidates.extend(of_the_domain(key, scope));
+        }
+        match candidates.as_slice() {
+            [] | [_] => candidates.pop(),
+            several => Some(mirror_list(key, several, mirror, steps)),
         }
     };
     let primary = apt.and_then(|apt| chosen(&apt.primary, "primary", steps));
@@ -45,11 +50,29 @@ pub fn mirrors(scope: &Scope<'_>, steps: &mut Steps) -> Mirrors {
     }
 }
 
+/// What `search_dns` stands for: the names of the peer in the host's domain, in `localdomain` and without one, and the usual mirror
+/// where the network has none of them.
+fn of_the_domain(key: &str, scope: &Scope<'_>) -> Vec<String> {
+    let distro = &scope.facts.distro;
+    let kind = if key == "security" { "security-mirror" } else { "mirror" };
+    let names = hostname::names(scope).or_else(|| hostname::own_names(scope));
+    let own = names.and_then(|names| names.full.split_once('.').map(|(_, domain)| format!(".{domain}")));
+    let domains = own.into_iter().chain([".localdomain".to_owned(), String::new()]);
+    let mut found: Vec<String> = domains.map(|domain| format!("http://{distro}-{kind}{domain}/{distro}")).collect();
+    let stock = stock(scope);
+    found.push(if key == "security" { stock.security } else { stock.primary });
+    found
+}
+
 /// Several mirrors are given to apt, which takes the first that answers, for each file anew: apt-transport-mirror(1).
-fn mirror_list(key: &str, addresses: &[Address], mirror: &Mirror, steps: &mut Steps) -> String {
+fn mirror_list(key: &str, addresses: &[String], mirror: &Mirror, steps: &mut Steps) -> String {
     let path = format!("/etc/apt/mirrors/{key}.list");
-    let lines: String = addresses.iter().zip(1..).map(|(address, priority)| format!("{}\tpriority:{priority}\n", address.0)).collect();
-    steps.add(&format!("{key}/mirrors"), Operation::WriteFile(plain_file(&path, lines))).at(mirror.place("search"));
+    let lines: String = addresses.iter().zip(1..).map(|(address, priority)| format!("{address}\tpriority:{priority}\n")).collect();
+    steps.add(&format!("{key}/mirrors"), Operation::WriteFile(plain_file(&path, lines))).at(mirror.place(if mirror.search.is_empty() {
+        "search_dns"
+    } else {
+        "search"
+    }));
     format!("mirror+file:{path}")
 }
 

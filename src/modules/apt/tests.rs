@@ -267,6 +267,38 @@ fn several_mirrors_are_a_list_that_apt_tries_in_turn() {
 }
 
 #[test]
+fn a_mirror_is_looked_for_in_the_domain_of_the_host() {
+    let lists = |said: &str| -> Vec<String> {
+        let plan = applied(&format!("fqdn: web.example.org\napt: {{preserve_sources_list: false, {said}}}"));
+        assert!(problems(&plan).is_empty(), "{:?}", problems(&plan));
+        let list = |step: &crate::plan::Step| match &step.operation {
+            Operation::WriteFile(file) if file.path.starts_with("/etc/apt/mirrors/") => {
+                Some(String::from_utf8_lossy(&file.content.expose().0).replace("\tpriority:", " "))
+            }
+            _ => None,
+        };
+        plan.steps.iter().filter_map(list).collect()
+    };
+    let names = |kind: &str, archive: &str| {
+        format!(
+            "http://debian-{kind}.example.org/debian 1\nhttp://debian-{kind}.localdomain/debian 2\nhttp://debian-{kind}/debian 3\n\
+             https://deb.debian.org/{archive} 4\n"
+        )
+    };
+    let both = "primary: [{arches: [default], search_dns: true}], security: [{arches: [default], search_dns: true}]";
+    assert_eq!(lists(both), [names("mirror", "debian"), names("security-mirror", "debian-security")]);
+    assert_eq!(
+        lists("primary: [{arches: [default], search: [http://a], search_dns: true}]"),
+        [format!(
+            "http://a 1\n{}",
+            names("mirror", "debian").replace(" 4", " 5").replace(" 3", " 4").replace(" 2", " 3").replace(" 1", " 2")
+        )]
+    );
+    assert!(lists("primary: [{arches: [default], uri: http://a, search_dns: true}]").is_empty());
+    assert!(lists("primary: [{arches: [default], search_dns: false}]").is_empty());
+}
+
+#[test]
 fn credentials_in_a_source_are_secrets() {
     let plan = applied("apt: {sources: {x: {source: 'deb https://me:geheim@x/ y z'}}}");
     assert!(plan.secrets.iter().any(|secret| secret.expose() == "geheim"));
