@@ -36,7 +36,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         }
     }
     if !packages.is_empty() {
-        install(&packages, steps);
+        install(&packages, scope, steps);
     }
     plan_snaps(&keys.packages.1, scope, steps);
     if keys.package_reboot_if_required && (keys.package_upgrade || !packages.is_empty()) {
@@ -60,9 +60,14 @@ fn plan_snaps(snaps: &[SnapEntry], scope: &Scope<'_>, steps: &mut Steps) {
 }
 
 /// One installation of all packages, each with its own place.
-fn install(packages: &[&PackageEntry], steps: &mut Steps) {
-    let place = |entry: &PackageEntry| (entry.origin.line > 0).then(|| entry.origin.to_string());
-    let named = packages.iter().map(|entry| Package { spec: entry.spec.clone(), origin: place(entry) }).collect();
+fn install(packages: &[&PackageEntry], scope: &Scope<'_>, steps: &mut Steps) {
+    let has_snaps = scope.facts.distro == "ubuntu" && scope.facts.has("snap");
+    let named = |entry: &&PackageEntry| Package {
+        spec: entry.spec.clone(),
+        origin: (entry.origin.line > 0).then(|| entry.origin.to_string()),
+        or_snap: has_snaps && !entry.of_apt && entry.spec.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+    };
+    let named = packages.iter().map(named).collect();
     steps.add("install", Operation::InstallPackages { packages: named }).at(&packages[0].origin);
 }
 
@@ -74,7 +79,7 @@ pub fn install_together(specs: &[String], origin: &Origin, steps: &mut Steps) ->
     }
     steps.update_lists();
     let place = (origin.line > 0).then(|| origin.to_string());
-    let packages = specs.iter().map(|spec| Package { spec: spec.clone(), origin: place.clone() }).collect();
+    let packages = specs.iter().map(|spec| Package { origin: place.clone(), ..Package::of_apt(spec) }).collect();
     let step = steps.add(&format!("install-{first}"), Operation::InstallPackages { packages }).at(origin);
     Some(step.every(Frequency::Instance).provides(&format!("package:{first}")).id())
 }
@@ -85,6 +90,6 @@ pub fn install_now(spec: &str, steps: &mut Steps) {
         return;
     }
     steps.update_lists();
-    let packages = vec![Package { spec: spec.to_owned(), origin: None }];
+    let packages = vec![Package::of_apt(spec)];
     steps.add(&format!("install-{spec}"), Operation::InstallPackages { packages }).provides(&format!("package:{spec}"));
 }

@@ -179,7 +179,7 @@ impl Steps {
     /// A package that a setting needs, installed with the user's own.
     pub fn want_package(&mut self, spec: &str, origin: &Origin) {
         if !self.wanted.iter().any(|known| known.spec == spec) {
-            self.wanted.push(PackageEntry { spec: spec.to_owned(), origin: origin.clone() });
+            self.wanted.push(PackageEntry { spec: spec.to_owned(), of_apt: true, origin: origin.clone() });
         }
     }
 

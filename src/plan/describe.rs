@@ -159,7 +159,7 @@ impl Operation {
     }
 
     /// What undoing it means.
-    pub const fn undo(&self) -> Undo {
+    pub fn undo(&self) -> Undo {
         match self {
             Self::WriteFile(_)
             | Self::AppendFile(_)
@@ -185,6 +185,9 @@ impl Operation {
             Self::SshHostKey { .. } => Undo::Restored("removed if landfall made it"),
             Self::Debconf { .. } => Undo::None("debconf keeps no earlier answers"),
             Self::AptUpdate | Self::ShowHostKeys { .. } | Self::ShowAuthorizedKeys { .. } | Self::Message { .. } => Undo::Nothing,
+            Self::InstallPackages { packages } if packages.iter().any(|package| package.or_snap) => {
+                Undo::Restored("the packages that were there before, in their versions; snaps, and what scripts did elsewhere, stay")
+            }
             Self::AptUpgrade | Self::InstallPackages { .. } => {
                 Undo::Restored("the packages that were there before, in their versions; what their scripts did elsewhere stays")
             }

@@ -371,6 +371,16 @@ pub struct Package {
     /// Where the user wrote it.
     #[serde(default)]
     pub origin: Option<String>,
+    /// Where apt has no package of this name, the snap of that name is meant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub or_snap: bool,
+}
+
+impl Package {
+    /// A package of apt's that no user wrote down.
+    pub fn of_apt(spec: impl Into<String>) -> Self {
+        Self { spec: spec.into(), origin: None, or_snap: false }
+    }
 }
 
 /// `power_state.condition`.

@@ -42,7 +42,7 @@ fn operations() -> Vec<Operation> {
         Operation::SshHostKey { kind: "ed25519".into() },
         Operation::Debconf { selections: Secret::new("debconf-lf debconf-lf/answer string forty-two\n".into()) },
         Operation::AptUpdate,
-        Operation::InstallPackages { packages: packages.iter().map(|name| Package { spec: (*name).into(), origin: None }).collect() },
+        Operation::InstallPackages { packages: packages.iter().map(|name| Package::of_apt(*name)).collect() },
     ]
 }
 

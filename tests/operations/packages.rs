@@ -9,8 +9,7 @@ use crate::driver::{done, resumed, run, run_beside, Outcome};
 use crate::lab::{Disk, Host, Lab, Release};
 
 fn install(specs: &[&str]) -> Operation {
-    let package = |spec: &&str| Package { spec: (*spec).to_owned(), origin: None };
-    Operation::InstallPackages { packages: specs.iter().map(package).collect() }
+    Operation::InstallPackages { packages: specs.iter().map(|spec| Package::of_apt(*spec)).collect() }
 }
 
 fn each_release(test: fn(&Host)) {
@@ -73,6 +72,42 @@ fn names_that_do_not_exist_are_named_and_the_rest_is_installed() {
         assert!(outcome.failed().message.contains("no-such-package-lf"), "{:?}", outcome.result);
         assert!(state(host, "big-lf").starts_with("installed"));
         whole(host);
+    });
+}
+
+/// A snapd that has one snap.
+const SNAP: &str = r#"#!/bin/sh
+case "$*" in
+  'wait system seed.loaded') ;;
+  'list good-lf') test -e /var/good-lf ;;
+  'install good-lf') echo installed >>/var/good-lf ;;
+  *) echo "error: snap \"$2\" not found" >&2; exit 1 ;;
+esac
+"#;
+
+#[test]
+fn what_apt_does_not_know_may_be_a_snap() {
+    each_release(|host| {
+        host.files().write("/usr/bin/snap", SNAP, 0o755);
+        let or_snap = |name: &str| Package { or_snap: true, ..Package::of_apt(name) };
+        let wanted = Operation::InstallPackages { packages: vec![or_snap("hello-lf"), or_snap("good-lf")] };
+        let outcome = done(host, wanted.clone());
+        assert_eq!(detail(&outcome), "installed 1 package; as snaps: good-lf");
+        assert!(outcome.satisfied_after && state(host, "hello-lf").starts_with("installed"));
+        assert!(done(host, wanted.clone()).satisfied_before);
+        // Cut off before the outcome was recorded.
+        resumed(host, wanted, outcome.prior);
+        assert_eq!(host.files().read("/var/good-lf"), "installed\n");
+
+        let packages = vec![or_snap("bad-lf"), Package::of_apt("good-lf"), or_snap("slow-lf")];
+        let outcome = run(host, &[Operation::InstallPackages { packages }]).pop().unwrap();
+        let failure = outcome.failed();
+        assert_eq!(
+            (failure.kind, failure.message.as_str()),
+            (Kind::NotFound, "there are no packages bad-lf, good-lf; the other one is installed")
+        );
+        assert!(failure.output.iter().any(|line| line.contains("snap \"bad-lf\" not found")), "{failure:?}");
+        assert!(state(host, "slow-lf").starts_with("installed"));
     });
 }
 

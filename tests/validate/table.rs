@@ -23,14 +23,13 @@ const HEEDED_BY: [(&str, &str); 4] = [
 ];
 
 /// What is done of a key where it is not all of what cloud-init does, or not on every system.
-const NOTES: [(&str, &str); 12] = [
+const NOTES: [(&str, &str); 11] = [
     ("autoinstall", "reported: Ubuntu's installer reads it"),
     ("drivers", UBUNTU),
     ("fan", UBUNTU),
     ("landscape", UBUNTU),
     ("lxd", UBUNTU),
     ("manage_resolv_conf", "reported: for another system"),
-    ("packages", "partial: what apt does not have is not looked for among snaps"),
     ("reporting", "partial: of all events the end of the run, by webhook"),
     ("resolv_conf", "reported: for another system"),
     ("snap", UBUNTU),

@@ -8,6 +8,8 @@ use crate::config::node::{Node, Origin, Value};
 pub struct PackageEntry {
     /// `nginx`, `name=1.2`, `name/suite`, `name-`, `task^`.
     pub spec: String,
+    /// It is a package of apt's and no snap: it stands under `apt`.
+    pub of_apt: bool,
     /// Its place.
     pub origin: Origin,
 }
@@ -69,10 +71,14 @@ impl PackageList {
             Value::Map(entries) => {
                 for entry in entries {
                     match entry.key.source_text().as_str() {
-                        "apt" => reader.within("apt", |reader| match entry.value.as_seq() {
-                            Some(_) => self.read_items(&entry.value, reader),
-                            None => self.read_item(&entry.value, reader),
-                        }),
+                        "apt" => {
+                            let before = self.0.len();
+                            reader.within("apt", |reader| match entry.value.as_seq() {
+                                Some(_) => self.read_items(&entry.value, reader),
+                                None => self.read_item(&entry.value, reader),
+                            });
+                            self.0[before..].iter_mut().for_each(|entry| entry.of_apt = true);
+                        }
                         "snap" => reader.within("snap", |reader| self.read_snaps(&entry.value, reader)),
                         other => {
                             let message = format!("`{other}` is no package manager of this system");
@@ -125,7 +131,7 @@ impl PackageList {
             return;
         }
         if !self.0.iter().any(|known| known.spec == spec) {
-            self.0.push(PackageEntry { spec: spec.to_owned(), origin: origin.clone() });
+            self.0.push(PackageEntry { spec: spec.to_owned(), of_apt: false, origin: origin.clone() });
         }
     }
 }

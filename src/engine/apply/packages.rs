@@ -24,6 +24,7 @@ const DATABASES: [&str; 4] =
 const EXTENDED_STATES: &str = "/var/lib/apt/extended_states";
 const DEBCONF_LIMIT: Duration = Duration::from_secs(120);
 const GPG_LIMIT: Duration = Duration::from_secs(120);
+const SNAP_LIMIT: Duration = Duration::from_secs(30);
 
 /// What apt is asked to do about one package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,30 @@ fn stands(spec: &str, packages: &[DpkgPackage]) -> Option<bool> {
 
 fn packages_now(context: &Context<'_>) -> Result<Packages, Failure> {
     Ok(context.host.packages().map_err(io_failure("read", &status_file()))?.unwrap_or_default())
+}
+
+/// Whether the host has the package as it is wanted, perhaps as a snap; `None` where only apt can say.
+fn is_there(package: &Package, now: &[DpkgPackage], context: &Context<'_>) -> Option<bool> {
+    match stands(&package.spec, now) {
+        Some(false) if package.or_snap => Some(has_snap(context, &package.spec)),
+        known => known,
+    }
+}
+
+fn has_snap(context: &Context<'_>, name: &str) -> bool {
+    let asked = context.host.run(&Spec::new(["snap", "list", name]).deadline(SNAP_LIMIT));
+    asked.is_ok_and(|ended| ended.success())
+}
+
+/// Installs a snap, once snapd has taken up what came with the image.
+fn install_snap(context: &Context<'_>, name: &str) -> Result<(), Failure> {
+    for argv in [["snap", "wait", "system", "seed.loaded"].as_slice(), &["snap", "install", name]] {
+        let mut spec = Spec::new(argv.iter().copied()).output(&context.output);
+        (spec.deadline, spec.silence) = (context.deadline.left(), context.silence);
+        spec.env.clone_from(&context.env);
+        context.host.run_ok(&spec)?;
+    }
+    Ok(())
 }
 
 fn apt<'c>(context: &'c Context<'_>) -> Apt<'c> {
@@ -290,7 +315,7 @@ fn counted(before: &[DpkgPackage], after: &[DpkgPackage]) -> Option<String> {
 
 pub(super) fn check_install(context: &Context<'_>, packages: &[Package]) -> Result<Checked, Failure> {
     let now = packages_now(context)?;
-    Ok(Checked::satisfied_if(packages.iter().all(|package| stands(&package.spec, &now) == Some(true))))
+    Ok(Checked::satisfied_if(packages.iter().all(|package| is_there(package, &now, context) == Some(true))))
 }
 
 pub(super) fn verify_install(context: &Context<'_>, packages: &[Package]) -> Result<(), Failure> {
@@ -300,8 +325,8 @@ pub(super) fn verify_install(context: &Context<'_>, packages: &[Package]) -> Res
         Wanted::Other => None,
     };
     let shown = |spec: &str| format!("{spec} ({})", found(spec).map_or("unknown to dpkg", |package| package.state.as_str()));
-    let specs = packages.iter().map(|package| package.spec.as_str());
-    let missing: Vec<String> = specs.filter(|spec| stands(spec, &now) == Some(false)).map(shown).collect();
+    let missing = packages.iter().filter(|package| is_there(package, &now, context) == Some(false));
+    let missing: Vec<String> = missing.map(|package| shown(&package.spec)).collect();
     if missing.is_empty() {
         Ok(())
     } else {
@@ -352,12 +377,38 @@ pub(super) fn install(context: &Context<'_>, packages: &[Package], interrupted: 
             effect.warnings.push(failure.message);
         }
     }
-    let detail = counted(&before, &packages_now(context)?);
+    let snaps = as_snaps(context, packages, &mut refused);
+    let details: Vec<String> = counted(&before, &packages_now(context)?).into_iter().chain(snaps).collect();
+    let detail = (!details.is_empty()).then(|| details.join("; "));
     if refused.is_empty() {
         effect.detail = effect_of(actions, detail).detail;
         return Ok(effect);
     }
-    Err(refusal(&apt, &refused, accepted.len()))
+    Err(refusal(&apt, &refused, packages.len().saturating_sub(refused.len())))
+}
+
+/// Installs as snaps what apt does not know and the user did not ask apt for; says what it has installed.
+fn as_snaps(context: &Context<'_>, packages: &[Package], refused: &mut Vec<Refused>) -> Option<String> {
+    let mut installed = Vec::new();
+    refused.retain_mut(|one| {
+        let is_meant = packages.iter().any(|package| package.or_snap && package.spec == one.spec);
+        if one.failure.kind != Kind::NotFound || !is_meant {
+            return true;
+        }
+        if has_snap(context, &one.spec) {
+            return false;
+        }
+        match install_snap(context, &one.spec) {
+            Ok(()) => installed.push(one.spec.clone()),
+            Err(failure) => {
+                one.failure.message = format!("{}, and no snap was installed: {}", one.failure.message, failure.message);
+                one.failure.output.extend(failure.output);
+                return true;
+            }
+        }
+        false
+    });
+    (!installed.is_empty()).then(|| format!("as snaps: {}", installed.join(", ")))
 }
 
 /// Takes out what apt refuses: first what it refuses by itself, by halves, then what does not go with the others.

@@ -96,6 +96,20 @@ fn snaps_among_the_packages_are_installed_after_those_of_apt_and_all_are_upgrade
 }
 
 #[test]
+fn a_package_that_apt_may_not_have_may_be_a_snap_where_there_are_snaps() {
+    let said = "packages: [curl, g++, [jq, '1.6'], {apt: [git, [vim, '9']]}, htop]";
+    let or_snap = |plan: &Plan| -> Vec<String> {
+        let packages = plan.steps.iter().filter_map(|step| match &step.operation {
+            Operation::InstallPackages { packages } => Some(packages),
+            _ => None,
+        });
+        packages.flatten().filter(|package| package.or_snap).map(|package| package.spec.clone()).collect()
+    };
+    assert_eq!(or_snap(&ubuntu(&["snap"], said)), ["curl", "htop"]);
+    assert!(or_snap(&ubuntu(&[], said)).is_empty() && or_snap(&applied(said)).is_empty());
+}
+
+#[test]
 fn a_user_of_ubuntus_shop_is_made_when_snapd_can_be_asked() {
     let plan = ubuntu(&["snap"], "users: [{name: bob, snapuser: bob@example.org, groups: [x], known: true}, {name: eve}]");
     let found = steps(&plan);
