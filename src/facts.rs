@@ -177,6 +177,7 @@ pub const FILES: &[&str] = &[
     "/usr/lib/systemd/systemd-timesyncd",
     "/sys/firmware/efi",
     "/etc/udev/rules.d/90-cloud-init-hook-hotplug.rules",
+    "/etc/udev/rules.d/90-landfall-hotplug.rules",
     "/opt/rsct/install/bin",
     "/snap/subiquity",
     "/snap/ubuntu-desktop-installer",

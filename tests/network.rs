@@ -111,6 +111,95 @@ fn two_devices_swap_their_names_and_one_that_is_in_the_way_makes_way() {
     assert!(addresses.lines().any(|line| line.starts_with("cirename0") && line.contains(PEER)), "{addresses}");
 }
 
+/// A host whose user-data asks for this, with a network-config that gives eth0 the address.
+fn updated(when: &str, release: Release) -> Option<Host> {
+    let host = host(release, &config_with("192.0.2.7/24"))?;
+    let user_data = format!("#cloud-config\nhostname: net-1\nupdates: {{network: {{when: {when}}}}}\nruncmd: [echo once >>/root/ran]\n");
+    host.files().write("/var/lib/cloud/seed/nocloud/user-data", user_data, 0o600);
+    Some(host)
+}
+
+fn config_with(address: &str) -> String {
+    format!("version: 2\nethernets:\n  eth0: {{addresses: [{address}]}}\n")
+}
+
+fn set_config(host: &Host, text: &str) {
+    host.files().write("/var/lib/cloud/seed/nocloud/network-config", text, 0o600);
+}
+
+#[test]
+fn at_every_boot_where_it_is_asked_the_network_is_what_the_datasource_says() {
+    for (release, file) in
+        [(Release::Trixie, "/etc/systemd/network/10-cloud-init-eth0.network"), (Release::TrixieNetwork, "/etc/netplan/50-cloud-init.yaml")]
+    {
+        let Some(host) = updated("[boot-new-instance, boot]", release) else { return };
+        let (booted, state) = boot(&host);
+        assert_eq!(state, "done", "{}", booted.sh("landfall why").stdout);
+        has(&booted, "eth0", "addr", &["192.0.2.7/24"]);
+        booted.shutdown();
+
+        // Another network of the same instance, and a hand that was in the file.
+        set_config(&host, &config_with("192.0.2.8/24"));
+        let (booted, state) = boot(&host);
+        assert_eq!(state, "done", "{}", booted.sh("landfall why").stdout);
+        has(&booted, "eth0", "addr", &["192.0.2.8/24"]);
+        host.files().write(file, "# by hand\n", 0o600);
+        booted.shutdown();
+        let (booted, state) = boot(&host);
+        assert_eq!(state, "done", "{}", booted.sh("landfall why").stdout);
+        has(&booted, "eth0", "addr", &["192.0.2.8/24"]);
+        booted.shutdown();
+
+        // What cannot be used leaves it as it is; what is gone too.
+        set_config(&host, "version: 9\n");
+        let (booted, state) = boot(&host);
+        assert_eq!(state, "degraded");
+        let why = booted.sh("landfall why").stdout;
+        assert!(why.contains("the network stays as it is: network-config:1:1: ") && why.contains("there is no version 9"), "{why}");
+        has(&booted, "eth0", "addr", &["192.0.2.8/24"]);
+        booted.shutdown();
+        host.files().remove("/var/lib/cloud/seed/nocloud/network-config");
+        let (booted, state) = boot(&host);
+        assert_eq!(state, "done", "{}", booted.sh("landfall why").stdout);
+        has(&booted, "eth0", "addr", &["192.0.2.8/24"]);
+        assert_eq!(host.files().read("/root/ran"), "once\n", "the rest of the plan stays as it was");
+    }
+}
+
+#[test]
+fn a_device_that_comes_is_configured_where_it_is_asked() {
+    let Some(host) = updated("[hotplug]", Release::Trixie) else { return };
+    // There is no udev in the lab: what its rule starts is started by hand, and the rule is one that it takes.
+    let without_udev = "#!/bin/sh\n[ \"$1\" != control ] || exec touch /run/reloaded\nexec /usr/bin/udevadm \"$@\"\n";
+    host.files().write("/usr/local/bin/udevadm", without_udev, 0o755);
+    let (booted, state) = boot(&host);
+    assert_eq!(state, "done", "{}", booted.sh("landfall why").stdout);
+    booted.sh("test -e /run/reloaded").expect_ok();
+    let rules = "/etc/udev/rules.d/90-landfall-hotplug.rules";
+    booted.sh(&format!("udevadm verify --no-style {rules}")).expect_ok();
+    let command = booted.files().read(rules).split("RUN+=\"").nth(1).unwrap().split('"').next().unwrap().replace("%k", "new0");
+    let come = || booted.sh(&format!("{} && systemctl start landfall-hotplug@new0", command.replace(" --no-block", ""))).expect_ok();
+    set_config(&host, &(config_with("192.0.2.7/24") + "  new0: {addresses: [198.51.100.7/24]}\n"));
+    booted.sh("ip link add new0 type veth peer name new1 && ip link set new1 up").expect_ok();
+    come();
+    has(&booted, "new0", "addr", &["198.51.100.7/24"]);
+    has(&booted, "eth0", "addr", &["192.0.2.7/24"]);
+    assert_eq!(booted.sh("landfall status --format json | grep -c '\"state\": \"done\"'").stdout, "1\n");
+
+    // Another instance's network is none of this one's, and neither is that of nobody.
+    seed(&host, "i-2", &config_with("192.0.2.99/24"));
+    come();
+    booted.sh("rm -r /var/lib/cloud/seed").expect_ok();
+    let said = booted.sh("landfall run --network 2>&1; echo $?").stdout;
+    assert!(
+        said.contains("the network stays as it is: no datasource says that this is the same instance") && said.ends_with("0\n"),
+        "{said}"
+    );
+    let written = booted.sh("cat /etc/systemd/network/*").stdout;
+    assert!(written.contains("198.51.100.7/24") && !written.contains("192.0.2.99"), "{written}");
+    assert_eq!(host.files().read("/root/ran"), "once\n");
+}
+
 #[test]
 fn an_address_that_no_device_has_is_told() {
     let config = "version: 1\nconfig:\n- {type: physical, name: eth0, mac_address: '52:54:00:00:00:01', subnets: [{type: dhcp}]}\n";

@@ -62,7 +62,7 @@ _landfall() {
                 return
             fi
             ;;
-        run) options+=" --stage --format --on-error --on-interrupt --retry --timeout" ;;
+        run) options+=" --stage --network --format --on-error --on-interrupt --retry --timeout" ;;
         apply | plan | config) options+=" --root --format --on-error --on-interrupt --retry --timeout" ;;
         validate) options+=" --strict --format" ;;
         watch | why | analyze | resume | rerun | drift) options+=" --format" ;;

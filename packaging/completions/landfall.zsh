@@ -40,7 +40,7 @@ _landfall() {
     argument)
       case $words[1] in
         run)
-          _arguments $common '--stage[point of the boot]:stage:(local network final)' '--format[how it is printed]:format:(text json)' \
+          _arguments $common '--stage[point of the boot]:stage:(local network final)' '--network[only the network]' '--format[how it is printed]:format:(text json)' \
             '--on-error[what a failure does]:word:(continue stop warn rollback)' '--on-interrupt[what happens to what was cut off]:word:(rerun skip stop)' \
             '--retry[attempts in all]:number:' '--timeout[limit for one step]:duration:'
           ;;

@@ -21,6 +21,9 @@ pub struct RunArgs {
     /// The point of the boot; all of them where it is left out
     #[arg(long)]
     pub stage: Option<StageArg>,
+    /// Only the network: configure it as the datasource describes it now
+    #[arg(long, conflicts_with = "stage")]
+    pub network: bool,
     /// How the state is printed at the end; a stage, as the units run it, prints none unless asked
     #[arg(long, value_enum)]
     pub format: Option<TextOrJson>,
@@ -31,7 +34,7 @@ pub struct RunArgs {
 impl RunArgs {
     /// A stage and nothing else.
     pub(super) fn of_stage(stage: StageArg) -> Self {
-        Self { stage: Some(stage), format: None, settings: Settings::default() }
+        Self { stage: Some(stage), network: false, format: None, settings: Settings::default() }
     }
 }
 
@@ -97,7 +100,8 @@ pub fn run(args: &RunArgs, host: &Host) -> Answer {
     let format = args.format.or(args.stage.is_none().then_some(TextOrJson::Text));
     // A unit that refuses would leave the host as it is: there the problem is told with the others, in the plan.
     let given = if args.stage.is_some() { args.settings.as_given() } else { args.settings.read()? };
-    execute(host, &Request::Boot(args.stage.map(Stage::from)), &given, format)
+    let request = if args.network { Request::Network } else { Request::Boot(args.stage.map(Stage::from)) };
+    execute(host, &request, &given, format)
 }
 
 /// Applies.

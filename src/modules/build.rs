@@ -5,7 +5,7 @@ use crate::config::problem::{Problem as ConfigProblem, Report, Severity};
 use crate::config::typed::CloudConfig;
 use crate::facts::Facts;
 use crate::plan::notify::Listener;
-use crate::plan::{digest_of, format_for, Plan, Problem, Weight};
+use crate::plan::{digest_of, format_for, NetworkEvent, Plan, Problem, Weight};
 use crate::redact::Redactor;
 use crate::secret::Secret;
 
@@ -47,7 +47,17 @@ pub fn plan(input: PlanInput<'_>) -> Plan {
         notify: listeners(input.config),
         wipe_user_data: input.config.defaults.wipe_user_data,
         waits_for: Vec::new(),
+        network_events: network_events(input.config),
     }
+}
+
+/// `updates.network.when`, but for what holds anyhow.
+fn network_events(config: &CloudConfig) -> Vec<NetworkEvent> {
+    let of_network = config.all_keys().filter_map(|keys| keys.updates.as_ref()?.network.as_ref());
+    let mut events: Vec<NetworkEvent> = of_network.flat_map(|network| &network.when).filter_map(|event| event.event()).collect();
+    events.sort_by_key(|event| *event as u8);
+    events.dedup();
+    events
 }
 
 /// Who is told of the run's end, and of each phase's.

@@ -1,32 +1,41 @@
 //! `updates`: when the network is configured anew.
 //!
-//! The peer's rule for udev calls its own Python, which asks the datasource again. There is no such thing here, so devices that come
-//! later stay as the image has them, and that is told.
+//! At a boot that is the local stage's work. While the host runs udev tells of devices that come and go, and a unit asks the datasource
+//! again: `landfall run --network`.
 
 use super::{ops, Module, Scope, Steps};
 use crate::plan::operation::Operation;
-use crate::plan::{Frequency, Stage};
+use crate::plan::{Frequency, NetworkEvent, Stage};
 
-/// What becomes of the peer's hook for devices that come later.
+/// What has udev tell of network devices.
 pub const INSTALL_HOTPLUG: Module =
     Module { name: "install_hotplug", stage: Stage::Final, frequency: Frequency::Instance, keys: &["updates"], implied: true, plan };
 
 /// The peer's rule: without the peer it calls a program that is not there.
-const RULES: &str = "/etc/udev/rules.d/90-cloud-init-hook-hotplug.rules";
+const OF_THE_PEER: &str = "/etc/udev/rules.d/90-cloud-init-hook-hotplug.rules";
+
+const RULES: &str = "/etc/udev/rules.d/90-landfall-hotplug.rules";
+
+/// Devices that a bus has, not those that programs make: udev(7), and a unit for each so that none waits for another's.
+const RULES_TEXT: &str = "# Written by landfall, for `updates.network.when: [hotplug]`.\n\
+    ACTION==\"add|remove\", SUBSYSTEM==\"net\", DEVPATH!=\"/devices/virtual/*\", \
+    RUN+=\"/usr/bin/systemctl --no-block start landfall-hotplug@%k.service\"\n";
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
-    for event in scope.keys.updates.iter().filter_map(|updates| updates.network.as_ref()).flat_map(|network| &network.when) {
-        let what = match event.name {
-            "hotplug" => "network devices that come while the host runs are not configured",
-            "boot" => "the network is configured for a new instance only, not at every boot",
-            // What holds anyhow, and what the peer does where nothing is said.
-            _ => continue,
-        };
-        let message = format!("updates.network.when: `{}` is not supported yet: {what}", event.name);
-        steps.report.warning("unsupported", message).at(&event.origin);
+    let events = scope.keys.updates.iter().filter_map(|updates| updates.network.as_ref()).flat_map(|network| &network.when);
+    let asked = events.into_iter().find(|event| event.event() == Some(NetworkEvent::Hotplug));
+    let mut gone = vec![OF_THE_PEER];
+    if asked.is_none() {
+        gone.push(RULES);
     }
-    if scope.facts.files.contains(RULES) {
-        steps.add("remove", Operation::RemoveFiles { paths: vec![RULES.into()] });
+    gone.retain(|path| scope.facts.files.contains(*path));
+    if let Some(event) = asked {
+        let _ = steps.add("rules", ops::write(RULES, RULES_TEXT, 0o644)).at(&event.origin);
+    }
+    if !gone.is_empty() {
+        steps.add("remove", Operation::RemoveFiles { paths: gone.iter().map(|path| (*path).to_owned()).collect() });
+    }
+    if asked.is_some() || !gone.is_empty() {
         let command = ops::command(&["udevadm", "control", "--reload-rules"], &[], "have udev read its rules again");
         steps.add("reload", Operation::Command(command)).degrades();
     }

@@ -337,9 +337,37 @@ pub struct Plan {
     /// done twice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
+    /// Events at which the datasource is asked again for the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_events: Vec<NetworkEvent>,
+}
+
+/// What has the network configured anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkEvent {
+    /// Every boot.
+    Boot,
+    /// A device came or went.
+    Hotplug,
 }
 
 impl Plan {
+    /// Takes the step of this id from another plan, in the place of its own or before all others, with what must not be shown of it.
+    /// False where there is none to take, or it is the same.
+    pub fn take_step(&mut self, id: &str, from: &Self) -> bool {
+        let Some(new) = from.steps.iter().find(|step| step.id == id) else { return false };
+        match self.steps.iter_mut().find(|step| step.id == id) {
+            Some(old) if old.digest() == new.digest() => return false,
+            Some(old) => *old = new.clone(),
+            None => self.steps.insert(0, new.clone()),
+        }
+        let known = |secret: &&crate::secret::Secret<String>| !self.secrets.contains(secret);
+        let secrets: Vec<_> = from.secrets.iter().filter(known).cloned().collect();
+        self.secrets.extend(secrets);
+        true
+    }
+
     /// Whether more of the user-data is still to be fetched.
     pub fn is_incomplete(&self) -> bool {
         !self.waits_for.is_empty()

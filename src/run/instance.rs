@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::instance_dir::Inputs;
+use super::prepare::NETWORK_CONFIG;
 use super::{Fetching, InstanceDir, Job, Patience, Prepared, Source, SETTLE_WAIT};
 use crate::compat;
+use crate::config::problem::{Problem, Severity};
 use crate::config::settings::Overrides;
 use crate::error::{Failure, Kind};
 use crate::host::Host;
 use crate::identity::{self, Here, Recorded, STATE};
-use crate::plan::{Stage, Weight};
+use crate::plan::{NetworkEvent, Plan, Stage, Weight};
 
 /// How long the last stage tries to fetch what user-data includes.
 const INCLUDE_WAIT: Duration = Duration::from_secs(5 * 60);
@@ -76,6 +78,27 @@ pub(super) fn complete(host: &Host, job: &mut Job, stage: Stage, given: &Overrid
     Ok(())
 }
 
+/// The step that configures the network.
+pub(super) const NETWORK_STEP: &str = "network";
+
+/// Has the plan configure the network as the datasource describes it now; everything else of the plan stays. What to say where that
+/// cannot be read.
+fn renew_network(
+    host: &Host,
+    directory: &InstanceDir,
+    plan: &mut Plan,
+    source: &Source,
+    given: &Overrides,
+) -> Result<Option<(Option<Weight>, String)>, Failure> {
+    let prepared = super::prepare(host, &plan.instance, source, given, &fetching(Stage::Local, directory))?;
+    if plan.take_step(NETWORK_STEP, &prepared.plan) {
+        directory.store_plan(host, plan)?;
+    }
+    let of_network = |problem: &Problem| problem.origin.as_ref().is_some_and(|origin| *origin.part == *NETWORK_CONFIG);
+    let wrong = prepared.report.problems.iter().find(|problem| problem.severity == Severity::Error && of_network(problem));
+    Ok(wrong.map(|problem| (Some(Weight::Degraded), format!("the network stays as it is: {}", problem.sentence()))))
+}
+
 /// The recorded instance: its stored plan counts, whatever the datasource says now.
 pub(super) fn same_instance(
     host: &Host,
@@ -84,7 +107,7 @@ pub(super) fn same_instance(
     id: &str,
     mode: &'static str,
     source: Option<Source>,
-    asked: (&Overrides, Stage),
+    (given, stage, event): (&Overrides, Stage, Option<NetworkEvent>),
 ) -> Result<Option<Job>, Failure> {
     let adopted = recorded.as_ref().is_some_and(|recorded| recorded.installed_on_running_system);
     let directory = InstanceDir::new(recorded.and_then(|recorded| recorded.directory).as_deref().unwrap_or(&identity::directory_of(id)));
@@ -108,12 +131,17 @@ pub(super) fn same_instance(
         }
         loaded => loaded?,
     };
-    let Some(plan) = stored else {
+    let Some(mut plan) = stored else {
         // A host that was in use is not provisioned because the record of what was applied by hand is lost.
         let Some(source) = source.filter(|_| !adopted) else { return Ok(None) };
-        let job = new_instance(host, Recorded::of(here), id, mode, &source, asked)?;
+        let job = new_instance(host, Recorded::of(here), id, mode, &source, (given, stage))?;
         return Ok(Some(Job { notices, ..job }));
     };
+    if let (Some(source), Some(event)) = (&source, event) {
+        if event == NetworkEvent::Hotplug || plan.network_events.contains(&event) {
+            notices.extend(renew_network(host, &directory, &mut plan, source, given)?);
+        }
+    }
     if let Some(source) = source.filter(|source| !directory.holds(host, source)) {
         let told = format!(
             "the user-data from {} has changed since this instance was provisioned; it is not applied again (`landfall apply` does)",

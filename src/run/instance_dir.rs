@@ -149,13 +149,11 @@ impl InstanceDir {
         for directory in self.directories() {
             host.make_directories(&directory, PRIVATE_DIRECTORY).map_err(|error| Failure::io(&directory, &error))?;
         }
-        let plan = plan::to_stored_json(&prepared.plan).map_err(|error| Failure::new(Kind::Unknown, error.to_string()))?;
-        let before = inputs(prepared).into_iter().filter(|_| stored == Inputs::ToBeStored);
-        for (name, bytes) in before.chain([(PLAN, &plan)]) {
+        for (name, bytes) in inputs(prepared).into_iter().filter(|_| stored == Inputs::ToBeStored) {
             let path = self.path(name);
             host.write(&path, bytes, PRIVATE_FILE).map_err(|error| Failure::io(&path, &error))?;
         }
-        Ok(())
+        self.store_plan(host, &prepared.plan)
     }
 
     /// As [`Self::store`], for user-data that was given by hand: which user-data the instance came with is not forgotten, and is
@@ -167,6 +165,13 @@ impl InstanceDir {
             host.write(&path, sha256_hex(&original).as_bytes(), PRIVATE_FILE).map_err(failed)?;
         }
         self.write(host, prepared, Inputs::ToBeStored)
+    }
+
+    /// Stores a plan in the place of the one that is there; what it is made of stays.
+    pub(super) fn store_plan(&self, host: &Host, plan: &Plan) -> Result<(), Failure> {
+        let text = plan::to_stored_json(plan).map_err(|error| Failure::new(Kind::Unknown, error.to_string()))?;
+        let path = self.path(PLAN);
+        host.write(&path, &text, PRIVATE_FILE).map_err(|error| Failure::io(&path, &error))
     }
 
     /// The stored plan, if there is one.

@@ -36,8 +36,8 @@ use crate::error::{Failure, Kind};
 use crate::host::runlock::{RunLock, Take};
 use crate::host::Host;
 use crate::identity::{self, Decision, Here, Recorded};
-use crate::plan::{Frequency, Operation, Plan, Stage, Weight};
-use instance::{complete, new_instance, same_instance};
+use crate::plan::{Frequency, NetworkEvent, Operation, Plan, Stage, Weight};
+use instance::{complete, new_instance, same_instance, NETWORK_STEP};
 use lookup::{look, Looked};
 use reporter::Reporter;
 
@@ -45,6 +45,8 @@ use reporter::Reporter;
 pub enum Request {
     /// What the units ask for: find, plan, execute, resume, up to a stage; `None` is all of it at once, as a person asks for it.
     Boot(Option<Stage>),
+    /// Ask the datasource again for the network, and configure it anew: a device came or went.
+    Network,
     /// Execute this user-data now.
     Apply(Source),
     /// Go on with the recorded run; failed steps are tried again.
@@ -140,7 +142,7 @@ pub fn run_with(host: &Host, request: &Request, given: &Overrides) -> Result<Rep
 fn begin(host: &Host, request: &Request, given: &Overrides) -> Result<Report, Failure> {
     let ids = view::run_ids(host)?;
     let stage = request.stage();
-    if let (Request::Boot(_), Some(off)) = (request, off_switch(host)) {
+    if let (Request::Boot(_) | Request::Network, Some(off)) = (request, off_switch(host)) {
         view::publish_disabled(host, &ids, stage, &off)?;
         return Ok(Report { end: None, summary: None, remark: format!("switched off: {off}"), no_source: false });
     }
@@ -149,6 +151,7 @@ fn begin(host: &Host, request: &Request, given: &Overrides) -> Result<Report, Fa
         // The first unit of this boot has asked the datasource.
         Request::Boot(Some(Stage::Final)) if host.exists(INSTANCE_SETTLED) => recorded_job(host, Vec::new())?.into(),
         Request::Boot(_) => boot_job(host, stage, given)?,
+        Request::Network => network_job(host, given)?,
         Request::Apply(source) => Found::Job(Box::new(apply_job(host, source, given)?)),
         Request::Resume | Request::Rerun(_) | Request::Rollback { .. } => recorded_job(host, Vec::new())?.into(),
     };
@@ -169,8 +172,11 @@ fn begin(host: &Host, request: &Request, given: &Overrides) -> Result<Report, Fa
 /// Units of one boot wait for each other; whoever sits at a terminal is told.
 fn take_lock(host: &Host, request: &Request) -> Result<RunLock, Failure> {
     let command = match request {
-        Request::Boot(_) => {
-            let command = format!("landfall run --stage {}", request.stage().name());
+        Request::Boot(_) | Request::Network => {
+            let command = match request {
+                Request::Network => "landfall run --network".to_owned(),
+                _ => format!("landfall run --stage {}", request.stage().name()),
+            };
             let taken = host.wait_take_run_lock(&command, None, &|owner| {
                 crate::telemetry::say(
                     tracing::Level::INFO,
@@ -229,7 +235,10 @@ fn boot_job(host: &Host, stage: Stage, given: &Overrides) -> Result<Found, Failu
         Decision::SameInstance(id) if recorded.as_ref().is_some_and(|recorded| recorded.directory.is_none()) => {
             in_use(host, &id, source.as_ref())?
         }
-        Decision::SameInstance(id) => same_instance(host, recorded, &here, &id, mode, source, (given, stage))?.into(),
+        Decision::SameInstance(id) => {
+            let event = (stage == Stage::Local).then_some(NetworkEvent::Boot);
+            same_instance(host, recorded, &here, &id, mode, source, (given, stage, event))?.into()
+        }
         Decision::Adopt(id) => {
             let mut recorded = recorded.unwrap_or_default();
             recorded.instance_id = Some(id.clone());
@@ -258,6 +267,23 @@ fn boot_job(host: &Host, stage: Stage, given: &Overrides) -> Result<Found, Failu
         Decision::Manual => recorded_job(host, Vec::new())?.into(),
         Decision::NothingToDo => Found::NoSource,
     })
+}
+
+/// The run on record with the network as the datasource has it now. Without proof that this is the same instance nothing is changed.
+fn network_job(host: &Host, given: &Overrides) -> Result<Found, Failure> {
+    let recorded = Recorded::load(host)?.filter(|recorded| recorded.directory.is_some());
+    let here = Here::read(host);
+    let (fetched, mode, source, explain) = match look(host, recorded.as_ref(), Stage::Local)? {
+        Looked::Later(why) => return Ok(Found::Nothing(why.to_owned())),
+        Looked::Answer { fetched, mode, source, explain } => (fetched, mode, source, explain),
+    };
+    match identity::decide(recorded.as_ref(), &here, fetched) {
+        Decision::SameInstance(id) if recorded.is_some() => {
+            let asked = (given, Stage::Local, Some(NetworkEvent::Hotplug));
+            Ok(same_instance(host, recorded, &here, &id, mode, source, asked)?.into())
+        }
+        _ => Ok(Found::Nothing(format!("the network stays as it is: no datasource says that this is the same instance ({explain})"))),
+    }
 }
 
 /// A cloud-init that is gone has provisioned this very instance: its record of it, which landfall never writes, is there.
@@ -369,7 +395,7 @@ pub fn plan_of_boot(host: &Host, given: &Overrides) -> Result<Result<(Plan, bool
 
 fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job) -> Result<Report, Failure> {
     let again = steps_to_run_again(request, job)?;
-    let kept = job.mode != "hosted";
+    let kept = job.mode != "hosted" && !matches!(request, Request::Network);
     let state = job.directory.places().instance;
     let mut ledger = job.directory.ledger(host, stage, false)?;
     let is_lost = ledger.records(Frequency::Instance).is_empty() && job.directory.has_traces(host);
@@ -395,7 +421,7 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
         engine.notice(Frequency::Instance, Some(Weight::Degraded), told)?;
     }
     match (request, again) {
-        (Request::Rerun(_), Some(step)) => engine.again(&[step])?,
+        (Request::Rerun(_) | Request::Network, Some(step)) => engine.again(&[step])?,
         (Request::Boot(Some(Stage::Final)), _) if host.exists(BOOT_SETTLED) => engine.again(&scripts_that_came_since(host, job)?)?,
         // Whoever asks by hand wants what has failed, or was undone, to be done.
         (Request::Resume | Request::Apply(_), _) => {
@@ -527,7 +553,11 @@ fn keep_note(recorded: Result<(), Failure>) {
 }
 
 fn steps_to_run_again(request: &Request, job: &Job) -> Result<Option<String>, Failure> {
-    let Request::Rerun(wanted) = request else { return Ok(None) };
+    let wanted = match request {
+        Request::Rerun(wanted) => wanted,
+        Request::Network => return Ok(job.plan.steps.iter().find(|step| step.id == NETWORK_STEP).map(|step| step.id.clone())),
+        _ => return Ok(None),
+    };
     if job.is_wiped(wanted) {
         let failure = Failure::new(Kind::NotFound, format!("what `{wanted}` did is wiped, as `wipe_user_data` says"));
         return Err(failure.hint("`landfall apply FILE` with the user-data runs it again"));

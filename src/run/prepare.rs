@@ -162,10 +162,12 @@ fn subject(host: &Host, id: &str, source: &Source) -> Subject {
     }
 }
 
+/// What the network of a datasource is called in messages.
+pub(super) const NETWORK_CONFIG: &str = "network-config";
+
 /// The network that the system's configuration asks for, or else the datasource; what cannot be read of it leaves the network as
 /// the image has it.
 fn with_network(config: CloudConfig, host: &Host, source: &Source, system: Option<&Node>, report: &mut Report) -> CloudConfig {
-    const PART: &str = "network-config";
     let Source::Datasource(found) = source else { return config };
     if let Some(document) = system {
         return match network::read(document, host.finds_program("netplan"), report) {
@@ -175,7 +177,7 @@ fn with_network(config: CloudConfig, host: &Host, source: &Source, system: Optio
     }
     let Some(bytes) = found.network_config.as_deref().filter(|bytes| !bytes.trim_ascii().is_empty()) else { return config };
     let text = String::from_utf8_lossy(bytes);
-    let Some(document) = layers::parsed(PART, &text, report) else { return config };
+    let Some(document) = layers::parsed(NETWORK_CONFIG, &text, report) else { return config };
     match network::read(&document, host.finds_program("netplan"), report) {
         Some(Asked::Network(network)) => config.with_network(*network, &document),
         Some(Asked::Disabled) | None => config,

@@ -23,7 +23,7 @@ const HEEDED_BY: [(&str, &str); 4] = [
 ];
 
 /// What is done of a key where it is not all of what cloud-init does, or not on every system.
-const NOTES: [(&str, &str); 11] = [
+const NOTES: [(&str, &str); 10] = [
     ("autoinstall", "reported: Ubuntu's installer reads it"),
     ("drivers", UBUNTU),
     ("fan", UBUNTU),
@@ -34,7 +34,6 @@ const NOTES: [(&str, &str); 11] = [
     ("resolv_conf", "reported: for another system"),
     ("snap", UBUNTU),
     ("ubuntu_pro", UBUNTU),
-    ("updates", "partial: devices that come later (`hotplug`) are not configured"),
 ];
 
 const UBUNTU: &str = "full on Ubuntu; on Debian reported, unless `unverified_modules` names the module";

@@ -3,6 +3,7 @@
 use super::reader::{FromNode, Reader, Shape};
 use super::scalars::Text;
 use crate::config::node::{Node, Origin, Value};
+use crate::plan::NetworkEvent;
 
 crate::record! {
     /// `updates`.
@@ -27,6 +28,17 @@ pub struct UpdateEvent {
     pub name: &'static str,
     /// Its place.
     pub origin: Origin,
+}
+
+impl UpdateEvent {
+    /// The event of a run; `None` for what holds anyhow: a new instance.
+    pub fn event(&self) -> Option<NetworkEvent> {
+        match self.name {
+            "boot" | "boot-legacy" => Some(NetworkEvent::Boot),
+            "hotplug" => Some(NetworkEvent::Hotplug),
+            _ => None,
+        }
+    }
 }
 
 impl FromNode for UpdateEvent {

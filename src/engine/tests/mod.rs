@@ -90,6 +90,7 @@ fn plan(steps: Vec<Step>) -> Plan {
         notify: Vec::new(),
         wipe_user_data: false,
         waits_for: Vec::new(),
+        network_events: Vec::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Module, Scope, Steps};
 use crate::config::network::{DeviceKind, Network};
 use crate::facts::Facts;
 use crate::plan::operation::{content, ConfigureNetwork, DeviceName, NetworkManager, Operation, Owner, WriteFile};
-use crate::plan::{Frequency, Stage};
+use crate::plan::{Frequency, NetworkEvent, Stage};
 
 /// The network.
 pub const NETWORK: Module =
@@ -35,7 +35,11 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         NetworkManager::Networkd => networkd::files(network, &mut steps.report),
     };
     let files = files.into_iter().map(|(path, text)| file(manager, path, &text)).collect();
-    steps.add("", Operation::ConfigureNetwork(ConfigureNetwork { manager, files, names: names(network) }));
+    let step = steps.add("", Operation::ConfigureNetwork(ConfigureNetwork { manager, files, names: names(network) }));
+    let events = scope.keys.updates.iter().filter_map(|updates| updates.network.as_ref()).flat_map(|network| &network.when);
+    if events.into_iter().any(|event| event.event() == Some(NetworkEvent::Boot)) {
+        let _ = step.every(Frequency::Boot);
+    }
 }
 
 fn manager(facts: &Facts) -> Option<NetworkManager> {

@@ -1,10 +1,10 @@
 //! `disable_ec2_metadata`, `updates`, `byobu_by_default`, `grub_dpkg`, keys on the console, keys of other systems, `reset_rmc`.
 
-use super::super::testing::{applied, assert_problems, assert_steps, debian, first_boot, planned, problems, steps};
+use super::super::testing::{applied, assert_problems, assert_steps, debian, first_boot, planned, problems, steps, written};
 use super::super::Way;
 use crate::facts::Facts;
 use crate::plan::operation::Operation;
-use crate::plan::Plan;
+use crate::plan::{NetworkEvent, Plan};
 
 fn with(programs: &[&str], files: &[&str], text: &str, way: Way) -> Plan {
     let mut facts = debian();
@@ -28,26 +28,32 @@ fn the_way_to_the_metadata_service_is_closed_at_every_boot() {
 }
 
 #[test]
-fn events_that_nobody_listens_to_are_told_and_the_peers_hook_goes() {
-    let plan = applied("updates: {network: {when: [boot-new-instance, boot-legacy]}}");
+fn udev_tells_of_devices_where_it_is_asked_and_the_peers_hook_goes() {
+    let plan = applied("updates: {network: {when: [boot-new-instance]}}");
     assert_problems(&plan, &[]);
-    for (event, problem) in [
-        ("hotplug", "degraded: updates.network.when: `hotplug` is not supported yet: network devices that come while the host runs"),
-        ("boot", "degraded: updates.network.when: `boot` is not supported yet: the network is configured for a new instance only"),
-        ("hotplugged", "failed: updates.network.when[0]: `hotplugged` is none (did you mean `hotplug`?)"),
-    ] {
-        let plan = applied(&format!("updates: {{network: {{when: [{event}]}}}}"));
-        assert!(problems(&plan)[0].starts_with(problem), "{event}: {:?}", problems(&plan));
-        assert_steps(&plan, &[]);
-    }
-    let left = with(&[], &["/etc/udev/rules.d/90-cloud-init-hook-hotplug.rules"], "{}", Way::FirstBoot);
-    assert_eq!(
-        of("install_hotplug", &left),
-        [
-            "install_hotplug/remove: remove /etc/udev/rules.d/90-cloud-init-hook-hotplug.rules @final",
-            "install_hotplug/reload: have udev read its rules again: udevadm control --reload-rules @final ~",
-        ]
-    );
+    assert_steps(&plan, &[]);
+    assert!(plan.network_events.is_empty());
+    let plan = applied("updates: {network: {when: [hotplugged]}}");
+    assert!(problems(&plan)[0].starts_with("failed: updates.network.when[0]: `hotplugged` is none (did you mean `hotplug`?)"));
+
+    const RULES: &str = "/etc/udev/rules.d/90-landfall-hotplug.rules";
+    let reload = "install_hotplug/reload: have udev read its rules again: udevadm control --reload-rules @final ~";
+    let asked = applied("updates: {network: {when: [hotplug, boot, boot-legacy]}}");
+    assert_problems(&asked, &[]);
+    assert_steps(&asked, &[&format!("install_hotplug/rules: write {RULES} (204 bytes, 0644, root:root) @final"), reload]);
+    assert!(written(&asked, "install_hotplug/rules").contains("start landfall-hotplug@%k.service"));
+    assert_eq!(asked.network_events, [NetworkEvent::Boot, NetworkEvent::Hotplug]);
+
+    let peers = "/etc/udev/rules.d/90-cloud-init-hook-hotplug.rules";
+    let left = with(&[], &[peers, RULES], "{}", Way::FirstBoot);
+    assert_eq!(of("install_hotplug", &left), [format!("install_hotplug/remove: remove {peers} {RULES} @final").as_str(), reload]);
+    let left = with(&[], &[peers, RULES], "updates: {network: {when: [hotplug]}}", Way::FirstBoot);
+    let expected = [
+        &format!("install_hotplug/rules: write {RULES} (204 bytes, 0644, root:root) @final"),
+        &format!("install_hotplug/remove: remove {peers} @final"),
+        reload,
+    ];
+    assert_eq!(of("install_hotplug", &left), expected);
 }
 
 #[test]
