@@ -8,7 +8,7 @@ use crate::facts::Interface;
 const PATH: &str = "/etc/network/interfaces.d/50-cloud-init";
 
 /// The file, and the names that udev gives devices.
-pub(super) fn files(network: &Network, interfaces: &[Interface], report: &mut Report) -> Vec<(String, String)> {
+pub(super) fn files(network: &Network, interfaces: &[Interface], hotplug: bool, report: &mut Report) -> Vec<(String, String)> {
     let mut text = String::from("\nauto lo\niface lo inet loopback\n");
     resolver_lines(&mut text, &network.resolver.servers, &network.resolver.search);
     let mut files = Vec::new();
@@ -27,6 +27,10 @@ pub(super) fn files(network: &Network, interfaces: &[Interface], report: &mut Re
         warn_of_what_is_lost(device, report);
         for name in names {
             stanzas(&mut text, &name, device, network);
+            // For ifupdown's own rule of udev, which brings up what comes later.
+            if hotplug && !device.manual && device.kind == DeviceKind::Physical {
+                text += &format!("allow-hotplug {name}\n");
+            }
         }
         if let Some(package) = needed(&device.kind) {
             report.note("network", format!("{} is set up by ifupdown with the package {package}", device.name));

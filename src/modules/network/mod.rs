@@ -9,6 +9,7 @@ mod networkd;
 
 use super::{Module, Scope, Steps};
 use crate::config::network::{DeviceKind, Network};
+use crate::config::typed::others::UpdateEvent;
 use crate::facts::Facts;
 use crate::plan::operation::{content, ConfigureNetwork, DeviceName, NetworkManager, Operation, Owner, WriteFile};
 use crate::plan::{Frequency, NetworkEvent, Stage};
@@ -29,15 +30,17 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         steps.report.error("network", message).help("install netplan.io in the image");
         return;
     };
+    let events = scope.keys.updates.iter().filter_map(|updates| updates.network.as_ref()).flat_map(|network| &network.when);
+    let events: Vec<NetworkEvent> = events.filter_map(UpdateEvent::event).collect();
+    let hotplug = events.contains(&NetworkEvent::Hotplug);
     let files = match manager {
         NetworkManager::Netplan => netplan::files(network),
-        NetworkManager::Ifupdown => ifupdown::files(network, &scope.facts.interfaces, &mut steps.report),
+        NetworkManager::Ifupdown => ifupdown::files(network, &scope.facts.interfaces, hotplug, &mut steps.report),
         NetworkManager::Networkd => networkd::files(network, &mut steps.report),
     };
     let files = files.into_iter().map(|(path, text)| file(manager, path, &text)).collect();
     let step = steps.add("", Operation::ConfigureNetwork(ConfigureNetwork { manager, files, names: names(network) }));
-    let events = scope.keys.updates.iter().filter_map(|updates| updates.network.as_ref()).flat_map(|network| &network.when);
-    if events.into_iter().any(|event| event.event() == Some(NetworkEvent::Boot)) {
+    if events.contains(&NetworkEvent::Boot) {
         let _ = step.every(Frequency::Boot);
     }
 }

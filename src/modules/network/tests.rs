@@ -10,6 +10,11 @@ use crate::plan::Plan;
 
 /// What is planned for a network-config on a host with these programs.
 fn planned(text: &str, programs: &[&str]) -> Plan {
+    planned_with("{}", text, programs)
+}
+
+/// The same with a cloud-config beside it.
+fn planned_with(config: &str, text: &str, programs: &[&str]) -> Plan {
     let mut facts = debian();
     facts.programs.extend(programs.iter().map(|name| (*name).to_owned()));
     facts.files.insert("/etc/network/interfaces".into());
@@ -19,7 +24,7 @@ fn planned(text: &str, programs: &[&str]) -> Plan {
         vec![interface("enp1s0", "52:54:00:12:34:00"), interface("enp2s0", "52:54:00:12:34:01"), interface("wlan0", "52:54:00:12:34:02")];
     let mut report = Report::new();
     let written = document(text);
-    let config = CloudConfig::read(&document("{}"), &mut report).expect("a mapping");
+    let config = CloudConfig::read(&document(config), &mut report).expect("a mapping");
     let Some(Asked::Network(network)) = read(&written, facts.has("netplan"), &mut report) else { panic!("{text}: {report:?}") };
     let config = config.with_network(*network, &written);
     plan_of(PlanInput { config: &config, facts: &facts, user: Default::default(), way: Way::Applied, report: &mut report })
@@ -39,6 +44,22 @@ fn files(plan: &Plan) -> String {
 fn sample(name: &str) -> String {
     let path = format!("{}/tests/parity/network/{name}", env!("CARGO_MANIFEST_DIR"));
     fs_err::read_to_string(path).expect("sample")
+}
+
+#[test]
+fn at_every_boot_and_for_devices_that_come_where_it_is_asked() {
+    let text = "version: 2\nethernets: {enp1s0: {dhcp4: true}}\nbridges: {br0: {interfaces: [enp1s0]}}\n";
+    let when = |events: &str, programs: &[&str]| planned_with(&format!("updates: {{network: {{when: {events}}}}}"), text, programs);
+    let is_of_every_boot =
+        |plan: &Plan| plan.steps.iter().find(|step| step.id == "network").is_some_and(|step| step.frequency == Frequency::Boot);
+    assert!(is_of_every_boot(&when("[boot]", &["networkctl"])) && is_of_every_boot(&when("[boot-legacy]", &["netplan"])));
+    assert!(!is_of_every_boot(&when("[hotplug, boot-new-instance]", &["networkctl"])));
+    let hotplug = files(&when("[hotplug]", &["ifup"]));
+    assert!(
+        hotplug.contains("auto enp1s0\n") && hotplug.contains("allow-hotplug enp1s0\n") && !hotplug.contains("allow-hotplug br0"),
+        "{hotplug}"
+    );
+    assert!(!files(&when("[boot]", &["ifup"])).contains("allow-hotplug"));
 }
 
 #[test]
