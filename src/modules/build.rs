@@ -2,6 +2,7 @@
 
 use super::{plan_all, Steps, UserHook, UserParts, Way};
 use crate::config::problem::{Problem as ConfigProblem, Report, Severity};
+use crate::config::typed::others::Updates;
 use crate::config::typed::CloudConfig;
 use crate::facts::Facts;
 use crate::plan::notify::Listener;
@@ -53,8 +54,8 @@ pub fn plan(input: PlanInput<'_>) -> Plan {
 
 /// `updates.network.when`, but for what holds anyhow.
 fn network_events(config: &CloudConfig) -> Vec<NetworkEvent> {
-    let of_network = config.all_keys().filter_map(|keys| keys.updates.as_ref()?.network.as_ref());
-    let mut events: Vec<NetworkEvent> = of_network.flat_map(|network| &network.when).filter_map(|event| event.event()).collect();
+    let written = config.all_keys().filter_map(|keys| keys.updates.as_ref()).flat_map(Updates::network_events);
+    let mut events: Vec<NetworkEvent> = written.map(|(event, _)| event).collect();
     events.sort_by_key(|event| *event as u8);
     events.dedup();
     events

@@ -4,6 +4,7 @@
 //! again: `landfall run --network`.
 
 use super::{ops, Module, Scope, Steps};
+use crate::config::typed::others::Updates;
 use crate::plan::operation::Operation;
 use crate::plan::{Frequency, NetworkEvent, Stage};
 
@@ -22,15 +23,15 @@ const RULES_TEXT: &str = "# Written by landfall, for `updates.network.when: [hot
     RUN+=\"/usr/bin/systemctl --no-block start landfall-hotplug@%k.service\"\n";
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
-    let events = scope.keys.updates.iter().filter_map(|updates| updates.network.as_ref()).flat_map(|network| &network.when);
-    let asked = events.into_iter().find(|event| event.event() == Some(NetworkEvent::Hotplug));
+    let mut events = scope.keys.updates.iter().flat_map(Updates::network_events);
+    let asked = events.find(|(event, _)| *event == NetworkEvent::Hotplug);
     let mut gone = vec![OF_THE_PEER];
     if asked.is_none() {
         gone.push(RULES);
     }
     gone.retain(|path| scope.facts.files.contains(*path));
-    if let Some(event) = asked {
-        let _ = steps.add("rules", ops::write(RULES, RULES_TEXT, 0o644)).at(&event.origin);
+    if let Some((_, origin)) = asked {
+        let _ = steps.add("rules", ops::write(RULES, RULES_TEXT, 0o644)).at(origin);
     }
     if !gone.is_empty() {
         steps.add("remove", Operation::RemoveFiles { paths: gone.iter().map(|path| (*path).to_owned()).collect() });

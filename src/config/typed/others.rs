@@ -30,14 +30,16 @@ pub struct UpdateEvent {
     pub origin: Origin,
 }
 
-impl UpdateEvent {
-    /// The event of a run; `None` for what holds anyhow: a new instance.
-    pub fn event(&self) -> Option<NetworkEvent> {
-        match self.name {
+impl Updates {
+    /// What has the network configured anew, each with its place; a new instance does anyhow.
+    pub fn network_events(&self) -> impl Iterator<Item = (NetworkEvent, &Origin)> {
+        let event = |event: &'_ UpdateEvent| match event.name {
             "boot" | "boot-legacy" => Some(NetworkEvent::Boot),
             "hotplug" => Some(NetworkEvent::Hotplug),
             _ => None,
-        }
+        };
+        let written = self.network.iter().flat_map(|network| &network.when);
+        written.filter_map(move |written| Some((event(written)?, &written.origin)))
     }
 }
 

@@ -9,7 +9,7 @@ mod networkd;
 
 use super::{Module, Scope, Steps};
 use crate::config::network::{DeviceKind, Network};
-use crate::config::typed::others::UpdateEvent;
+use crate::config::typed::others::Updates;
 use crate::facts::Facts;
 use crate::plan::operation::{content, ConfigureNetwork, DeviceName, NetworkManager, Operation, Owner, WriteFile};
 use crate::plan::{Frequency, NetworkEvent, Stage};
@@ -30,17 +30,15 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         steps.report.error("network", message).help("install netplan.io in the image");
         return;
     };
-    let events = scope.keys.updates.iter().filter_map(|updates| updates.network.as_ref()).flat_map(|network| &network.when);
-    let events: Vec<NetworkEvent> = events.filter_map(UpdateEvent::event).collect();
-    let hotplug = events.contains(&NetworkEvent::Hotplug);
+    let asks_for = |wanted| scope.keys.updates.iter().flat_map(Updates::network_events).any(|(event, _)| event == wanted);
     let files = match manager {
         NetworkManager::Netplan => netplan::files(network),
-        NetworkManager::Ifupdown => ifupdown::files(network, &scope.facts.interfaces, hotplug, &mut steps.report),
+        NetworkManager::Ifupdown => ifupdown::files(network, &scope.facts.interfaces, asks_for(NetworkEvent::Hotplug), &mut steps.report),
         NetworkManager::Networkd => networkd::files(network, &mut steps.report),
     };
     let files = files.into_iter().map(|(path, text)| file(manager, path, &text)).collect();
     let step = steps.add("", Operation::ConfigureNetwork(ConfigureNetwork { manager, files, names: names(network) }));
-    if events.contains(&NetworkEvent::Boot) {
+    if asks_for(NetworkEvent::Boot) {
         let _ = step.every(Frequency::Boot);
     }
 }
