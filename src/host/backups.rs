@@ -2,7 +2,8 @@
 
 use std::io;
 
-use sha2::{Digest as _, Sha256, Sha512};
+use ring::digest::{Algorithm, Context, SHA256, SHA512};
+use sha2::{Digest as _, Sha256};
 
 use super::files::Attributes;
 use super::Host;
@@ -12,22 +13,37 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What is written into it is hashed.
+struct Hash(Context);
+
+impl io::Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Host {
     /// SHA-256 of a file, in hex; that of nothing where it does not exist.
     pub fn sha256_of(&self, path: &str) -> io::Result<String> {
-        self.hash_of(path, Sha256::new())
+        self.hash_of(path, &SHA256)
     }
 
     /// SHA-512 of a file, in hex; that of nothing where it does not exist.
     pub fn sha512_of(&self, path: &str) -> io::Result<String> {
-        self.hash_of(path, Sha512::new())
+        self.hash_of(path, &SHA512)
     }
 
-    fn hash_of<H: sha2::Digest + io::Write>(&self, path: &str, mut hash: H) -> io::Result<String> {
+    fn hash_of(&self, path: &str, algorithm: &'static Algorithm) -> io::Result<String> {
+        let mut hash = Hash(Context::new(algorithm));
         if let Some(mut file) = self.open_to_read(path)? {
             io::copy(&mut file, &mut hash)?;
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hash.0.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Keeps `bytes` in `directory` (made 0700 if missing), durably, and returns the name it can be fetched by.
