@@ -2,15 +2,18 @@
 
 use std::io;
 
-use ring::digest::{Algorithm, Context, SHA256, SHA512};
-use sha2::{Digest as _, Sha256};
+use ring::digest::{digest, Algorithm, Context, SHA256, SHA512};
 
 use super::files::Attributes;
 use super::Host;
 
 /// SHA-256 in lower-case hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(digest(&SHA256, bytes).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What is written into it is hashed.
@@ -43,7 +46,7 @@ impl Host {
         if let Some(mut file) = self.open_to_read(path)? {
             io::copy(&mut file, &mut hash)?;
         }
-        Ok(hash.0.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(hash.0.finish().as_ref()))
     }
 
     /// Keeps `bytes` in `directory` (made 0700 if missing), durably, and returns the name it can be fetched by.

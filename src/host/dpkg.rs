@@ -237,15 +237,14 @@ impl Host {
         }
         let Some(mut file) = self.open_to_read(&status_file())? else { return Ok(None) };
         let stamp = Stamp::of(&file.metadata()?);
-        let known = self.known_packages.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, packages)) = known.filter(|(of, _)| *of == stamp) {
-            return Ok(Some(packages));
+        let mut known = self.known_packages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, packages)) = known.as_ref().filter(|(of, _)| *of == stamp) {
+            return Ok(Some(packages.clone()));
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let packages = parse_status(&String::from_utf8_lossy(&bytes)).map(Packages::new);
-        let settled = packages.clone().filter(|_| stamp.is_settled()).map(|packages| (stamp, packages));
-        *self.known_packages.lock().unwrap_or_else(PoisonError::into_inner) = settled;
+        *known = packages.clone().filter(|_| stamp.is_settled()).map(|packages| (stamp, packages));
         Ok(packages)
     }
 

@@ -172,26 +172,26 @@ fn begin(host: &Host, request: &Request, given: &Overrides) -> Result<Report, Fa
 /// Units of one boot wait for each other; whoever sits at a terminal is told.
 fn take_lock(host: &Host, request: &Request) -> Result<RunLock, Failure> {
     let command = match request {
-        Request::Boot(_) | Request::Network => {
-            let command = match request {
-                Request::Network => "landfall run --network".to_owned(),
-                _ => format!("landfall run --stage {}", request.stage().name()),
-            };
-            let taken = host.wait_take_run_lock(&command, None, &|owner| {
-                crate::telemetry::say(
-                    tracing::Level::INFO,
-                    crate::telemetry::Place::default(),
-                    &format!("waiting for {} (pid {})", owner.command, owner.pid),
-                );
-            });
-            return taken_lock(taken);
-        }
+        Request::Boot(_) => return wait_for_lock(host, &format!("landfall run --stage {}", request.stage().name())),
+        Request::Network => return wait_for_lock(host, "landfall run --network"),
         Request::Apply(_) => "landfall apply",
         Request::Resume => "landfall resume",
         Request::Rerun(_) => "landfall rerun",
         Request::Rollback { .. } => "landfall rollback",
     };
     lock_for(host, command)
+}
+
+/// The run lock, for a unit.
+fn wait_for_lock(host: &Host, command: &str) -> Result<RunLock, Failure> {
+    let taken = host.wait_take_run_lock(command, None, &|owner| {
+        crate::telemetry::say(
+            tracing::Level::INFO,
+            crate::telemetry::Place::default(),
+            &format!("waiting for {} (pid {})", owner.command, owner.pid),
+        );
+    });
+    taken_lock(taken)
 }
 
 /// The run lock, for a command that does not wait.

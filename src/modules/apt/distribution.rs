@@ -68,11 +68,8 @@ fn of_the_domain(key: &str, scope: &Scope<'_>) -> Vec<String> {
 fn mirror_list(key: &str, addresses: &[String], mirror: &Mirror, steps: &mut Steps) -> String {
     let path = format!("/etc/apt/mirrors/{key}.list");
     let lines: String = addresses.iter().zip(1..).map(|(address, priority)| format!("{address}\tpriority:{priority}\n")).collect();
-    steps.add(&format!("{key}/mirrors"), Operation::WriteFile(plain_file(&path, lines))).at(mirror.place(if mirror.search.is_empty() {
-        "search_dns"
-    } else {
-        "search"
-    }));
+    let place = mirror.place(if mirror.search.is_empty() { "search_dns" } else { "search" });
+    steps.add(&format!("{key}/mirrors"), Operation::WriteFile(plain_file(&path, lines))).at(place);
     format!("mirror+file:{path}")
 }
 
