@@ -6,6 +6,8 @@
 # before it was stripped. Lines that a test prints as "closing: ..." are shown; everything a suite printed is in target/check/.
 # What failed is named once more at the end. The last line is "N passed, N failed", and "N skipped" if some were; each step that is
 # not a suite counts as one.
+#
+# A suite that does not end is ended after LANDFALL_SUITE_TIMEOUT seconds, and says what ran and which tests had not ended.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -15,6 +17,7 @@ logs=target/check
 rm -rf "$logs"
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
+limit=${LANDFALL_SUITE_TIMEOUT:-$([ "${LANDFALL_LONG:-}" = 1 ] && echo 10800 || echo 1200)}
 
 tally() {
   echo "$passed passed, $failed failed$([ "$skipped" = 0 ] || echo ", $skipped skipped")"
@@ -59,11 +62,34 @@ failures() {
   done
 }
 
+# SECONDS: after so long, shows every process of the machine
+show_processes_after() {
+  local sleeper=
+  trap 'kill "$sleeper"; exit' TERM
+  sleep "$1" &
+  sleeper=$!
+  wait "$sleeper"
+  echo "the limit of time is reached, while there run:"
+  ps -eo pid,ppid,etimes,stat,wchan:24,args --forest
+}
+
+# LOG BINARY: the tests of a suite that have not ended
+unfinished() {
+  comm -23 <("$2" --list 2>/dev/null | sed -n 's/: test$//p' | sort) <(sed -n 's/^test \(.*\) \.\.\. .*/\1/p' "$1" | sort) |
+    sed 's/^/has not ended: /'
+}
+
 # suite NAME COMMAND...: runs a test binary; what it came to is left in a file, since several run at once
 suite() {
-  local name=$1 begin=$SECONDS log=$logs/$1.log code=0 p f s
+  local name=$1 begin=$SECONDS log=$logs/$1.log code=0 watcher p f s
   shift
-  timeout --kill-after=30 "${LANDFALL_SUITE_TIMEOUT:-3h}" "$@" --show-output >"$log" 2>&1 || code=$?
+  : >"$log"
+  show_processes_after "$((limit - 5))" >>"$log" 2>&1 &
+  watcher=$!
+  timeout --kill-after=30 "$limit" "$@" --show-output >>"$log" 2>&1 </dev/null || code=$?
+  kill "$watcher" 2>/dev/null
+  wait "$watcher"
+  if [ "$code" = 124 ] || [ "$code" = 137 ]; then unfinished "$log" "$1" >>"$log"; fi
   read -r p f s < <(read_result "$log")
   if [ -z "${p:-}" ]; then
     p=0 f=1 s=0
