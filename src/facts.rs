@@ -109,6 +109,10 @@ pub struct Facts {
     /// Part handlers that lie in `/var/lib/cloud/handlers`, by path.
     #[serde(default)]
     pub part_handlers: Vec<String>,
+    /// For each `apt.add_apt_repo_match` the names of the sources that it matches; `None` where it is no regular expression.
+    /// Gathered: with `grep -P`, for the sources of `modules::questions`. For a pattern that is missing here the usual one holds.
+    #[serde(default)]
+    pub repositories: BTreeMap<String, Option<BTreeSet<String>>>,
     /// Instance id.
     pub instance_id: String,
     /// Short name of the datasource, lower case: `nocloud`.

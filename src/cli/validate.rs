@@ -89,7 +89,7 @@ pub(super) fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
     let mut secrets = check_own_configuration(&document, &mut report, &mut sources, host);
     warn_of_section(&document, &mut report);
     if let Some(config) = CloudConfig::read(&document, &mut report) {
-        report.extend(planned(&config, &input.user_parts(), Way::FirstBoot));
+        report.extend(planned(&config, &input.user_parts(), Way::FirstBoot, host));
         check_scripts(&config, host, &mut report);
         secrets.extend(config.secrets);
     }
@@ -181,7 +181,7 @@ fn check_own_configuration(
         };
         sources.entry(part.to_string()).or_insert(text);
         if let Some(section) = section {
-            report.extend(planned(&section, &UserParts::default(), Way::Hosted));
+            report.extend(planned(&section, &UserParts::default(), Way::Hosted, host));
             check_scripts(&section, host, report);
             secrets.extend(section.secrets);
         }
@@ -210,9 +210,14 @@ fn check_scripts(config: &CloudConfig, host: &Host, report: &mut Report) {
 }
 
 /// What the modules find in a configuration.
-fn planned(config: &CloudConfig, user: &UserParts<'_>, way: Way) -> Report {
+fn planned(config: &CloudConfig, user: &UserParts<'_>, way: Way, host: &Host) -> Report {
     let mut steps = Steps::default();
-    modules::plan_all(config, &assumed_facts(), user, way, &mut steps);
+    let mut facts = assumed_facts();
+    let patterns = modules::questions(config).repositories;
+    if !patterns.is_empty() && host.regex_matches("", "").is_some() {
+        facts.repositories = host.repositories(patterns);
+    }
+    modules::plan_all(config, &facts, user, way, &mut steps);
     let mut report = steps.finish().1;
     report.problems.retain(|problem| problem.code != modules::OF_THIS_HOST);
     // Nobody says which system the file is for.

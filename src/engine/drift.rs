@@ -52,6 +52,7 @@ pub fn drift(host: &Host, plan: &Plan, ledger: &Ledger, places: &Places) -> Resu
         instance: plan.instance.clone(),
         datasource: plan.datasource.clone(),
         resources: plan.resources,
+        apt_get: &plan.apt_get,
         say: &|_| (),
     };
     let mut drift = Drift::default();

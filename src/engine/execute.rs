@@ -606,6 +606,7 @@ impl<'e> Engine<'e> {
             instance: self.plan.instance.clone(),
             datasource: self.plan.datasource.clone(),
             resources: self.plan.resources,
+            apt_get: &self.plan.apt_get,
             say,
         }
     }

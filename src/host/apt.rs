@@ -11,6 +11,7 @@ use super::apt_sizes::{Caches, Simulated};
 use super::process::{read_tail, Ended, Limit, Spec};
 use super::Host;
 use crate::error::{Failure, Kind};
+use crate::plan::AptGet;
 
 /// No new output for this long: something waits for an answer that never comes.
 const SILENCE: Duration = Duration::from_secs(30 * 60);
@@ -47,6 +48,8 @@ pub struct Apt<'h> {
     pub deadline: Limit,
     /// Limit without new output, if there is another than the usual one.
     pub silence: Option<Duration>,
+    /// How apt-get is called.
+    pub apt_get: &'h AptGet,
     /// Tells who is waited for.
     pub say: &'h dyn Fn(&str),
 }
@@ -109,10 +112,18 @@ impl Apt<'_> {
         self.deadline.left().map_or(LOCK_WAIT, |deadline| deadline.min(LOCK_WAIT))
     }
 
+    /// apt-get with the user's own arguments and ours, which hold; but what the user says of configuration files is left to him.
     fn apt_get(&self, arguments: &[&str]) -> Vec<String> {
-        let mut argv: Vec<String> =
-            ["apt-get", "--assume-yes", "--quiet", "-o", LOCK_RACE, "-o", "Dpkg::Use-Pty=0"].map(str::to_owned).into();
-        for option in DPKG_OPTIONS {
+        let AptGet { command, wrapper, wrapper_if_there, .. } = self.apt_get;
+        let is_used = |program: &String| !wrapper_if_there || self.host.finds_program(program);
+        let mut argv = if wrapper.first().is_some_and(is_used) { wrapper.clone() } else { Vec::new() };
+        argv.extend_from_slice(command);
+        if command.is_empty() {
+            argv.push("apt-get".to_owned());
+        }
+        argv.extend(["--assume-yes", "--quiet", "-o", LOCK_RACE, "-o", "Dpkg::Use-Pty=0"].map(str::to_owned));
+        let user_decides = command.iter().any(|argument| argument.contains("--force-conf"));
+        for option in DPKG_OPTIONS.iter().filter(|option| !(user_decides && option.starts_with("--force-conf"))) {
             argv.extend(["-o".to_owned(), format!("Dpkg::Options::={option}")]);
         }
         argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
@@ -159,9 +170,9 @@ impl Apt<'_> {
         }
     }
 
-    /// `apt-get dist-upgrade`.
+    /// `apt-get dist-upgrade`, or what the user wants instead.
     pub fn upgrade(&self) -> Result<(), Failure> {
-        self.get("upgrading the packages", &["dist-upgrade"])
+        self.get("upgrading the packages", &[self.apt_get.upgrade.as_deref().unwrap_or("dist-upgrade")])
     }
 
     /// `apt-get install` of these, with options. Lists that are older than what the server holds are fetched once more.

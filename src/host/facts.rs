@@ -18,6 +18,22 @@ const MEMORY: &str = "/sys/devices/system/memory";
 const ZONES: &str = "/usr/share/zoneinfo";
 
 impl Host {
+    /// For each regular expression the names of the texts that it matches; `None` for what is no expression.
+    pub fn repositories(&self, asked: Vec<(&str, Vec<(String, &str)>)>) -> BTreeMap<String, Option<BTreeSet<String>>> {
+        let mut found = BTreeMap::new();
+        for (pattern, texts) in asked {
+            let names: &mut Option<BTreeSet<String>> = found.entry(pattern.to_owned()).or_insert_with(|| Some(BTreeSet::new()));
+            for (name, text) in texts {
+                match (self.regex_matches(pattern, text), names.as_mut()) {
+                    (Some(true), Some(names)) => drop(names.insert(name)),
+                    (Some(_), _) => {}
+                    (None, _) => *names = None,
+                }
+            }
+        }
+        found
+    }
+
     /// Takes the snapshot. What comes from the datasource (instance, metadata) and from the scripts (`joint_items`) is for the
     /// caller to fill in. `timezones` are the configured ones, of which the facts say whether they exist.
     pub fn facts(&self, timezones: &[&str]) -> io::Result<Facts> {
@@ -385,6 +401,16 @@ mod tests {
         assert_eq!(facts.locales, ["c", "c.utf8", "posix"].map(str::to_owned).into());
         assert_eq!(facts.zones, [("Europe/Berlin", true), ("Europe", false)].map(|(zone, known)| (zone.to_owned(), known)).into());
         assert!(Host::rooted(dir.path().join("etc")).facts(&["UTC"]).expect("facts").zones.is_empty());
+    }
+
+    #[test]
+    fn patterns_are_asked_of_whole_texts() {
+        let texts = || vec![("a".to_owned(), "mine x"), ("b".to_owned(), "deb\nmine x"), ("c".to_owned(), "ppa:x")];
+        let asked = vec![("^mine ", texts()), (r"^[\w-]+:\w|^deb$", texts()), ("(", texts()), ("(", Vec::new())];
+        let found = Host::default().repositories(asked);
+        let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        let expected = [("^mine ".to_owned(), names(&["a"])), (r"^[\w-]+:\w|^deb$".to_owned(), names(&["c"])), ("(".to_owned(), None)];
+        assert_eq!(found, expected.into());
     }
 
     #[test]

@@ -233,6 +233,18 @@ impl Host {
         self.run(&spec).is_ok_and(|ended| ended.success())
     }
 
+    /// Whether a Perl-compatible regular expression is found anywhere in `text`, as grep(1) has it; `None` where it is no expression or
+    /// there is no such grep. `^` and `$` are the ends of the whole text.
+    pub fn regex_matches(&self, pattern: &str, text: &str) -> Option<bool> {
+        let argv = ["grep", "--quiet", "--null-data", "--perl-regexp", "--regexp", &format!("(?-m){pattern}")];
+        let spec = Spec::new(argv).stdin(Secret::new(text.to_owned())).deadline(Duration::from_secs(10));
+        match self.run(&spec).ok()?.code {
+            0 => Some(true),
+            1 => Some(false),
+            _ => None,
+        }
+    }
+
     /// Where programs are looked for on this host.
     pub fn search_path(&self) -> &'static str {
         let is_own = self.status("/bin").ok().flatten().is_some_and(|status| status.kind == FileKind::Directory);

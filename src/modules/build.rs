@@ -1,6 +1,6 @@
 //! From typed configuration, facts and scripts to a plan.
 
-use super::{plan_all, Steps, UserHook, UserParts, Way};
+use super::{apt_get, plan_all, Steps, UserHook, UserParts, Way};
 use crate::config::problem::{Problem as ConfigProblem, Report, Severity};
 use crate::config::typed::others::Updates;
 use crate::config::typed::CloudConfig;
@@ -42,6 +42,7 @@ pub fn plan(input: PlanInput<'_>) -> Plan {
         phases,
         breaker: input.config.defaults.breaker,
         resources: input.config.defaults.resources,
+        apt_get: apt_get::apt_get(&input.config.keys),
         backups: input.config.defaults.backups,
         problems,
         secrets: input.config.secrets.clone(),

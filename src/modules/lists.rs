@@ -1,12 +1,13 @@
-//! Which modules are run, and how often: `cloud_init_modules`, `cloud_config_modules`, `cloud_final_modules`.
+//! Which modules are run, how often and in which order: `cloud_init_modules`, `cloud_config_modules`, `cloud_final_modules`.
 //!
-//! A list that is given says what is run of its stage; without one all of it is. The order stays the usual one.
+//! A list that is given says what is run of its stage; without one all of it is. A module that the lists have elsewhere than usually is run
+//! where they have it; among the others the order is ours, which knows what has to be installed first.
 
 use super::{Module, Steps};
 use crate::config::typed::module_lists::{ModuleEntry, ModuleList, LIST_KEYS};
 use crate::config::typed::reader::nearest;
 use crate::config::typed::Keys;
-use crate::plan::Frequency;
+use crate::plan::{Frequency, Stage};
 
 /// Every module of the peer on Debian and Ubuntu, by the list that usually has it, those of [`super::MODULES`] included.
 const KNOWN: [&[&str]; 3] = [
@@ -76,6 +77,54 @@ const KNOWN: [&[&str]; 3] = [
     ],
 ];
 
+/// Ubuntu's cloud-init has this module right after that one, in the first list.
+const ELSEWHERE: (&str, &str) = ("set_passwords", "ssh");
+/// Set before all else, as by the peer, wherever the lists have it.
+const ALWAYS_FIRST: &str = "set_hostname";
+
+/// Where a module usually stands, if this list has it.
+fn usual_place(name: &str, list: usize) -> Option<usize> {
+    let place = |name: &str| KNOWN.iter().flat_map(|names| names.iter()).position(|known| *known == name);
+    match (name == ELSEWHERE.0 && list == 0).then(|| place(ELSEWHERE.1)).flatten() {
+        Some(before) => Some(2 * before + 1),
+        None => Some(2 * place(name)?),
+    }
+}
+
+/// Those of the modules that stand elsewhere than usually: as few as can be, the others being in their usual order.
+fn moved<'n>(order: &[(&'n str, usize)]) -> Vec<&'n str> {
+    let places: Vec<(&str, usize)> = order.iter().filter_map(|(name, list)| Some((*name, usual_place(name, *list)?))).collect();
+    // The longest increasing subsequence: for each place the longest that ends there, and what is before it in that.
+    let mut longest: Vec<(usize, Option<usize>)> = Vec::new();
+    for (at, (_, place)) in places.iter().enumerate() {
+        let before = (0..at).filter(|before| places[*before].1 < *place).max_by_key(|before| longest[*before].0);
+        longest.push((before.map_or(1, |before| longest[before].0 + 1), before));
+    }
+    let last = (0..places.len()).max_by_key(|at| longest[*at].0);
+    let kept: Vec<usize> = std::iter::successors(last, |at| longest[*at].1).collect();
+    places.iter().enumerate().filter(|(at, _)| !kept.contains(at)).map(|(_, (name, _))| *name).collect()
+}
+
+/// Where the peer runs what one of our modules does.
+fn peers_name(module: &Module) -> &'static str {
+    if module.name == "runcmd" {
+        "scripts_user"
+    } else {
+        module.name
+    }
+}
+
+/// When a module is due: where another list has it than usually, with that list.
+fn stage(module: &Module, order: &[(&str, usize)]) -> Stage {
+    let name = peers_name(module);
+    let is_elsewhere = |list: usize| !KNOWN[list].contains(&name) && name != ALWAYS_FIRST && (name, list) != (ELSEWHERE.0, 0);
+    match order.iter().find(|(listed, list)| *listed == name && is_elsewhere(*list)) {
+        Some((_, 0)) => Stage::Network,
+        Some(_) => Stage::Final,
+        None => module.stage,
+    }
+}
+
 /// What the lists say of one module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
@@ -127,6 +176,49 @@ impl<'k> Lists<'k> {
         }
     }
 
+    /// Every module the peer would run, in its order, with the list that has it.
+    fn order(&self) -> Vec<(&str, usize)> {
+        let named = |name: &str| self.entries().any(|entry| entry.name == name);
+        let mut order: Vec<(&str, usize)> = Vec::new();
+        for (at, (given, usual)) in self.given.iter().zip(KNOWN).enumerate() {
+            let names: Vec<&str> = match given {
+                Some(list) => list.modules.iter().map(|entry| entry.name.as_str()).collect(),
+                None => usual.iter().copied().filter(|name| !named(name)).collect(),
+            };
+            for name in names {
+                if !order.iter().any(|(known, _)| *known == name) {
+                    order.push((name, at));
+                }
+            }
+        }
+        order
+    }
+
+    /// The modules in the order that the lists want, each with the stage it is due in.
+    pub fn in_order<'m>(&self, modules: &'m [Module]) -> Vec<(&'m Module, Stage)> {
+        if self.given.iter().all(Option::is_none) {
+            return modules.iter().map(|module| (module, module.stage)).collect();
+        }
+        let order = self.order();
+        let mut waiting: Vec<(&Module, Stage)> = modules.iter().map(|module| (module, stage(module, &order))).collect();
+        let moved = moved(&order);
+        if moved.is_empty() {
+            return waiting;
+        }
+        let place = |module: &Module| order.iter().position(|(name, _)| *name == peers_name(module) && *name != ALWAYS_FIRST);
+        let is_moved = |module: &Module| moved.contains(&peers_name(module));
+        let goes_before = |one: &Module, other: &Module| {
+            (is_moved(one) || is_moved(other)) && place(one).zip(place(other)).is_some_and(|(at, after)| at < after)
+        };
+        let mut sorted = Vec::new();
+        while !waiting.is_empty() {
+            let may_go = |(module, _): &&(&Module, Stage)| !waiting.iter().any(|(other, _)| goes_before(other, module));
+            let at = waiting.iter().position(|one| may_go(&one)).unwrap_or(0);
+            sorted.push(waiting.remove(at));
+        }
+        sorted
+    }
+
     /// Says that a module with something to do is left out.
     pub fn report_left_out(&self, module: &Module, list: usize, keys: &Keys, steps: &mut Steps) {
         let Some(key) = module.keys.iter().find(|key| keys.given.contains(key)) else { return };
@@ -175,6 +267,51 @@ mod tests {
                 "degraded: `packages` is not done: `cloud_final_modules` at user-data:1:22 leaves out the module for it (add the module to the list, or leave the list out)",
             ],
         );
+    }
+
+    #[test]
+    fn the_order_of_the_lists_holds_where_it_is_another() {
+        let keys = "users: [{name: bob}]\nwrite_files: [{path: /a, content: x}]\nruncmd: [a]\npackages: [b]\nlocale: de_DE.UTF-8\n\
+                    apt: {conf: x}\ntimezone: Europe/Berlin\nhostname: h\n";
+        let phases = |lists: &str| {
+            let plan = applied(&format!("{lists}\n{keys}"));
+            let mut phases: Vec<String> = plan.steps.iter().map(|step| step.phase.clone()).collect();
+            phases.dedup();
+            (phases.join(" "), plan)
+        };
+        let usual = "set_hostname write_files users_groups apt_configure locale timezone package_update_upgrade_install runcmd";
+        let stock: String = KNOWN.iter().zip(LIST_KEYS).map(|(names, key)| format!("{key}: [{}]\n", names.join(", "))).collect();
+        let moved = stock.replace(", set_passwords", "").replace(" ssh,", " ssh, set_passwords,");
+        for lists in ["", &stock, &moved] {
+            assert_eq!(phases(lists).0, usual, "{lists}");
+        }
+        for (lists, expected) in [
+            (
+                "cloud_init_modules: [users_groups, write_files, set_hostname]",
+                "set_hostname users_groups write_files apt_configure locale timezone package_update_upgrade_install runcmd",
+            ),
+            (
+                "cloud_final_modules: [scripts_user, package_update_upgrade_install]",
+                "set_hostname write_files users_groups apt_configure locale timezone runcmd package_update_upgrade_install",
+            ),
+            (
+                "cloud_config_modules: [runcmd, timezone, package_update_upgrade_install, apt_configure, locale]",
+                "set_hostname write_files users_groups timezone package_update_upgrade_install apt_configure locale runcmd",
+            ),
+            (
+                "cloud_final_modules: [package_update_upgrade_install, users_groups, scripts_user]",
+                "set_hostname write_files apt_configure locale timezone package_update_upgrade_install users_groups runcmd",
+            ),
+        ] {
+            let (found, plan) = phases(lists);
+            assert_eq!(found, expected, "{lists}: {:?}", steps(&plan));
+        }
+        let (_, plan) = phases("cloud_init_modules: [users_groups, package_update_upgrade_install, write_files]");
+        let stage = |phase: &str| plan.steps.iter().filter(|step| step.phase == phase).map(|step| step.stage).max();
+        assert_eq!(stage("package_update_upgrade_install"), Some(Stage::Network));
+        assert_eq!(stage("users_groups"), Some(Stage::Local));
+        let (_, plan) = phases("cloud_config_modules: [users_groups, apt_configure, locale, timezone]");
+        assert_eq!(plan.steps.iter().filter(|step| step.phase == "users_groups").map(|step| step.stage).min(), Some(Stage::Final));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod accounts;
 mod ansible;
 mod apt;
+mod apt_get;
 mod apt_pipelining;
 mod build;
 mod byobu;
@@ -188,6 +189,7 @@ pub fn plan_all(config: &CloudConfig, facts: &Facts, user: &UserParts<'_>, way: 
     let UserParts { scripts, hooks } = *user;
     let default_order = Scope { keys, moved, network, facts, accounts, scripts, hooks, way, unverified, redactor, phase: None };
     Lists::of(keys).report_unknown(steps);
+    apt_get::report(keys, steps);
     plan_default(MODULES, &default_order, config, steps);
     let mut matter: Vec<(&str, Vec<String>)> = Vec::new();
     let mut rules: Vec<PhaseRules> = Vec::new();
@@ -213,7 +215,7 @@ fn ids_of(phase: &str, matter: &[(&str, Vec<String>)]) -> Vec<String> {
 
 fn plan_default(modules: &[Module], scope: &Scope<'_>, config: &CloudConfig, steps: &mut Steps) {
     let lists = Lists::of(scope.keys);
-    for module in modules {
+    for (module, stage) in lists.in_order(modules) {
         let asked = module.keys.is_empty() || scope.has_any(module.keys) || module.is_wanted(scope, steps);
         let is_implied = module.implied && scope.implies(module.keys);
         if !(asked || is_implied) {
@@ -221,7 +223,7 @@ fn plan_default(modules: &[Module], scope: &Scope<'_>, config: &CloudConfig, ste
         }
         match lists.of_module(module) {
             Listed::Run(frequency) => {
-                steps.module(module.name, module.stage, frequency.unwrap_or(module.frequency), &config.defaults);
+                steps.module(module.name, stage, frequency.unwrap_or(module.frequency), &config.defaults);
                 (module.plan)(scope, steps);
             }
             Listed::LeftOut(list) => lists.report_left_out(module, list, scope.keys, steps),

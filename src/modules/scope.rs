@@ -52,6 +52,11 @@ impl Scope<'_> {
         given(self.keys, keys)
     }
 
+    /// `name`, told from the same one of other phases.
+    pub fn named(&self, name: &str) -> String {
+        self.phase.map_or_else(|| name.to_owned(), |phase| format!("{}.{name}", phase.head.name.0))
+    }
+
     /// Whether the peer's defaults hold for these keys: at first boot, in the default order, none of them moved to a phase.
     pub fn implies(&self, keys: &[&str]) -> bool {
         self.way == Way::FirstBoot && self.phase.is_none() && !keys.iter().any(|key| self.moved.contains(*key))
@@ -73,6 +78,8 @@ pub struct Questions<'c> {
     pub programs: Vec<&'c str>,
     /// For `joint_items`: each script's name and the texts of its items.
     pub scripts: Vec<(String, Vec<&'c str>)>,
+    /// For `repositories`: each `apt.add_apt_repo_match` with the names of sources and their texts.
+    pub repositories: Vec<(&'c str, Vec<(String, &'c str)>)>,
 }
 
 /// What gathering facts has to ask for this configuration.
@@ -89,6 +96,11 @@ pub fn questions(config: &CloudConfig) -> Questions<'_> {
         asked.programs.extend(keys.rsyslog.iter().filter_map(|rsyslog| Some(rsyslog.check_exe.as_ref()?.0.as_str())));
         asked.programs.extend(keys.random_seed.iter().filter_map(|seed| Some(seed.command.first()?.as_str())));
         asked.programs.extend(keys.ntp.iter().filter_map(|ntp| Some(ntp.0.config.as_ref()?.check_exe.as_ref()?.0.as_str())));
+        if let Some((apt, pattern)) = keys.apt.as_ref().and_then(|apt| Some((apt, apt.own_repository_pattern()?))) {
+            let sources = apt.sources.0.iter();
+            let named = sources.filter_map(|(name, source)| Some((format!("{prefix}{}", name.value), source.source.as_ref()?)));
+            asked.repositories.push((&pattern.value, named.map(|(name, text)| (name, text.0.expose().as_str())).collect()));
+        }
         for (name, script) in [("bootcmd", &keys.bootcmd), ("runcmd", &keys.runcmd)] {
             if !script.items.is_empty() {
                 let texts = script.items.iter().map(|item| item.text.expose().as_str()).collect();

@@ -1,5 +1,6 @@
 //! The plan: what `landfall plan` prints, what `run` executes, what a later boot resumes. Plain, versioned data.
 
+mod apt_get;
 mod describe;
 pub mod digest;
 pub mod notify;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Failure, Kind};
 
+pub use apt_get::AptGet;
 pub use describe::Undo;
 pub use digest::digest_of;
 pub use operation::Operation;
@@ -318,6 +320,9 @@ pub struct Plan {
     /// What the host must have left.
     #[serde(default, skip_serializing_if = "Resources::is_default")]
     pub resources: Resources,
+    /// How apt-get is called.
+    #[serde(default, skip_serializing_if = "AptGet::is_default")]
+    pub apt_get: AptGet,
     /// How long copies of what files held before are kept.
     #[serde(default, skip_serializing_if = "Retention::is_default")]
     pub backups: Retention,

@@ -286,6 +286,7 @@ fn gather(host: &Host, id: &str, source: &Source, config: &CloudConfig) -> Resul
     for (name, texts) in asked.scripts {
         facts.joint_items.insert(name, script::joint_ranges(&texts, &mut |text| host.shell_parses(text)));
     }
+    facts.repositories = host.repositories(asked.repositories);
     Ok(facts)
 }
 

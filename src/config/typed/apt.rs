@@ -32,7 +32,7 @@ crate::record! {
         default sources: Sources,
         /// Answers for debconf by name.
         default debconf_selections: Selections,
-        /// Which sources `add-apt-repository` is given.
+        /// Which sources `add-apt-repository` is given: a regular expression.
         optional add_apt_repo_match: Located<String>,
     }
     later ["generate_mirrorlists"]
@@ -122,6 +122,16 @@ impl FromNode for PublicKeyBlock {
 
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         String::from_node(node, reader).map(Self)
+    }
+}
+
+/// What the peer gives to `add-apt-repository`, unless it is told otherwise: `ppa:user/name`.
+const REPOSITORY_PATTERN: &str = r"^[\w-]+:\w";
+
+impl Apt {
+    /// `add_apt_repo_match`, where it is another than the usual one.
+    pub fn own_repository_pattern(&self) -> Option<&Located<String>> {
+        self.add_apt_repo_match.as_ref().filter(|pattern| pattern.value != REPOSITORY_PATTERN)
     }
 }
 

@@ -5,7 +5,8 @@ use super::users::StockUser;
 use crate::config::node::{Node, Value};
 
 crate::record! {
-    /// `system_info`: what distribution this is. Only its default user means something here: the rest is found out.
+    /// `system_info`: what distribution this is. Its default user and how apt-get is called mean something here: the rest
+    /// is found out.
     pub struct SystemInfo {
         /// The default user, as the distribution or the maker of the image has him.
         optional default_user: StockUser,
@@ -21,12 +22,44 @@ crate::record! {
         optional network: Unused,
         /// Known by the distribution.
         optional ntp_client: Unused,
-        /// apt is apt here.
-        optional apt_get_command: Unused,
-        /// apt is apt here.
-        optional apt_get_upgrade_subcommand: Unused,
-        /// apt is apt here.
-        optional apt_get_wrapper: Unused,
+        /// The program that is called for apt-get, with arguments of its own.
+        default apt_get_command: Words,
+        /// What upgrades: `dist-upgrade`, or another of apt-get's commands.
+        optional apt_get_upgrade_subcommand: String,
+        /// What apt-get is run by.
+        optional apt_get_wrapper: AptGetWrapper,
+    }
+}
+
+crate::record! {
+    /// `system_info.apt_get_wrapper`.
+    pub struct AptGetWrapper {
+        /// A program, or one with its arguments.
+        default command: Words,
+        /// Whether it is used: by default where the host has it.
+        optional enabled: IfThere,
+    }
+}
+
+/// Yes, no, or `auto`: where the host has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfThere {
+    /// Always.
+    Yes,
+    /// Never.
+    No,
+    /// Where the host has it.
+    Auto,
+}
+
+impl FromNode for IfThere {
+    const SHAPE: Shape = Shape::Either(&[Shape::Bool, Shape::Words(&["auto"])]);
+
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if node.as_str().is_some_and(|text| text.eq_ignore_ascii_case("auto")) {
+            return Some(Self::Auto);
+        }
+        bool::from_node(node, reader).map(|yes| if yes { Self::Yes } else { Self::No })
     }
 }
 

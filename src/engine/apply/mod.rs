@@ -36,7 +36,7 @@ use crate::host::process::Limit;
 use crate::host::repair::NewPackages;
 use crate::host::Host;
 use crate::plan::operation::UnitAction;
-use crate::plan::{Operation, Resources};
+use crate::plan::{AptGet, Operation, Resources};
 
 pub(crate) use download::local_path;
 pub use download::{fall_back, has_fallback, partial_name};
@@ -69,6 +69,8 @@ pub struct Context<'c> {
     pub datasource: String,
     /// What the host must have left.
     pub resources: Resources,
+    /// How apt-get is called.
+    pub apt_get: &'c AptGet,
     /// Tells the console and the log something while it goes on: who is waited for.
     pub say: &'c dyn Fn(&str),
 }

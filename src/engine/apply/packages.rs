@@ -97,7 +97,8 @@ fn install_snap(context: &Context<'_>, name: &str) -> Result<(), Failure> {
 
 fn apt<'c>(context: &'c Context<'_>) -> Apt<'c> {
     let (deadline, silence) = (context.deadline, context.silence);
-    Apt { host: context.host, output: context.output.clone(), env: context.env.clone(), deadline, silence, say: context.say }
+    let (output, env) = (context.output.clone(), context.env.clone());
+    Apt { host: context.host, output, env, deadline, silence, apt_get: context.apt_get, say: context.say }
 }
 
 // --- what was there before, and mending after a cut ---

@@ -7,6 +7,7 @@ use crate::host::apt::Apt;
 use crate::host::apt_sizes::{Caches, PackageSizes};
 use crate::host::process::Limit;
 use crate::host::Host;
+use crate::plan::AptGet;
 
 /// What the packages take; `None` where the plan has none, or apt has no lists to tell it from.
 pub fn package_sizes(host: &Host, needs: &Needs) -> Option<PackageSizes> {
@@ -15,7 +16,7 @@ pub fn package_sizes(host: &Host, needs: &Needs) -> Option<PackageSizes> {
         return None;
     }
     let limit = std::time::Duration::from_secs(120);
-    let apt =
-        Apt { host, output: "/dev/null".into(), env: BTreeMap::new(), deadline: Limit::begin(Some(limit)), silence: None, say: &|_| {} };
+    let (env, deadline) = (BTreeMap::new(), Limit::begin(Some(limit)));
+    let apt = Apt { host, output: "/dev/null".into(), env, deadline, silence: None, apt_get: &AptGet::default(), say: &|_| {} };
     apt.sizes(needs.upgrade, &needs.packages, Caches::Leave).ok()
 }

@@ -83,6 +83,7 @@ fn plan(steps: Vec<Step>) -> Plan {
         steps,
         phases: Vec::new(),
         breaker: Default::default(),
+        apt_get: Default::default(),
         backups: Default::default(),
         resources: Default::default(),
         problems: Vec::new(),

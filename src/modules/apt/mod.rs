@@ -29,8 +29,6 @@ const TRUSTED_KEYS: &str = "/etc/apt/trusted.gpg.d";
 /// Keys here are trusted where a source names them by `$KEY_FILE`.
 const NAMED_KEYS: &str = "/etc/apt/cloud-init.gpg.d";
 const DEFAULT_KEYSERVER: &str = "keyserver.ubuntu.com";
-/// What the peer gives to `add-apt-repository`: `ppa:user/name`.
-const REPOSITORY_PATTERN: &str = r"^[\w-]+:\w";
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let apt = scope.keys.apt.as_ref();
@@ -48,6 +46,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     plan_settings(scope, steps);
     let Some(apt) = apt else { return };
     if !apt.sources.0.is_empty() {
+        report_pattern(apt, scope, steps);
         let variables = Variables::new(scope, &mirrors);
         for (name, source) in &apt.sources.0 {
             plan_source(name, source, apt, &variables, scope, steps);
@@ -147,7 +146,7 @@ fn plan_source(name: &Located<String>, source: &Source, apt: &Apt, variables: &V
             return;
         }
     };
-    let is_repository = filled.as_deref().is_some_and(|text| is_repository(text, apt, steps));
+    let is_repository = filled.as_deref().is_some_and(|text| is_repository(&name.value, text, apt, scope));
     if let Some(why) = filled.as_deref().filter(|_| !is_repository).and_then(check::sources) {
         let message = format!("apt source `{}`: {why}: it is left out, apt would read no source at all", name.value);
         let help = "write `deb [options] URL SUITE COMPONENTS`, or Types, URIs, Suites, Components on lines of their own";
@@ -217,16 +216,24 @@ fn need_gpg(scope: &Scope<'_>, steps: &mut Steps) {
     }
 }
 
-fn is_repository(text: &str, apt: &Apt, steps: &mut Steps) -> bool {
-    if let Some(pattern) = apt.add_apt_repo_match.as_ref().filter(|pattern| pattern.value != REPOSITORY_PATTERN) {
-        let message = "`apt.add_apt_repo_match` is not supported yet: what looks like `ppa:user/name` is matched";
-        if !steps.report.problems.iter().any(|problem| problem.message == message) {
-            steps.report.warning("unsupported", message).at(&pattern.origin);
-        }
+/// Whether `add-apt-repository` is given the source: by the user's pattern, which is asked of the text as it is written, or the usual one.
+fn is_repository(name: &str, text: &str, apt: &Apt, scope: &Scope<'_>) -> bool {
+    let matched = apt.own_repository_pattern().and_then(|pattern| scope.facts.repositories.get(&pattern.value)?.as_ref());
+    if let Some(names) = matched {
+        return names.contains(&scope.named(name));
     }
     let name = text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte)).count();
     let after = text[name..].strip_prefix(':');
     name > 0 && after.is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+}
+
+/// A pattern that cannot be used.
+fn report_pattern(apt: &Apt, scope: &Scope<'_>, steps: &mut Steps) {
+    let Some(pattern) = apt.own_repository_pattern() else { return };
+    if scope.facts.repositories.get(&pattern.value).is_some_and(Option::is_none) {
+        let message = "`apt.add_apt_repo_match` cannot be used as a regular expression: what looks like `ppa:user/name` is matched";
+        steps.report.error("apt-pattern", message).at(&pattern.origin).help("write it as for `grep -P`");
+    }
 }
 
 fn plan_repository(name: &str, text: &str, source: &Source, scope: &Scope<'_>, steps: &mut Steps) {

@@ -244,13 +244,37 @@ fn one_bad_source_never_loses_the_others() {
         ("apt: {sources: [x]}", "failed: apt.sources must be a mapping of names to sources, not a list"),
         ("apt: {proxy: \"http://x\\\";y\"}", "failed: apt.proxy: this is no address"),
         ("apt: {generate_mirrorlists: true}", "degraded: `generate_mirrorlists` in apt is not supported yet"),
-        (
-            "apt: {add_apt_repo_match: '^x', sources: {x: {source: 'deb http://a b c'}}}",
-            "degraded: `apt.add_apt_repo_match` is not supported yet",
-        ),
     ] {
         assert!(problems(&applied(text)).iter().any(|found| found.starts_with(problem)), "{text}: {:?}", problems(&applied(text)));
     }
+}
+
+#[test]
+fn a_pattern_of_ones_own_says_what_is_a_repository() {
+    let text =
+        "apt: {add_apt_repo_match: '^mine ', sources: {a: {source: 'mine x'}, b: {source: 'ppa:x/y'}, c: {source: 'deb http://a b c'}}}";
+    let repositories = |names: Option<&[&str]>| {
+        let names = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let facts = Facts { repositories: [("^mine ".to_owned(), names)].into(), ..debian() };
+        let plan = planned(text, &facts, &[], Way::Applied);
+        let found = plan.steps.iter().filter_map(|step| match &step.operation {
+            Operation::Command(command) => command.argv.last().cloned(),
+            _ => None,
+        });
+        (found.collect::<Vec<_>>(), problems(&plan))
+    };
+    // What is no line of sources either is refused, as anywhere.
+    let (found, problems) = repositories(Some(&["a"]));
+    assert_eq!(found, ["mine x"]);
+    assert!(problems.len() == 1 && problems[0].starts_with("failed: apt source `b`"), "{problems:?}");
+    let (found, problems) = repositories(None);
+    assert_eq!(found, ["ppa:x/y"]);
+    assert_eq!(
+        problems[0],
+        "failed: `apt.add_apt_repo_match` cannot be used as a regular expression: what looks like `ppa:user/name` is matched (write it \
+         as for `grep -P`)"
+    );
+    assert!(problems.len() == 2 && problems[1].starts_with("failed: apt source `a`"), "{problems:?}");
 }
 
 #[test]

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 
+/// Called as usual.
+static APT_GET: AptGet = AptGet { command: Vec::new(), wrapper: Vec::new(), wrapper_if_there: false, upgrade: None };
+
 /// A root with the accounts every system has.
 pub struct Root {
     pub dir: tempfile::TempDir,
@@ -51,6 +54,7 @@ impl Root {
             instance: "i-1".into(),
             datasource: "nocloud".into(),
             resources: Resources::default(),
+            apt_get: &APT_GET,
             say: &|_| {},
         }
     }
