@@ -10,7 +10,7 @@ use landfall::engine::apply::{self, Checked, Context, Effect, Prior};
 use landfall::error::Failure;
 use landfall::host::holdback::HoldBack;
 use landfall::host::Host;
-use landfall::plan::Operation;
+use landfall::plan::{AptGet, Operation};
 use landfall::secret::reveal;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,8 @@ struct Job {
     durable: bool,
     /// Instead of operations: a question to the host layer.
     ask: String,
+    /// How apt-get is called.
+    apt_get: AptGet,
 }
 
 /// What became of one operation.
@@ -141,6 +143,12 @@ pub fn run_beside(target: &dyn Target, script: &str, operations: &[Operation]) -
     serde_json::from_str(&send(target, &job)).unwrap()
 }
 
+/// The same with another apt-get than usual.
+pub fn run_with_apt_get(target: &dyn Target, apt_get: AptGet, operations: &[Operation]) -> Vec<Outcome> {
+    let job = Job { operations: operations.to_vec(), apt_get, ..Job::default() };
+    serde_json::from_str(&send(target, &job)).unwrap()
+}
+
 /// One operation that must succeed.
 #[track_caller]
 pub fn done(target: &dyn Target, operation: Operation) -> Outcome {
@@ -244,6 +252,7 @@ fn inside() {
         instance: "i-test".into(),
         datasource: "nocloud".into(),
         resources: Default::default(),
+        apt_get: &job.apt_get,
         say: &say,
     };
     let mut failures = Vec::new();

@@ -3,9 +3,10 @@
 use landfall::engine::apply::Prior;
 use landfall::error::Kind;
 use landfall::plan::operation::{Operation, Package};
+use landfall::plan::AptGet;
 use landfall::secret::Secret;
 
-use crate::driver::{done, resumed, run, run_beside, Outcome};
+use crate::driver::{done, resumed, run, run_beside, run_with_apt_get, Outcome};
 use crate::lab::{Disk, Host, Lab, Release};
 
 fn install(specs: &[&str]) -> Operation {
@@ -55,6 +56,35 @@ fn packages_are_installed_without_a_question() {
         );
         done(host, install(&["hello-lf-"]));
         assert!(!state(host, "hello-lf").starts_with("installed"));
+    });
+}
+
+/// What the user says of configuration files holds, what landfall needs does too, and a wrapper that is not there is done without.
+#[test]
+fn apt_get_is_called_as_the_user_wants_it() {
+    each_release(|host| {
+        done(host, install(&["conf-lf=1.0"]));
+        host.files().write("/etc/conf-lf/main.conf", "value = mine\n", 0o644);
+        host.files().write("/usr/local/bin/told", "#!/bin/sh\necho \"$@\" >>/var/tmp/told\nexec \"$@\"\n", 0o755);
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let apt_get = AptGet {
+            command: words(&["apt-get", "--no-install-recommends", "--option=Dpkg::Options::=--force-confnew"]),
+            wrapper: words(&["told"]),
+            wrapper_if_there: true,
+            upgrade: Some("upgrade".into()),
+        };
+        let nowhere = AptGet { wrapper: words(&["nowhere"]), ..apt_get.clone() };
+        run_with_apt_get(host, apt_get, &[Operation::AptUpgrade]).pop().unwrap().done();
+        assert_eq!(
+            (state(host, "conf-lf").as_str(), host.files().read("/etc/conf-lf/main.conf").as_str()),
+            ("installed 2.0", "# shipped by 2.0\nvalue = 2.0\n")
+        );
+        let told = host.files().read("/var/tmp/told");
+        let line = told.lines().find(|line| line.ends_with(" upgrade")).unwrap_or_else(|| panic!("{told}"));
+        assert!(line.starts_with("apt-get --no-install-recommends ") && line.contains("--no-force-unsafe-io"), "{line}");
+        assert!(!line.contains("confold"), "{line}");
+        run_with_apt_get(host, nowhere, &[install(&["hello-lf"])]).pop().unwrap().done();
+        assert!(state(host, "hello-lf").starts_with("installed") && host.files().read("/var/tmp/told") == told);
     });
 }
 

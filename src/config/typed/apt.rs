@@ -34,8 +34,9 @@ crate::record! {
         default debconf_selections: Selections,
         /// Which sources `add-apt-repository` is given: a regular expression.
         optional add_apt_repo_match: Located<String>,
+        /// Write the mirrors into lists for apt-transport-mirror(1), and leave the sources, which name these, as they are.
+        default generate_mirrorlists: bool,
     }
-    later ["generate_mirrorlists"]
 }
 
 crate::record! {

@@ -1,6 +1,7 @@
 //! Settings of the peer itself: `system_info`, `vendor_data`, `vendor_data2`, and what is read for nothing else.
 
 use super::reader::{FromNode, Reader, Shape};
+use super::scalars::{Address, OneOrMany};
 use super::users::StockUser;
 use crate::config::node::{Node, Value};
 
@@ -14,8 +15,8 @@ crate::record! {
         optional distro: Unused,
         /// Of the peer's own files.
         optional paths: Unused,
-        /// Sources that are written where nobody names any.
-        optional package_mirrors: Unused,
+        /// The distribution's mirrors, where `apt` names none.
+        default package_mirrors: Vec<PackageMirror>,
         /// Known by the distribution.
         optional ssh_svcname: Unused,
         /// Who configures the network: found out.
@@ -28,6 +29,38 @@ crate::record! {
         optional apt_get_upgrade_subcommand: String,
         /// What apt-get is run by.
         optional apt_get_wrapper: AptGetWrapper,
+    }
+}
+
+crate::record! {
+    /// One entry of `system_info.package_mirrors`.
+    pub struct PackageMirror {
+        /// Architectures it is for, or `default`.
+        default arches: OneOrMany<String>,
+        /// Where no other answers.
+        optional failsafe: FailsafeMirrors,
+        /// Those that are tried before.
+        optional search: SearchedMirrors,
+    }
+}
+
+crate::record! {
+    /// `failsafe` of an entry.
+    pub struct FailsafeMirrors {
+        /// The archive.
+        optional primary: Address,
+        /// Its security updates.
+        optional security: Address,
+    }
+}
+
+crate::record! {
+    /// `search` of an entry: addresses in which `%(region)s` and its like stand for what a datasource says.
+    pub struct SearchedMirrors {
+        /// The archive.
+        default primary: Vec<String>,
+        /// Its security updates.
+        default security: Vec<String>,
     }
 }
 

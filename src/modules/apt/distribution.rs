@@ -2,11 +2,15 @@
 
 use super::template::{Variables, HELP};
 use super::{need_gpg, plain_file, settings_file, DEFAULT_KEYSERVER, GPG, SOURCES_DIR, TRUSTED_KEYS};
+use crate::config::node::Origin;
 use crate::config::typed::apt::{Apt, Mirror};
+use crate::config::typed::scalars::OneOrMany;
 use crate::modules::{hostname, Scope, Steps};
 use crate::openpgp;
 use crate::plan::operation::Operation;
 
+/// Where lists for apt-transport-mirror(1) lie.
+const MIRRORS: &str = "/etc/apt/mirrors";
 const SOURCES_LIST: &str = "/etc/apt/sources.list";
 
 /// Addresses of the distribution's archives.
@@ -23,17 +27,14 @@ pub struct Mirrors {
 pub fn mirrors(scope: &Scope<'_>, steps: &mut Steps) -> Mirrors {
     let apt = scope.keys.apt.as_ref();
     let chosen = |entries: &[Mirror], key: &str, steps: &mut Steps| -> Option<String> {
-        let mirror = for_architecture(entries, &scope.facts.arch)?;
-        if let Some(uri) = &mirror.uri {
-            return Some(uri.0.clone());
-        }
-        let mut candidates: Vec<String> = mirror.search.iter().map(|address| address.0.clone()).collect();
-        if mirror.search_dns {
-            candidates.extend(of_the_domain(key, scope));
-        }
-        match candidates.as_slice() {
-            [] | [_] => candidates.pop(),
-            several => Some(mirror_list(key, several, mirror, steps)),
+        let mirror = for_architecture(entries, |mirror| &mirror.arches, &scope.facts.arch)?;
+        let mut addresses = addresses(mirror, key, scope);
+        match addresses.as_slice() {
+            [] | [_] => addresses.pop(),
+            several => {
+                let place = mirror.place(if mirror.search.is_empty() { "search_dns" } else { "search" });
+                Some(mirror_list(key, several, place, steps))
+            }
         }
     };
     let primary = apt.and_then(|apt| chosen(&apt.primary, "primary", steps));
@@ -45,9 +46,44 @@ pub fn mirrors(scope: &Scope<'_>, steps: &mut Steps) -> Mirrors {
                 let message = "`apt.security` without `apt.primary` is ignored";
                 steps.report.warning("apt", message).at(apt.place("security")).help("give both");
             }
-            stock(scope)
+            let [primary, security] = ["primary", "security"].map(|key| {
+                let (mut addresses, place) = of_the_system(key, scope);
+                match (addresses.as_slice(), place) {
+                    ([_, _, ..], Some(place)) => mirror_list(key, &addresses, place, steps),
+                    _ => addresses.pop().unwrap_or_default(),
+                }
+            });
+            Mirrors { primary, security }
         }
     }
+}
+
+/// Where the mirror is that the image names, or the distribution's own, the best first, and where that stands.
+fn of_the_system<'s>(key: &str, scope: &Scope<'s>) -> (Vec<String>, Option<&'s Origin>) {
+    let mirrors = scope.keys.system_info.as_ref().map(|system| system.package_mirrors.as_slice()).unwrap_or_default();
+    let stock = if key == "security" { stock(scope).security } else { stock(scope).primary };
+    let Some(mirror) = for_architecture(mirrors, |mirror| &mirror.arches, &scope.facts.arch) else { return (vec![stock], None) };
+    let searched = mirror.search.as_ref().map(|search| if key == "security" { &search.security } else { &search.primary });
+    // NoCloud knows of no region, so what names one is no address.
+    let known = searched.into_iter().flatten().filter(|address| !address.contains("%(")).map(|address| address.replace("%%", "%"));
+    let last = mirror.failsafe.as_ref().and_then(|last| if key == "security" { last.security.as_ref() } else { last.primary.as_ref() });
+    let mut addresses: Vec<String> = known.chain(last.map(|address| address.0.clone())).collect();
+    if addresses.is_empty() {
+        addresses.push(stock);
+    }
+    (addresses, Some(&mirror.origin))
+}
+
+/// Where a mirror is, or may be, the best first.
+fn addresses(mirror: &Mirror, key: &str, scope: &Scope<'_>) -> Vec<String> {
+    if let Some(uri) = &mirror.uri {
+        return vec![uri.0.clone()];
+    }
+    let mut addresses: Vec<String> = mirror.search.iter().map(|address| address.0.clone()).collect();
+    if mirror.search_dns {
+        addresses.extend(of_the_domain(key, scope));
+    }
+    addresses
 }
 
 /// What `search_dns` stands for: the names of the peer in the host's domain, in `localdomain` and without one, and the usual mirror
@@ -59,22 +95,48 @@ fn of_the_domain(key: &str, scope: &Scope<'_>) -> Vec<String> {
     let own = names.and_then(|names| names.full.split_once('.').map(|(_, domain)| format!(".{domain}")));
     let domains = own.into_iter().chain([".localdomain".to_owned(), String::new()]);
     let mut found: Vec<String> = domains.map(|domain| format!("http://{distro}-{kind}{domain}/{distro}")).collect();
-    let stock = stock(scope);
-    found.push(if key == "security" { stock.security } else { stock.primary });
+    found.extend(of_the_system(key, scope).0);
     found
 }
 
 /// Several mirrors are given to apt, which takes the first that answers, for each file anew: apt-transport-mirror(1).
-fn mirror_list(key: &str, addresses: &[String], mirror: &Mirror, steps: &mut Steps) -> String {
-    let path = format!("/etc/apt/mirrors/{key}.list");
-    let lines: String = addresses.iter().zip(1..).map(|(address, priority)| format!("{address}\tpriority:{priority}\n")).collect();
-    let place = mirror.place(if mirror.search.is_empty() { "search_dns" } else { "search" });
+fn mirror_list(key: &str, addresses: &[String], place: &Origin, steps: &mut Steps) -> String {
+    let path = format!("{MIRRORS}/{key}.list");
+    let lines = lines(addresses);
     steps.add(&format!("{key}/mirrors"), Operation::WriteFile(plain_file(&path, lines))).at(place);
     format!("mirror+file:{path}")
 }
 
-fn for_architecture<'m>(entries: &'m [Mirror], arch: &str) -> Option<&'m Mirror> {
-    let names = |mirror: &&Mirror, wanted: &str| mirror.arches.0.iter().any(|name| name == wanted);
+/// A list for apt-transport-mirror(1).
+fn lines(addresses: &[String]) -> String {
+    match addresses {
+        [one] => format!("{one}\n"),
+        several => several.iter().zip(1..).map(|(address, priority)| format!("{address}\tpriority:{priority}\n")).collect(),
+    }
+}
+
+/// `generate_mirrorlists`: the lists that the sources of Debian's cloud images name.
+pub fn plan_mirror_lists(apt: &Apt, scope: &Scope<'_>, steps: &mut Steps) {
+    let named = |entries: &[Mirror], key: &str| -> Vec<String> {
+        for_architecture(entries, |mirror| &mirror.arches, &scope.facts.arch)
+            .map(|mirror| addresses(mirror, key, scope))
+            .unwrap_or_default()
+    };
+    let (mut primary, mut security) = (named(&apt.primary, "primary"), named(&apt.security, "security"));
+    if primary.is_empty() {
+        (primary, security) = (of_the_system("primary", scope).0, of_the_system("security", scope).0);
+    } else if security.is_empty() {
+        security.clone_from(&primary);
+    }
+    let distro = &scope.facts.distro;
+    for (name, file, addresses) in [("primary", distro.clone(), primary), ("security", format!("{distro}-security"), security)] {
+        let operation = Operation::WriteFile(plain_file(&format!("{MIRRORS}/{file}.list"), lines(&addresses)));
+        steps.add(&format!("{name}/list"), operation).at(apt.place("generate_mirrorlists"));
+    }
+}
+
+fn for_architecture<'m, M>(entries: &'m [M], arches: impl Fn(&M) -> &OneOrMany<String>, arch: &str) -> Option<&'m M> {
+    let names = |mirror: &&M, wanted: &str| arches(mirror).0.iter().any(|name| name == wanted);
     entries.iter().find(|mirror| names(mirror, arch)).or_else(|| entries.iter().rfind(|mirror| names(mirror, "default")))
 }
 
@@ -89,15 +151,25 @@ fn stock(scope: &Scope<'_>) -> Mirrors {
 
 /// With the sources preserved, these keys do nothing: the commonest surprise of Debian's stock configuration.
 pub fn report_unused(apt: &Apt, steps: &mut Steps) {
-    let unused: Vec<&str> =
-        ["primary", "security", "sources_list", "disable_suites"].into_iter().filter(|key| apt.given.contains(key)).collect();
+    let keys: &[&str] = if apt.generate_mirrorlists {
+        &["sources_list", "disable_suites"]
+    } else {
+        &["primary", "security", "sources_list", "disable_suites"]
+    };
+    let unused: Vec<&str> = keys.iter().copied().filter(|key| apt.given.contains(key)).collect();
     // `primary` still fills in $MIRROR of `sources`.
     if unused.is_empty() || apt.sources.0.iter().any(|(_, source)| uses_mirror(source.source.as_ref().map(|text| text.0.expose()))) {
         return;
     }
-    let why = if apt.preserve_sources_list.is_some() { "is set" } else { "is the default here" };
-    let message = format!("`apt.{}` does nothing: `preserve_sources_list: true` {why}", unused.join("`, `apt."));
-    steps.report.warning("apt", message).at(apt.place(unused[0])).help("add `preserve_sources_list: false` under `apt`");
+    let (why, help) = if apt.generate_mirrorlists {
+        ("`generate_mirrorlists: true` is set", "leave `generate_mirrorlists` out")
+    } else if apt.preserve_sources_list.is_some() {
+        ("`preserve_sources_list: true` is set", "add `preserve_sources_list: false` under `apt`")
+    } else {
+        ("`preserve_sources_list: true` is the default here", "add `preserve_sources_list: false` under `apt`")
+    };
+    let message = format!("`apt.{}` does nothing: {why}", unused.join("`, `apt."));
+    steps.report.warning("apt", message).at(apt.place(unused[0])).help(help);
 }
 
 fn uses_mirror(text: Option<&String>) -> bool {
@@ -134,7 +206,7 @@ pub fn plan_sources(mirrors: &Mirrors, scope: &Scope<'_>, steps: &mut Steps) {
     }
 }
 
-fn filled(text: &str, mirrors: &Mirrors, origin: &crate::config::node::Origin, scope: &Scope<'_>, steps: &mut Steps) -> Option<String> {
+fn filled(text: &str, mirrors: &Mirrors, origin: &Origin, scope: &Scope<'_>, steps: &mut Steps) -> Option<String> {
     let text = match text.split_once('\n') {
         Some((header, rest)) if header.replace(' ', "").to_ascii_lowercase().starts_with("##template:jinja") => rest,
         _ => text,
@@ -166,7 +238,7 @@ struct Keyrings {
 
 fn plan_mirror_keys(apt: Option<&Apt>, scope: &Scope<'_>, steps: &mut Steps) -> Keyrings {
     let mut one = |entries: &[Mirror], name: &str| -> Option<String> {
-        let mirror = for_architecture(entries, &scope.facts.arch)?;
+        let mirror = for_architecture(entries, |mirror| &mirror.arches, &scope.facts.arch)?;
         let path = format!("{TRUSTED_KEYS}/{name}.gpg");
         let operation = match (&mirror.key, &mirror.keyid) {
             (Some(key), _) => match openpgp::dearmor(&key.0) {

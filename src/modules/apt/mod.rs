@@ -37,7 +37,11 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     }
     let preserve = apt.and_then(|apt| apt.preserve_sources_list).unwrap_or(scope.facts.distro != "ubuntu");
     let mirrors = distribution::mirrors(scope, steps);
-    if !preserve {
+    if let Some(apt) = apt.filter(|apt| apt.generate_mirrorlists) {
+        distribution::plan_mirror_lists(apt, scope, steps);
+        distribution::report_unused(apt, steps);
+        steps.sources_changed();
+    } else if !preserve {
         distribution::plan_sources(&mirrors, scope, steps);
         steps.sources_changed();
     } else if let Some(apt) = apt {

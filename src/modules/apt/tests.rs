@@ -243,7 +243,6 @@ fn one_bad_source_never_loses_the_others() {
         ("apt: [x]", "failed: apt must be a mapping, not a list"),
         ("apt: {sources: [x]}", "failed: apt.sources must be a mapping of names to sources, not a list"),
         ("apt: {proxy: \"http://x\\\";y\"}", "failed: apt.proxy: this is no address"),
-        ("apt: {generate_mirrorlists: true}", "degraded: `generate_mirrorlists` in apt is not supported yet"),
     ] {
         assert!(problems(&applied(text)).iter().any(|found| found.starts_with(problem)), "{text}: {:?}", problems(&applied(text)));
     }
@@ -288,6 +287,53 @@ fn several_mirrors_are_a_list_that_apt_tries_in_turn() {
     assert!(problems(&plan).is_empty(), "{:?}", problems(&plan));
     let one = applied("apt: {primary: [{arches: [default], search: [http://a]}], sources: {x: {source: 'deb $MIRROR x y'}}}");
     assert!(mine(&one).iter().all(|step| !step.contains("mirrors")), "{:?}", mine(&one));
+}
+
+#[test]
+fn mirrors_may_be_lists_that_the_sources_of_the_image_name() {
+    let lists = |said: &str| -> Vec<String> {
+        let plan = applied(&format!("apt: {{generate_mirrorlists: true, preserve_sources_list: false{said}}}"));
+        assert_eq!(mine(&plan).len(), 2, "{:?}", mine(&plan));
+        ["primary", "security"].map(|name| written(&plan, &format!("apt_configure/{name}/list"))).into()
+    };
+    assert_eq!(lists(""), ["https://deb.debian.org/debian\n", "https://deb.debian.org/debian-security\n"]);
+    assert_eq!(lists(", primary: [{arches: [default], uri: http://a}]"), ["http://a\n", "http://a\n"]);
+    let both = ", primary: [{arches: [amd64], uri: http://a}], security: [{arches: [default], uri: http://b}]";
+    assert_eq!(lists(both), ["http://a\n", "http://b\n"]);
+    let plan =
+        applied("apt: {generate_mirrorlists: true, primary: [{arches: [default], search: [http://a, http://b]}], disable_suites: [x]}");
+    assert_eq!(written(&plan, "apt_configure/primary/list"), "http://a\tpriority:1\nhttp://b\tpriority:2\n");
+    assert_problems(
+        &plan,
+        &["degraded: `apt.disable_suites` does nothing: `generate_mirrorlists: true` is set (leave `generate_mirrorlists` out)"],
+    );
+}
+
+#[test]
+fn the_image_may_name_the_mirrors() {
+    let sources = |mirrors: &str, apt: &str| -> String {
+        let plan = applied(&format!("system_info: {{package_mirrors: {mirrors}}}\napt: {{preserve_sources_list: false{apt}}}"));
+        assert_problems(&plan, &[]);
+        let uris =
+            |text: String| text.lines().filter_map(|line| line.strip_prefix("URIs: ").map(str::to_owned)).collect::<Vec<_>>().join(" ");
+        uris(written(&plan, "apt_configure/sources"))
+    };
+    let failsafe = "failsafe: {primary: http://a, security: http://b}";
+    let stock = "https://deb.debian.org/debian https://deb.debian.org/debian-security";
+    for (mirrors, apt, expected) in [
+        (format!("[{{arches: [default], {failsafe}}}]"), "", "http://a http://b"),
+        (format!("[{{arches: [default], failsafe: {{primary: http://c}}}}, {{arches: [amd64], {failsafe}}}]"), "", "http://a http://b"),
+        (format!("[{{arches: [arm64], {failsafe}}}]"), "", stock),
+        (format!("[{{arches: [default], {failsafe}}}]"), ", primary: [{arches: [default], uri: http://x}]", "http://x http://x"),
+        (format!("[{{arches: [default], {failsafe}, search: {{primary: ['http://%(region)s.a']}}}}]"), "", "http://a http://b"),
+        (
+            format!("[{{arches: [default], {failsafe}, search: {{primary: ['http://near']}}}}]"),
+            "",
+            "mirror+file:/etc/apt/mirrors/primary.list http://b",
+        ),
+    ] {
+        assert_eq!(sources(&mirrors, apt), expected, "{mirrors} {apt}");
+    }
 }
 
 #[test]
