@@ -14,7 +14,7 @@ here=$top/tests
 # shellcheck source=tests/lab/roots.sh
 . "$top/tests/lab/roots.sh"
 
-packages=build-essential,debhelper,cargo,rustc,lintian,binutils
+packages=build-essential,debhelper,cargo,rustc,lld,lintian,binutils
 root=$cache/trixie-$(printf '%s' "$packages" | sha256sum | cut -c1-16)
 
 build_builder() {
