@@ -134,8 +134,14 @@ fn user_data(file: &str, bytes: &[u8], report: &mut Report) -> Input {
         });
         rendering::render(template, &json!({ "v1": v1, "ds": {"meta_data": {"instance-id": "validate"}} }))
     };
-    let mut reading =
-        Reading { includes: &mut NoIncludes, render: &render, knows_instance: false, launch_index: None, has_handlers: false };
+    let mut reading = Reading {
+        includes: &mut NoIncludes,
+        render: &render,
+        knows_instance: false,
+        launch_index: None,
+        has_handlers: false,
+        keeps_message: false,
+    };
     crate::run::input::read(file, bytes, Giver::User, &mut reading, report)
 }
 
@@ -157,7 +163,7 @@ fn own_configuration(file: &str, bytes: &[u8], report: &mut Report) -> Option<In
     let mut found = Report::new();
     let document = yaml::parse_with_report(file, text, &mut found).ok().filter(|node| node.get("landfall").is_some())?;
     report.extend(found);
-    Some(Input { document, scripts: Vec::new(), hooks: Vec::new(), sources: vec![(file.to_owned(), text.to_owned())] })
+    Some(Input { document, scripts: Vec::new(), hooks: Vec::new(), sources: vec![(file.to_owned(), text.to_owned())], message: None })
 }
 
 /// The pasted way puts landfall's section into a file of its own, by `write_files` or in a script: that file is checked too.

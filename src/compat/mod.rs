@@ -5,7 +5,7 @@
 //! where it differs. What changes at every boot (`status.json`, `result.json`, `boot-finished`) stands in `/run/cloud-init`,
 //! and the customary places below `/var/lib/cloud` are links to it, so that a boot with nothing to do writes nothing to the disk.
 //!
-//! Not covered: `obj.pkl`, the processed MIME copies (`*.txt.i`), the vendor's configuration by itself, sockets, `ds-identify.log`.
+//! Not covered: `obj.pkl`, sockets, `ds-identify.log`.
 
 mod instance_data;
 mod status;
@@ -150,9 +150,15 @@ pub fn link_instance(host: &Host, directory: &str) -> io::Result<()> {
     host.link_copy(&format!("{CLOUD}/instance"), &target).map(|_| ())
 }
 
-/// Writes what lasts as long as the instance, and leaves it to the caller to sync it. `state` is the instance's directory in landfall's state, `config` the merged
-/// configuration where the image takes user-data, `system` what of it is the peer's.
-pub fn new_instance(host: &Host, state: &str, found: &Found, config: Option<&Node>, system: &serde_json::Value) -> io::Result<()> {
+/// A configuration as cloud-init writes one.
+pub fn cloud_config_text(config: &Node) -> Vec<u8> {
+    let text = serde_yaml::to_string(&config.to_json()).unwrap_or_default();
+    format!("#cloud-config\n\n{text}").into_bytes()
+}
+
+/// Writes what lasts as long as the instance, and leaves it to the caller to sync it. `state` is the instance's directory in landfall's
+/// state, `copies` are names and contents of what is made of user-data, `system` is what of the configuration is the peer's.
+pub fn new_instance(host: &Host, state: &str, found: &Found, copies: &[(&str, Vec<u8>)], system: &serde_json::Value) -> io::Result<()> {
     if !applies(host) {
         return Ok(());
     }
@@ -167,9 +173,8 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, config: Option<&Nod
     let previous = if before.as_ref() == Some(&own) { host.read(&data("previous-instance-id"))? } else { before };
     let previous = previous.unwrap_or_else(|| own.clone());
     let source = text(&format!("{}: {}", subject.class(), subject.display()));
-    if let Some(config) = config {
-        let text = serde_yaml::to_string(&config.to_json()).map_err(io::Error::other)?;
-        host.write_copy(&format!("{directory}/cloud-config.txt"), format!("#cloud-config\n\n{text}").as_bytes(), 0o600)?;
+    for (name, bytes) in copies {
+        host.write_copy(&format!("{directory}/{name}"), bytes, 0o600)?;
     }
     let files: [(String, Vec<u8>, u32); 8] = [
         (format!("{state}/{SUBJECT_FILE}"), serde_json::to_vec(&subject)?, 0o600),
@@ -221,8 +226,13 @@ pub fn wipe(host: &Host, name: &str) -> io::Result<()> {
     let directory = format!("{CLOUD}/instances/{name}");
     let empty = [
         ("user-data.txt", ""),
+        ("user-data.txt.i", ""),
         ("vendor-data.txt", ""),
+        ("vendor-data.txt.i", ""),
         ("vendor-data2.txt", ""),
+        ("vendor-data2.txt.i", ""),
+        ("vendor-cloud-config.txt", "#cloud-config\n\n{}\n"),
+        ("vendor2-cloud-config.txt", "#cloud-config\n\n{}\n"),
         ("cloud-config.txt", "#cloud-config\n\n{}\n"),
         (NETWORK_CONFIG, "{}\n"),
     ];

@@ -23,6 +23,8 @@ pub struct Input {
     pub hooks: Vec<UserHook>,
     /// The text of every part that a message may quote, by name.
     pub sources: Vec<(String, String)>,
+    /// All of it as one message, where that is kept.
+    pub message: Option<Vec<u8>>,
 }
 
 /// How many values a document has.
@@ -49,10 +51,11 @@ pub enum Giver<'g> {
 /// Takes user-data apart and reads it; `name` is what the whole is called in messages. A part that cannot be read is reported
 /// and left out.
 pub fn read(name: &str, bytes: &[u8], giver: Giver<'_>, reading: &mut Reading<'_>, report: &mut Report) -> Input {
-    let mut input = Input { document: nothing(name), scripts: Vec::new(), hooks: Vec::new(), sources: Vec::new() };
+    let mut input = Input { document: nothing(name), scripts: Vec::new(), hooks: Vec::new(), sources: Vec::new(), message: None };
     let mut configs = Vec::new();
     let Unpacked { parts, others } = userdata::unpack(name, bytes, reading, report);
     input.sources = others;
+    input.message = reading.keeps_message.then(|| userdata::message(&parts));
     let mut has_handler = reading.has_handlers;
     let mut known = 0;
     for part in parts {

@@ -43,9 +43,9 @@ pub(super) fn new_instance(
 fn store(host: &Host, directory: &InstanceDir, source: &Source, prepared: &Prepared) -> Result<(), Failure> {
     let Source::Datasource(found) = source else { return directory.store_of(host, source, prepared, Inputs::ToBeStored) };
     let state = directory.places().instance;
-    let config = prepared.takes_user_data.then_some(&prepared.document);
     directory.make_unsynced(host)?;
-    compat::new_instance(host, &state, found, config, &prepared.system).map_err(|error| Failure::io("cloud-init's files", &error))?;
+    compat::new_instance(host, &state, found, &prepared.copies, &prepared.system)
+        .map_err(|error| Failure::io("cloud-init's files", &error))?;
     let inputs = directory.store_inputs_unsynced(host, prepared)?;
     host.sync_filesystems_of(&[STATE, compat::CLOUD])?;
     directory.store_of(host, source, prepared, inputs)

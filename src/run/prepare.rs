@@ -19,7 +19,7 @@ use crate::modules::{self, PlanInput, Way};
 use crate::plan::{Limits, Plan};
 use crate::secret::Secret;
 use crate::template::Render;
-use crate::userdata::{Includes, NoIncludes, Reading};
+use crate::userdata::{self, Includes, NoIncludes, Reading};
 use crate::{facts::Facts, script};
 
 /// Where the user-data of a run comes from.
@@ -79,10 +79,8 @@ pub struct Prepared {
     pub config_json: Vec<u8>,
     /// The plan.
     pub plan: Plan,
-    /// The merged document.
-    pub document: Node,
-    /// The image takes user-data.
-    pub takes_user_data: bool,
+    /// What cloud-init keeps of the user-data and vendor-data of a datasource beside what it received: names and contents.
+    pub copies: Vec<(&'static str, Vec<u8>)>,
     /// The configuration of the system below it, as instance data shows it.
     pub system: serde_json::Value,
     /// What was wrong with the user-data.
@@ -114,9 +112,12 @@ pub fn prepare(host: &Host, id: &str, source: &Source, given: &Overrides, fetchi
     let limits = if fetching.patience == Patience::Later { Limits::default() } else { limits(host, given) };
     let mut fetcher = Fetcher::new(host, fetching.patience, &limits, fetching.kept.clone());
     let subject = subject(host, id, source);
-    let (mut input, system) = read(host, &subject, source, &mut fetcher, &mut report)?;
+    let ReadInput { mut input, system, mut copies } = read(host, &subject, source, &mut fetcher, &mut report)?;
     let unread: Vec<String> = report.problems.iter().filter(|problem| problem.severity == Severity::Error).map(Problem::sentence).collect();
     input.document = given.over(std::mem::replace(&mut input.document, input::nothing("user-data")), &mut report);
+    if matches!(source, Source::Datasource(_)) && takes_user_data(&system, source) {
+        copies.push(("cloud-config.txt", compat::cloud_config_text(&input.document)));
+    }
     let hosted = matches!(source, Source::Hosted { .. });
     let config =
         if hosted { CloudConfig::read_section(&input.document, &mut report) } else { CloudConfig::read(&input.document, &mut report) };
@@ -132,8 +133,7 @@ pub fn prepare(host: &Host, id: &str, source: &Source, given: &Overrides, fetchi
         user_data: source.user_data().to_vec(),
         config_json,
         plan,
-        document: input.document,
-        takes_user_data: takes_user_data(&system, source),
+        copies,
         system: system.peers.to_json(),
         report,
         unread,
@@ -199,7 +199,7 @@ fn way(host: &Host, source: &Source) -> Way {
 pub fn settings(host: &Host, source: &Source, given: &Overrides) -> Result<(Node, CloudConfig, Report), Failure> {
     let mut report = Report::new();
     let subject = subject(host, super::InstanceDir::MANUAL, source);
-    let document = read(host, &subject, source, &mut NoIncludes, &mut report)?.0.document;
+    let document = read(host, &subject, source, &mut NoIncludes, &mut report)?.input.document;
     report.problems.retain(|problem| problem.severity != Severity::Note);
     let document = given.over(document, &mut report);
     let config = CloudConfig::read_section(&document, &mut report);
@@ -213,14 +213,18 @@ fn takes_user_data(system: &System, source: &Source) -> bool {
     said != Some(false) || !matches!(source, Source::Datasource(_))
 }
 
+/// What was read.
+struct ReadInput {
+    /// All of it.
+    input: Input,
+    /// The configuration of the system.
+    system: System,
+    /// What is kept of it beside what was received: names and contents.
+    copies: Vec<(&'static str, Vec<u8>)>,
+}
+
 /// User-data over the vendor's second and first data over the configuration on the host.
-fn read(
-    host: &Host,
-    subject: &Subject,
-    source: &Source,
-    includes: &mut dyn Includes,
-    report: &mut Report,
-) -> Result<(Input, System), Failure> {
+fn read(host: &Host, subject: &Subject, source: &Source, includes: &mut dyn Includes, report: &mut Report) -> Result<ReadInput, Failure> {
     let render = |template: &str, system: &serde_json::Value| {
         rendering::render(template, &compat::instance_data(host, subject, system).unwrap_or_default())
     };
@@ -229,7 +233,8 @@ fn read(
     let system = layers::read(host, peers, includes, report)?;
     let told = |template: &str| render(template, &system.peers.to_json());
     let has_handlers = host.part_handlers().is_ok_and(|handlers| !handlers.is_empty());
-    let mut reading = Reading { includes, render: &told, knows_instance: true, launch_index: subject.launch_index(), has_handlers };
+    let (launch_index, keeps_message) = (subject.launch_index(), matches!(source, Source::Datasource(_)));
+    let mut reading = Reading { includes, render: &told, knows_instance: true, launch_index, has_handlers, keeps_message };
     let is_allowed = takes_user_data(&system, source);
     let bytes = if is_allowed { source.user_data() } else { &[] };
     if !is_allowed && !source.user_data().is_empty() {
@@ -245,20 +250,29 @@ fn read(
         document = input::nothing(source.part_name());
     }
     let without_vendor = layers::over(document.clone(), system.document.clone(), &mut Report::new());
-    let mut vendors = Vec::new();
+    let (mut vendors, mut copies) = (Vec::new(), Vec::new());
     if let Source::Datasource(found) = source {
         reading.launch_index = None;
-        let given = [("vendor-data2", "vendor_data2", &found.vendor_data2), ("vendor-data", "vendor_data", &found.vendor_data)];
-        for (name, key, bytes) in given {
+        copies.push(("user-data.txt.i", input.message.take().unwrap_or_default()));
+        let given = [
+            ("vendor-data2", "vendor_data2", &found.vendor_data2, ["vendor-data2.txt.i", "vendor2-cloud-config.txt"]),
+            ("vendor-data", "vendor_data", &found.vendor_data, ["vendor-data.txt.i", "vendor-cloud-config.txt"]),
+        ];
+        for (name, key, bytes, [message, config]) in given {
             let gate = VendorData::of(&without_vendor, key);
-            let Some(bytes) = bytes.as_deref().filter(|bytes| !bytes.is_empty() && gate.enabled != Some(false)) else { continue };
-            let vendor = input::read(name, bytes, Giver::Vendor { without: &gate.disabled_handlers }, &mut reading, report);
+            let Some(bytes) = bytes.as_deref().filter(|bytes| !bytes.is_empty() && gate.enabled != Some(false)) else {
+                copies.push((message, userdata::message(&[])));
+                continue;
+            };
+            let mut vendor = input::read(name, bytes, Giver::Vendor { without: &gate.disabled_handlers }, &mut reading, report);
+            copies.push((message, vendor.message.take().unwrap_or_default()));
+            copies.push((config, compat::cloud_config_text(&vendor.document)));
             vendors.push(input.add_parts(vendor));
         }
     }
     let below = vendors.into_iter().filter(|vendor| vendor.as_map().is_some()).chain([system.document.clone()]);
     input.document = below.fold(document, |high, low| layers::over(high, low, report));
-    Ok((input, system))
+    Ok(ReadInput { input, system, copies })
 }
 
 fn gather(host: &Host, id: &str, source: &Source, config: &CloudConfig) -> Result<Facts, Failure> {
@@ -302,7 +316,7 @@ mod tests {
         let source = Source::File { name: "x.yaml".into(), bytes: b"#cloud-config\n- hostname: web1\n".to_vec() };
         let mut report = Report::new();
         let host = Host::rooted(dir.path());
-        let (input, _) = read(&host, &Subject::without_datasource("i"), &source, &mut NoIncludes, &mut report).expect("read");
+        let ReadInput { input, .. } = read(&host, &Subject::without_datasource("i"), &source, &mut NoIncludes, &mut report).expect("read");
         assert_eq!(report.problems[0].message, "the document must be a mapping, not a list");
         assert!(input.document.get("landfall").is_some(), "the other layers hold");
     }

@@ -12,6 +12,7 @@
 mod advice;
 mod archive;
 mod include;
+mod message;
 mod mime;
 mod sniff;
 mod templates;
@@ -25,6 +26,7 @@ use crate::config::problem::Report;
 use crate::template::Render;
 
 pub use include::{Got, Include, Includes, NoIncludes};
+pub use message::message;
 
 /// The most bytes that user-data may have, as received and after decompression.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -142,6 +144,8 @@ pub struct Reading<'r> {
     pub launch_index: Option<i64>,
     /// Part handlers that lie on the host may take parts of types that are not known here.
     pub has_handlers: bool,
+    /// What was taken apart is kept as one message, too.
+    pub keeps_message: bool,
 }
 
 /// Why nothing can be made of user-data as a whole, or of a compressed part.

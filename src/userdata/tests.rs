@@ -11,7 +11,7 @@ use crate::template::{self, Variables};
 fn with_reading<R>(includes: &mut dyn Includes, launch_index: Option<i64>, act: impl FnOnce(&mut Reading<'_>) -> R) -> R {
     let data = serde_json::json!({"v1": {"instance_id": "i-1", "region": null}, "ds": {"meta_data": {"a-b": "x"}}});
     let render = |text: &str| template::render(text, &Variables::of(&data));
-    act(&mut Reading { includes, render: &render, knows_instance: true, launch_index, has_handlers: false })
+    act(&mut Reading { includes, render: &render, knows_instance: true, launch_index, has_handlers: false, keeps_message: false })
 }
 
 fn unpacked(bytes: &[u8]) -> (Vec<Part>, Report) {

@@ -161,8 +161,14 @@ fn read_yaml(bytes: &[u8], _: &Path) {
 fn read_user_data(bytes: &[u8], _: &Path) {
     let data = serde_json::json!({"v1": {"distro": "debian", "local_hostname": "h"}, "ds": {"meta_data": {"k": [1]}}});
     let render = |text: &str| rendering::render(text, &data);
-    let mut reading =
-        Reading { includes: &mut NoIncludes, render: &render, knows_instance: true, launch_index: Some(1), has_handlers: false };
+    let mut reading = Reading {
+        includes: &mut NoIncludes,
+        render: &render,
+        knows_instance: true,
+        launch_index: Some(1),
+        has_handlers: false,
+        keeps_message: false,
+    };
     let mut report = Report::new();
     let input = input::read("fuzz", bytes, Giver::User, &mut reading, &mut report);
     let _ = CloudConfig::read(&input.document, &mut report);

@@ -279,7 +279,14 @@ fn parts_behind_a_handler_are_its_own() {
     let mut report = Report::new();
     let data = serde_json::json!({});
     let render = |text: &str| template::render(text, &Variables::of(&data));
-    let mut reading = Reading { includes: &mut NoIncludes, render: &render, knows_instance: true, launch_index: None, has_handlers: true };
+    let mut reading = Reading {
+        includes: &mut NoIncludes,
+        render: &render,
+        knows_instance: true,
+        launch_index: None,
+        has_handlers: true,
+        keeps_message: false,
+    };
     unpack("user-data", &message(&parts[..1]), &mut reading, &mut report);
     assert_eq!(codes(&report), [""; 0], "handlers of the image come before all parts");
 }
