@@ -50,7 +50,7 @@ pub fn planned(text: &str, facts: &Facts, scripts: &[UserScript], way: Way) -> P
     let mut report = Report::new();
     let document = document(text);
     let read = if way == Way::Hosted { CloudConfig::read_section } else { CloudConfig::read };
-    let config = read(&document, &mut report).expect("a mapping");
+    let config = read(&document, &mut report).expect("a mapping").with_digest_of(&document);
     let user = UserParts { scripts, hooks: &[] };
     plan(PlanInput { config: &config, facts, user, way, report: &mut report })
 }

@@ -121,6 +121,7 @@ pub fn prepare(host: &Host, id: &str, source: &Source, given: &Overrides, fetchi
     let hosted = matches!(source, Source::Hosted { .. });
     let config =
         if hosted { CloudConfig::read_section(&input.document, &mut report) } else { CloudConfig::read(&input.document, &mut report) };
+    let config = config.map(|config| config.with_digest_of(&input.document));
     let config = config.map(|config| with_network(config, host, source, system.network.as_ref(), &mut report));
     let config = config.ok_or_else(|| Failure::new(Kind::Unknown, "a configuration that is a mapping cannot be read"))?;
     let facts = gather(host, id, source, &config)?;

@@ -23,6 +23,11 @@ pub fn old_keys() -> impl Iterator<Item = (&'static str, String)> {
     PLAIN.iter().map(below("apt")).chain(MIRROR.iter().map(below("apt.primary"))).chain(RSYSLOG.iter().map(below("rsyslog")))
 }
 
+/// Whether an entry of this key may be one that [`upgrade`] moves or writes anew.
+pub fn may_upgrade(key: &str) -> bool {
+    key.starts_with("apt_") || key.starts_with("rsyslog")
+}
+
 /// Where a list of old sources without file names goes.
 const OLD_SOURCES_FILE: &str = "cloud_config_sources.list";
 

@@ -123,6 +123,11 @@ impl CloudConfig {
         let empty = Node::new(Value::Map(Vec::new()), document.origin.clone());
         let document = if document.is_null() { &empty } else { document };
         let Some(entries) = document.as_map() else { return reader.mismatch(document, "a mapping") };
+        // A document with nothing in it to be moved is read as it stands: most are, and copying one takes as long as reading it.
+        if !hosted && entries.iter().all(is_for_the_default_order) {
+            let keys = Keys::from_node(document, &mut reader)?;
+            return Some(Self::of(keys, reader.secrets));
+        }
         let mut top: Vec<Entry> = entries.to_vec();
         top.retain(|entry| !entry.key.as_str().is_some_and(|key| keys::CONSUMED.contains(&key) || key == "landfall"));
         if !hosted {
@@ -161,8 +166,21 @@ impl CloudConfig {
             .for_each(|phase| phase.keys.system_info.clone_from(&keys.system_info));
         let every = std::iter::once(&keys).chain(phases.iter().map(|phase| &*phase.keys));
         notify.extend(every.flat_map(|keys| keys.reporting.0.iter().cloned()));
-        let digest = digest_of(&document.to_json());
-        Some(Self { keys, moved, phases, defaults, notify, secrets: reader.secrets, network: None, digest })
+        Some(Self { moved, phases, defaults, notify, ..Self::of(keys, reader.secrets) })
+    }
+
+    /// Keys of the default order, and nothing else.
+    fn of(keys: Keys, secrets: Vec<Secret<String>>) -> Self {
+        let (phases, defaults) = (Vec::new(), Defaults::default());
+        let notify = keys.reporting.0.clone();
+        Self { keys, moved: BTreeSet::new(), phases, defaults, notify, secrets, network: None, digest: String::new() }
+    }
+
+    /// Adds the digest of the document that it was read from, for a plan that is to know whether the configuration changes.
+    #[must_use]
+    pub fn with_digest_of(mut self, document: &Node) -> Self {
+        self.digest = if document.is_null() { digest_of(&serde_json::json!({})) } else { digest_of(&document.to_json()) };
+        self
     }
 
     /// Adds the network of the datasource, read from `document`.
@@ -194,6 +212,14 @@ impl Defaults {
             backups: section.backups.as_ref().map(landfall::Backups::retention).unwrap_or_default(),
         }
     }
+}
+
+/// Whether a top-level entry is a key of the default order as it stands: nothing takes it over, replaces it or writes it anew.
+fn is_for_the_default_order(entry: &Entry) -> bool {
+    let special = |key: &str| {
+        key == "landfall" || keys::CONSUMED.contains(&key) || module_lists::LIST_KEYS.contains(&key) || legacy::may_upgrade(key)
+    };
+    entry.key.as_str().is_some_and(|key| !special(key))
 }
 
 /// The cloud-config of a phase: its own keys, and those it takes from the top level.
