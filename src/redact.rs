@@ -125,9 +125,12 @@ const PARTS: [[u8; 3]; 7] = [*b"pas", *b"sec", *b"tok", *b"key", *b"pwd", *b"cre
 /// What stands in other text that has a secret: an address, `Bearer`, `Basic`.
 const SIGNS: [[u8; 3]; 3] = [*b"://", *b"bea", *b"bas"];
 
+/// Whether any of these is in the text, in either case. Every text that is shown comes by here: the second and third letter are only
+/// looked at behind the first of any of them.
 fn has_any(text: &str, parts: &[[u8; 3]]) -> bool {
+    let begins = |byte: u8| matches!(byte.to_ascii_lowercase(), b'p' | b's' | b't' | b'k' | b'c' | b'-' | b':' | b'b');
     let lower = |three: &[u8]| [three[0], three[1], three[2]].map(|byte| byte.to_ascii_lowercase());
-    text.as_bytes().windows(3).any(|three| parts.contains(&lower(three)))
+    text.as_bytes().windows(3).any(|three| begins(three[0]) && parts.contains(&lower(three)))
 }
 
 /// Whether [`patterns`] could find anything: most text holds nothing of the kind. `-u` begins three options.

@@ -47,6 +47,11 @@ pub fn merge_parts(parts: Vec<ConfigPart>, report: &mut Report) -> Node {
             apply_patch(&mut merged, &part, report);
             continue;
         }
+        // The usual case: one part, which is copied nowhere.
+        if merged.entries().is_empty() && part.is_plain() {
+            merged = part.root;
+            continue;
+        }
         let is_lost = !part.root.is_null() && !matches!(part.root.value, Value::Map(_));
         match merge_part(&merged, part.clone(), report) {
             Ok((next, part_root)) => {
@@ -61,6 +66,15 @@ pub fn merge_parts(parts: Vec<ConfigPart>, report: &mut Report) -> Node {
         }
     }
     merged
+}
+
+impl ConfigPart {
+    /// A mapping that says nothing of how it is merged.
+    fn is_plain(&self) -> bool {
+        let Value::Map(entries) = &self.root.value else { return false };
+        let is_said = |entry: &Entry| entry.key.as_str().is_some_and(|key| MERGERS.contains(&key));
+        self.merge_type.is_none() && !entries.iter().any(is_said)
+    }
 }
 
 fn apply_patch(merged: &mut Node, part: &ConfigPart, report: &mut Report) {
