@@ -193,7 +193,10 @@ impl Engine<'_> {
             Some(begun) => apply::apply_again(&step.operation, begun, &context),
             None => apply::apply_intended(&step.operation, before.as_ref().unwrap_or(&Prior::None), &context),
         };
-        Ok(match applied.and_then(|effect| apply::verify(&step.operation, &context).map(|()| effect)) {
+        // What was told to stop while it looked has seen nothing: it looks again once the run goes on.
+        let unseen =
+            |failure: Failure| if signals::stop_requested().is_some() { Failure { kind: Kind::Interrupted, ..failure } } else { failure };
+        Ok(match applied.and_then(|effect| apply::verify(&step.operation, &context).map(|()| effect).map_err(unseen)) {
             Ok(effect) => Attempted::Done(effect),
             Err(failure) => Attempted::Failed(self.named_by_the_disk(failure)),
         })

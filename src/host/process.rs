@@ -186,12 +186,17 @@ impl Ended {
 }
 
 impl Host {
-    /// Runs a program to its end. An error means it could not be started; its exit code is for the caller to judge.
+    /// Runs a program to its end. An error means that it could not be started, or that landfall was told to stop before it ended, which is
+    /// no answer whatever it was asked; its exit code is for the caller to judge.
     pub fn run(&self, spec: &Spec) -> Result<Ended, Failure> {
-        self.run_watched(spec, &mut |_| ())
+        let ended = self.run_watched(spec, &mut |_| ())?;
+        match ended.cut {
+            Some(Cut::Stop) => Err(ended.failure(spec.argv.first().map_or("a program", String::as_str))),
+            _ => Ok(ended),
+        }
     }
 
-    /// The same; `silent` hears, once for each, of silences that are long.
+    /// The same, a stop being one of the ends; `silent` hears, once for each, of silences that are long.
     pub fn run_watched(&self, spec: &Spec, silent: &mut dyn FnMut(Duration)) -> Result<Ended, Failure> {
         let start = Instant::now();
         let mut command = self.command(spec)?;

@@ -37,10 +37,11 @@ fn headers(part: &Part, is_encoded: bool) -> String {
         .headers
         .iter()
         .find(|(name, text)| name.eq_ignore_ascii_case("content-type") && text.to_ascii_lowercase().starts_with(part.kind.mime_type()));
-    let mut out = format!("Content-Type: {}\n", declared.map_or(part.kind.mime_type(), |(_, text)| text));
-    if !has("mime-version") {
+    let mut out = String::new();
+    if part.headers.is_empty() {
         out.push_str("MIME-Version: 1.0\n");
     }
+    let _ = writeln!(out, "Content-Type: {}", declared.map_or(part.kind.mime_type(), |(_, text)| text));
     for (name, text) in part.headers.iter().filter(|(name, _)| !own.contains(&&*name.to_ascii_lowercase())) {
         let _ = writeln!(out, "{name}: {text}");
     }

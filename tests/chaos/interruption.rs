@@ -205,6 +205,31 @@ fn signals_at_any_instant_end_in_a_run_that_the_next_boot_finishes() {
     tally.close("interruption, signals");
 }
 
+/// What landfall only asks, to see whether a step has done what it should, is ended too by a stop: that is no answer.
+#[test]
+fn a_stop_while_a_step_is_looked_at_is_no_failure_of_it() {
+    let tally = Tally::default();
+    for at in sample(&[1200, 2500, 4000], 1) {
+        let Some((lab, host)) = host(Disk::Directory, "") else { return };
+        let slow = "#!/bin/sh\ncase \"$*\" in *-y*) sleep 1.5 ;; esac\nexec /usr/bin/ssh-keygen \"$@\"\n";
+        host.files().write("/usr/local/bin/ssh-keygen", slow, 0o755);
+        let booted = host.boot(BootOptions::default());
+        let origin = Origin::start(&booted, lab.repo(), Manner::Serves);
+        std::thread::sleep(Duration::from_millis(at));
+        booted.sh("pkill -TERM -x landfall; true");
+        let end = end_of(&booted);
+        let mut wrong = end.disagreements.clone();
+        if !matches!(end.state.as_str(), "done" | "interrupted") {
+            wrong.push(format!("{}: {}", end.state, end.why));
+        }
+        drop(origin);
+        booted.shutdown();
+        wrong.extend(mended_by_origin(lab, &host));
+        tally.note(&format!("a stop after {at} ms"), wrong);
+    }
+    tally.close("interruption, while it is looked");
+}
+
 /// A child may ignore that it is asked to end.
 #[test]
 fn a_child_that_ignores_a_stop_is_killed_and_a_second_signal_waits_for_nothing() {

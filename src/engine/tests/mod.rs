@@ -7,6 +7,7 @@ mod rollback;
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::time::Duration;
 
 use super::journal::{Event, Journal, Outcome, Verdict};
 use super::ledger::Ledger;
@@ -114,9 +115,14 @@ fn places(dir: &Path) -> Places {
     Places { instance: dir_text.clone(), boot: format!("{dir_text}/boot.d") }
 }
 
+/// By which a run's processes are known on the whole machine: no other test's.
+fn run_id(dir: &Path, boot: &str) -> String {
+    format!("run-{boot}{}", dir.display().to_string().replace('/', "-"))
+}
+
 fn run_with(dir: &Path, plan: &Plan, boot: &str, again: &[&str]) -> (RunEnd, Summary) {
     let host = Host::default();
-    let ids = RunIds { run: format!("run-{boot}"), boot: boot.into() };
+    let ids = RunIds { run: run_id(dir, boot), boot: boot.into() };
     let heard = Heard::default();
     let mut engine = Engine::new(&host, plan, ledger(dir), places(dir), ids, &heard);
     let again: Vec<String> = again.iter().map(|step| (*step).to_owned()).collect();
@@ -384,22 +390,57 @@ fn what_goes_on_of_an_item_whose_landfall_was_killed_is_ended_before_it_is_run_a
     let plan = plan(script(&[&text, "true"]));
     run(dir.path(), &plan, "boot-1");
     cut_after_intent(dir.path(), "runcmd/1", false);
-    let left = |arguments: [&str; 2], step: &str| {
-        let mut command = std::process::Command::new("/bin/sh");
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        std::os::unix::process::CommandExt::arg0(&mut command, arguments[0]);
-        command.args(["-c", arguments[1]]).env("LANDFALL_RUN", "run-boot-1").env("LANDFALL_STEP", step).spawn().expect("starts")
-    };
-    let mut of_item = left(["sh", "sleep 97; true"], "runcmd/1");
-    let mut shell = left(["/var/lib/cloud/instance/scripts/runcmd", "while :; do :; done"], "runcmd/0");
-    let mut of_other = left(["sh", "sleep 98; true"], "users/x");
+    let id = run_id(dir.path(), "boot-1");
+    let mut of_item = Left::behind("sh", "sleep 97; true", "runcmd/1", &id);
+    // Busy, and at its end by itself where nobody ends it.
+    let busy = "n=0; while [ $n -lt 50000000 ]; do n=$((n + 1)); done";
+    let mut shell = Left::behind("/var/lib/cloud/instance/scripts/runcmd", busy, "runcmd/0", &id);
+    let mut of_other = Left::behind("sh", "sleep 98; true", "users/x", &id);
     let (_, summary) = run(dir.path(), &plan, "boot-1");
     assert_eq!(results(&summary), [StepResult::Done, StepResult::Done]);
-    assert!(of_item.wait().is_ok_and(|status| !status.success()) && shell.wait().is_ok_and(|status| !status.success()));
-    assert!(of_other.try_wait().expect("asked").is_none(), "what belongs to another step goes on");
-    assert!(host.process(i32::try_from(of_other.id()).expect("pid")).is_some());
-    nix::sys::signal::killpg(nix::unistd::Pid::from_raw(of_other.id() as i32), nix::sys::signal::Signal::SIGKILL).expect("killed");
-    let _ = of_other.wait();
+    assert!(of_item.was_ended() && shell.was_ended());
+    assert!(of_other.0.try_wait().expect("asked").is_none(), "what belongs to another step goes on");
+    assert!(host.process(i32::try_from(of_other.0.id()).expect("pid")).is_some());
+}
+
+/// A process that a landfall which is no more has started; the test ends it, however it ends itself.
+struct Left(std::process::Child);
+
+impl Left {
+    fn behind(name: &str, script: &str, step: &str, run: &str) -> Self {
+        let mut command = std::process::Command::new("/bin/sh");
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        std::os::unix::process::CommandExt::arg0(&mut command, name);
+        let child = command.args(["-c", script]).env("LANDFALL_RUN", run).env("LANDFALL_STEP", step).spawn().expect("starts");
+        // vfork(2) ends before the kernel shows the environment of the new program.
+        let environment = format!("/proc/{}/environ", child.id());
+        let start = std::time::Instant::now();
+        while std::fs::read(&environment).is_ok_and(|shown| shown.is_empty()) {
+            assert!(start.elapsed() < Duration::from_secs(30), "{name} shows no environment");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Self(child)
+    }
+
+    /// Somebody has ended it.
+    fn was_ended(&mut self) -> bool {
+        let start = std::time::Instant::now();
+        loop {
+            match self.0.try_wait().expect("asked") {
+                Some(status) => return !status.success(),
+                None if start.elapsed() > Duration::from_secs(30) => return false,
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        let group = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap_or(0));
+        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+        let _ = self.0.wait();
+    }
 }
 
 #[test]

@@ -317,8 +317,9 @@ fn every_child_of_a_step_knows_what_it_is_run_for() {
     steps
         .push(step("scripts_user/s", Operation::RunFile { path: file.display().to_string(), env: Default::default(), prefix: Vec::new() }));
     run(dir.path(), &plan(steps), "boot-1");
+    let id = run_id(dir.path(), "boot-1");
     let line = |attempt: u32, phase: &str, step: &str| {
-        format!("LANDFALL_ATTEMPT={attempt} LANDFALL_PHASE={phase} LANDFALL_RUN=run-boot-1 LANDFALL_STEP={step} \n")
+        format!("LANDFALL_ATTEMPT={attempt} LANDFALL_PHASE={phase} LANDFALL_RUN={id} LANDFALL_STEP={step} \n")
     };
     let expected =
         [line(1, "a.x", "a.x/1"), line(2, "a.x", "a.x/1"), line(1, "runcmd", "runcmd/1"), line(1, "scripts_user", "scripts_user/s")];

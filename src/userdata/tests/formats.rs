@@ -308,3 +308,24 @@ fn parts_for_other_instances_are_left_out() {
         assert_eq!(codes(&report).len(), 5 - expected.len());
     }
 }
+
+#[test]
+fn what_was_taken_apart_is_one_message_again() {
+    let mime =
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n--B\nContent-Type: text/cloud-config; charset=x\nMerge-Type: \
+                dict(replace)\n\na: é\n--B\nContent-Type: text/x-shellscript\nContent-Transfer-Encoding: base64\n\n/w==\n--B--\n";
+    let (parts, _) = unpacked(mime.as_bytes());
+    let message = crate::userdata::message(&parts);
+    let (again, _) = unpacked(&message);
+    let shown =
+        |parts: &[Part]| parts.iter().map(|part| (part.kind.clone(), part.content.clone(), part.merge_type.clone())).collect::<Vec<_>>();
+    assert_eq!(shown(&again), shown(&parts));
+    assert_eq!(message, crate::userdata::message(&parts), "the boundary depends on the content alone");
+    let text = String::from_utf8(message).expect("text");
+    assert!(
+        text.contains("\nContent-Type: text/cloud-config; charset=x\nMerge-Type: dict(replace)\nContent-Disposition: attachment"),
+        "{text}"
+    );
+    let (none, _) = unpacked(&crate::userdata::message(&[]));
+    assert!(none.is_empty() || none[0].content.is_empty());
+}
