@@ -17,7 +17,7 @@ logs=target/check
 rm -rf "$logs"
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
-limit=${LANDFALL_SUITE_TIMEOUT:-$([ "${LANDFALL_LONG:-}" = 1 ] && echo 10800 || echo 1200)}
+limit=${LANDFALL_SUITE_TIMEOUT:-$([ "${LANDFALL_LONG:-}" = 1 ] && echo 10800 || echo 1800)}
 
 tally() {
   echo "$passed passed, $failed failed$([ "$skipped" = 0 ] || echo ", $skipped skipped")"
