@@ -75,14 +75,8 @@ impl Recorded {
         let bytes = self.directory.as_ref()?.user_data(host)?;
         // A single text is called by whatever name it came under; parts have names of their own.
         let render = |text: &str| rendering::render(text, &serde_json::json!({}));
-        let mut reading = Reading {
-            includes: &mut NoIncludes,
-            render: &render,
-            knows_instance: false,
-            launch_index: None,
-            has_handlers: false,
-            keeps_message: false,
-        };
+        let mut no_includes = NoIncludes;
+        let mut reading = Reading::of_no_instance(&mut no_includes, &render);
         let sources = run::input::read(part, &bytes, Giver::User, &mut reading, &mut Report::new()).sources;
         sources.into_iter().find(|(name, _)| name == part).map(|(_, text)| text)
     }

@@ -134,14 +134,8 @@ fn user_data(file: &str, bytes: &[u8], report: &mut Report) -> Input {
         });
         rendering::render(template, &json!({ "v1": v1, "ds": {"meta_data": {"instance-id": "validate"}} }))
     };
-    let mut reading = Reading {
-        includes: &mut NoIncludes,
-        render: &render,
-        knows_instance: false,
-        launch_index: None,
-        has_handlers: false,
-        keeps_message: false,
-    };
+    let mut no_includes = NoIncludes;
+    let mut reading = Reading::of_no_instance(&mut no_includes, &render);
     crate::run::input::read(file, bytes, Giver::User, &mut reading, report)
 }
 

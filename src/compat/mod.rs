@@ -151,9 +151,9 @@ pub fn link_instance(host: &Host, directory: &str) -> io::Result<()> {
 }
 
 /// A configuration as cloud-init writes one.
-pub fn cloud_config_text(config: &Node) -> Vec<u8> {
-    let text = serde_yaml::to_string(&config.to_json()).unwrap_or_default();
-    format!("#cloud-config\n\n{text}").into_bytes()
+pub fn cloud_config_text(config: &Node) -> io::Result<Vec<u8>> {
+    let text = serde_yaml::to_string(&config.to_json()).map_err(io::Error::other)?;
+    Ok(format!("#cloud-config\n\n{text}").into_bytes())
 }
 
 /// Writes what lasts as long as the instance, and leaves it to the caller to sync it. `state` is the instance's directory in landfall's

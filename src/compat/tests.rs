@@ -50,7 +50,8 @@ impl Root {
 
     fn begin(&self, id: &str) {
         let config = Node::new(Value::Map(Vec::new()), Origin::new("user-data", 1, 1));
-        let copies = [("cloud-config.txt", cloud_config_text(&config)), ("user-data.txt.i", b"MIME-Version: 1.0\n".to_vec())];
+        let copies =
+            [("cloud-config.txt", cloud_config_text(&config).expect("YAML")), ("user-data.txt.i", b"MIME-Version: 1.0\n".to_vec())];
         new_instance(&self.host, STATE, &Self::found(id), &copies, &serde_json::json!({})).expect("instance");
     }
 }

@@ -116,7 +116,7 @@ pub fn prepare(host: &Host, id: &str, source: &Source, given: &Overrides, fetchi
     let unread: Vec<String> = report.problems.iter().filter(|problem| problem.severity == Severity::Error).map(Problem::sentence).collect();
     input.document = given.over(std::mem::replace(&mut input.document, input::nothing("user-data")), &mut report);
     if matches!(source, Source::Datasource(_)) && takes_user_data(&system, source) {
-        copies.push(("cloud-config.txt", compat::cloud_config_text(&input.document)));
+        copies.push(("cloud-config.txt", cloud_config_text(&input.document)?));
     }
     let hosted = matches!(source, Source::Hosted { .. });
     let config =
@@ -140,6 +140,10 @@ pub fn prepare(host: &Host, id: &str, source: &Source, given: &Overrides, fetchi
         unread,
         missing: fetcher.missing,
     })
+}
+
+fn cloud_config_text(document: &Node) -> Result<Vec<u8>, Failure> {
+    compat::cloud_config_text(document).map_err(|error| Failure::io("cloud-init's files", &error))
 }
 
 /// How often something is tried, as far as the host's own settings say.
@@ -267,7 +271,7 @@ fn read(host: &Host, subject: &Subject, source: &Source, includes: &mut dyn Incl
             };
             let mut vendor = input::read(name, bytes, Giver::Vendor { without: &gate.disabled_handlers }, &mut reading, report);
             copies.push((message, vendor.message.take().unwrap_or_default()));
-            copies.push((config, compat::cloud_config_text(&vendor.document)));
+            copies.push((config, cloud_config_text(&vendor.document)?));
             vendors.push(input.add_parts(vendor));
         }
     }

@@ -148,6 +148,13 @@ pub struct Reading<'r> {
     pub keeps_message: bool,
 }
 
+impl<'r> Reading<'r> {
+    /// As a file is read of which nobody says which instance it is for.
+    pub fn of_no_instance(includes: &'r mut dyn Includes, render: Render<'r>) -> Self {
+        Self { includes, render, knows_instance: false, launch_index: None, has_handlers: false, keeps_message: false }
+    }
+}
+
 /// Why nothing can be made of user-data as a whole, or of a compressed part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserDataError {

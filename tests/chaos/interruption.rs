@@ -180,6 +180,23 @@ fn a_second_landfall_gives_way_to_the_first() {
     booted.shutdown();
 }
 
+/// A first boot in which landfall gets a signal after so many milliseconds, and the next one: what was wrong.
+fn signalled(lab: Lab, host: &Host, signal: &str, at: u64) -> Vec<String> {
+    let booted = host.boot(BootOptions::default());
+    let origin = Origin::start(&booted, lab.repo(), Manner::Serves);
+    std::thread::sleep(Duration::from_millis(at));
+    booted.sh(&format!("pkill -{signal} -x landfall; true"));
+    let end = end_of(&booted);
+    let mut wrong = end.disagreements.clone();
+    if !matches!(end.state.as_str(), "done" | "interrupted") {
+        wrong.push(format!("{}: {}", end.state, end.why));
+    }
+    drop(origin);
+    booted.shutdown();
+    wrong.extend(mended_by_origin(lab, host));
+    wrong
+}
+
 #[test]
 fn signals_at_any_instant_end_in_a_run_that_the_next_boot_finishes() {
     let tally = Tally::default();
@@ -188,19 +205,7 @@ fn signals_at_any_instant_end_in_a_run_that_the_next_boot_finishes() {
         ["TERM", "KILL", "HUP", "INT", "ABRT"].into_iter().flat_map(|signal| [300, 900, 1800, 3000].map(|at| (signal, at))).collect();
     for (signal, at) in sample(&all, 4) {
         let Some((lab, host)) = host(Disk::Directory, "") else { return };
-        let booted = host.boot(BootOptions::default());
-        let origin = Origin::start(&booted, lab.repo(), Manner::Serves);
-        std::thread::sleep(Duration::from_millis(at));
-        booted.sh(&format!("pkill -{signal} -x landfall; true"));
-        let end = end_of(&booted);
-        let mut wrong = end.disagreements.clone();
-        if !matches!(end.state.as_str(), "done" | "interrupted") {
-            wrong.push(format!("{}: {}", end.state, end.why));
-        }
-        drop(origin);
-        booted.shutdown();
-        wrong.extend(mended_by_origin(lab, &host));
-        tally.note(&format!("SIG{signal} after {at} ms"), wrong);
+        tally.note(&format!("SIG{signal} after {at} ms"), signalled(lab, &host, signal, at));
     }
     tally.close("interruption, signals");
 }
@@ -213,19 +218,7 @@ fn a_stop_while_a_step_is_looked_at_is_no_failure_of_it() {
         let Some((lab, host)) = host(Disk::Directory, "") else { return };
         let slow = "#!/bin/sh\ncase \"$*\" in *-y*) sleep 1.5 ;; esac\nexec /usr/bin/ssh-keygen \"$@\"\n";
         host.files().write("/usr/local/bin/ssh-keygen", slow, 0o755);
-        let booted = host.boot(BootOptions::default());
-        let origin = Origin::start(&booted, lab.repo(), Manner::Serves);
-        std::thread::sleep(Duration::from_millis(at));
-        booted.sh("pkill -TERM -x landfall; true");
-        let end = end_of(&booted);
-        let mut wrong = end.disagreements.clone();
-        if !matches!(end.state.as_str(), "done" | "interrupted") {
-            wrong.push(format!("{}: {}", end.state, end.why));
-        }
-        drop(origin);
-        booted.shutdown();
-        wrong.extend(mended_by_origin(lab, &host));
-        tally.note(&format!("a stop after {at} ms"), wrong);
+        tally.note(&format!("a stop after {at} ms"), signalled(lab, &host, "TERM", at));
     }
     tally.close("interruption, while it is looked");
 }
