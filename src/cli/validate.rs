@@ -267,7 +267,7 @@ fn assumed_facts() -> Facts {
 }
 
 fn gzipped(bytes: &[u8]) -> usize {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     // Writing to memory cannot fail.
     let _ = encoder.write_all(bytes);
     encoder.finish().map_or(bytes.len(), |out| out.len())

@@ -1,6 +1,6 @@
 //! What the console is told: `ssh.emit_keys_to_console`, `final_message`.
 
-use super::accounts::{Account, Accounts, USER_KEYS};
+use super::accounts::Account;
 use super::{Module, Scope, Steps};
 use crate::config::typed::others::Words;
 use crate::plan::operation::Operation;
@@ -20,9 +20,8 @@ fn plan_authorized_keys(scope: &Scope<'_>, steps: &mut Steps) {
     if scope.keys.no_ssh_fingerprints == Some(true) {
         return;
     }
-    let accounts = Accounts::of(scope.keys, scope.facts, scope.implies(USER_KEYS));
     let has_home = |account: &&Account| account.entry.no_create_home != Some(true) && account.entry.system != Some(true);
-    let users: Vec<String> = accounts.users.iter().filter(has_home).map(|account| account.name.clone()).collect();
+    let users: Vec<String> = scope.own_accounts().users.iter().filter(has_home).map(|account| account.name.clone()).collect();
     if !users.is_empty() {
         let hash = scope.keys.authkey_hash.as_ref().map_or("sha256", |hash| hash.0).to_owned();
         steps.add("", Operation::ShowAuthorizedKeys { users, hash }).degrades();

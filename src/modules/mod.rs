@@ -63,6 +63,8 @@ pub(crate) use scripts::unix_lines;
 pub use scripts::{ScriptKind, UserScript};
 pub use steps::{StepBuilder, Steps};
 
+use std::cell::OnceCell;
+
 use crate::config::typed::{CloudConfig, Keys, Phase};
 use crate::facts::Facts;
 use crate::plan::{Frequency, PhaseRules, Stage};
@@ -187,7 +189,9 @@ pub fn plan_all(config: &CloudConfig, facts: &Facts, user: &UserParts<'_>, way: 
     let (keys, moved, accounts) = (&config.keys, &config.moved, &accounts);
     let (network, unverified) = (config.network.as_ref(), keys.unverified_modules.as_slice());
     let UserParts { scripts, hooks } = *user;
-    let default_order = Scope { keys, moved, network, facts, accounts, scripts, hooks, way, unverified, redactor, phase: None };
+    let own_accounts = &OnceCell::new();
+    let default_order =
+        Scope { keys, moved, network, facts, accounts, own_accounts, scripts, hooks, way, unverified, redactor, phase: None };
     Lists::of(keys).report_unknown(steps);
     apt_get::report(keys, steps);
     plan_default(MODULES, &default_order, config, steps);
@@ -198,7 +202,9 @@ pub fn plan_all(config: &CloudConfig, facts: &Facts, user: &UserParts<'_>, way: 
         if own.not_here.is_none() {
             let needs: Vec<String> = phase.head.needs.0.iter().flat_map(|need| ids_of(&need.value, &matter)).collect();
             let from = steps.len();
-            let scope = Scope { keys: &phase.keys, phase: Some(phase), network: None, scripts: &[], hooks: &[], ..default_order };
+            let own_accounts = &OnceCell::new();
+            let scope =
+                Scope { keys: &phase.keys, own_accounts, phase: Some(phase), network: None, scripts: &[], hooks: &[], ..default_order };
             plan_phase(phase, &scope, &needs, config, steps);
             own.parallel &= !reported_as_restarting(phase, steps, from);
             matter.push((&phase.head.name.0, steps.ids_that_matter(from)));

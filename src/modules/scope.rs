@@ -1,7 +1,9 @@
 //! What a module sees: the keys it is to plan, and what surrounds them.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use super::accounts::USER_KEYS;
 use super::{given, Accounts, UserHook, UserScript};
 use crate::config::network::Network;
 use crate::config::typed::{CloudConfig, Keys, Phase};
@@ -32,6 +34,8 @@ pub struct Scope<'a> {
     pub facts: &'a Facts,
     /// Users of the whole configuration.
     pub accounts: &'a Accounts,
+    /// Users of these keys alone, made when they are first asked for.
+    pub own_accounts: &'a OnceCell<Accounts>,
     /// Scripts that came with the user-data.
     pub scripts: &'a [UserScript],
     /// What is done while the user-data is read.
@@ -46,10 +50,15 @@ pub struct Scope<'a> {
     pub phase: Option<&'a Phase>,
 }
 
-impl Scope<'_> {
+impl<'a> Scope<'a> {
     /// Whether any of these keys has a value here.
     pub fn has_any(&self, keys: &[&str]) -> bool {
         given(self.keys, keys)
+    }
+
+    /// Users that these keys mean.
+    pub fn own_accounts(&self) -> &'a Accounts {
+        self.own_accounts.get_or_init(|| Accounts::of(self.keys, self.facts, self.implies(USER_KEYS)))
     }
 
     /// `name`, told from the same one of other phases.

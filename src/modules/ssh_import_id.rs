@@ -1,6 +1,5 @@
 //! `ssh_import_id`, for the default user and for each user.
 
-use super::accounts::{Accounts, USER_KEYS};
 use super::users::thing;
 use super::{ops, packages, Module, Scope, Steps};
 use crate::config::node::Origin;
@@ -61,7 +60,7 @@ fn wanted(scope: &Scope<'_>, steps: &mut Steps) -> Vec<(String, Vec<String>, Ori
             }
         }
     }
-    for account in Accounts::of(scope.keys, scope.facts, scope.implies(USER_KEYS)).users {
+    for account in &scope.own_accounts().users {
         let Some(ids) = account.entry.ssh_import_id.as_ref().filter(|ids| !ids.0.is_empty()) else { continue };
         match wanted.iter_mut().find(|(user, _, _)| *user == account.name) {
             Some((_, known, _)) => known.extend(ids.0.iter().filter(|id| !known.contains(id)).cloned().collect::<Vec<_>>()),

@@ -1,6 +1,6 @@
 //! `users`, `groups`, `user`.
 
-use super::accounts::{Account, Accounts, USER_KEYS};
+use super::accounts::{Account, USER_KEYS};
 use super::{Module, Scope, Steps};
 use crate::config::node::Origin;
 use crate::config::problem::Report;
@@ -76,11 +76,9 @@ fn plan_members(scope: &Scope<'_>, steps: &mut Steps) {
 }
 
 fn plan_users(scope: &Scope<'_>, steps: &mut Steps) {
-    let stock = scope.implies(USER_KEYS);
-    let accounts = Accounts::of(scope.keys, scope.facts, stock);
     let mut sudo = false;
     // Accounts of Ubuntu's shop are made when it can be asked.
-    for account in accounts.users.iter().filter(|account| account.entry.snapuser.is_none()) {
+    for account in scope.own_accounts().users.iter().filter(|account| account.entry.snapuser.is_none()) {
         if refused(account, steps) {
             continue;
         }
@@ -91,7 +89,7 @@ fn plan_users(scope: &Scope<'_>, steps: &mut Steps) {
 }
 
 fn plan_snap_users(scope: &Scope<'_>, steps: &mut Steps) {
-    for account in Accounts::of(scope.keys, scope.facts, scope.implies(USER_KEYS)).users {
+    for account in &scope.own_accounts().users {
         let Some(address) = &account.entry.snapuser else { continue };
         let ready = super::snap::seeded(scope, steps);
         let mut argv = vec!["snap", "create-user", "--sudoer", "--json"];

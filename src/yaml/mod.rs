@@ -15,6 +15,7 @@
 mod compose;
 mod emit;
 mod explain;
+mod input;
 mod resolve;
 mod source;
 mod strict;
@@ -26,6 +27,7 @@ use saphyr_parser::{Event, Parser, ScanError, Span};
 use crate::config::node::{Node, Origin};
 use crate::config::problem::Report;
 
+use input::TextInput;
 use source::Source;
 
 pub use emit::to_string;
@@ -127,7 +129,7 @@ type Events<'a> = Vec<(Event<'a>, Span)>;
 /// All events, or those before the error.
 fn events(text: &str) -> Result<Events<'_>, (Events<'_>, ScanError)> {
     let mut events = Vec::new();
-    for event in Parser::new_from_str(text) {
+    for event in Parser::new(TextInput::new(text)) {
         match event {
             Ok(event) => events.push(event),
             Err(error) => return Err((events, error)),
