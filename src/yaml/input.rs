@@ -5,7 +5,7 @@
 
 use saphyr_parser::Input;
 
-/// How many characters the parser looks ahead at once; with no more it reads a scalar into the room it has made at first.
+/// How many characters the parser looks ahead at once; with so many it reads a short scalar into the room it made at first.
 const LOOKAHEAD: usize = 16;
 
 /// A text and how far it has been read.
