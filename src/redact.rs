@@ -37,31 +37,63 @@ impl Redactor {
 
     fn known(&self, text: &str) -> String {
         let mut out = text.to_owned();
-        for value in &self.values {
-            if out.contains(value.as_str()) {
-                out = out.replace(value.as_str(), MASK);
-            }
+        for value in self.values.iter().filter(|value| text.contains(value.as_str())) {
+            out = if is_common(value) { mask_words(&out, value) } else { out.replace(value.as_str(), MASK) };
         }
         out
     }
 
-    /// JSON text with every string in it masked, and nothing else changed: it stays JSON, in its order.
+    /// JSON text with every string in it masked but for keys and what [`STRUCTURAL`] ones hold, and nothing else changed: it stays
+    /// JSON, in its order.
     pub fn apply_to_json(&self, json: &str) -> String {
         let mut out = String::with_capacity(json.len());
         let mut rest = json;
+        let mut key = String::new();
         while let Some(start) = rest.find('"') {
             let length = string_length(&rest[start..]);
             let (before, after) = rest.split_at(start);
             let (literal, after) = after.split_at(length);
             out.push_str(before);
-            match serde_json::from_str::<String>(literal) {
-                Ok(text) => out.push_str(&serde_json::Value::from(self.apply(&text)).to_string()),
-                Err(_) => out.push_str(literal),
-            }
             rest = after;
+            match serde_json::from_str::<String>(literal) {
+                Ok(text) if after.trim_start().starts_with(':') => {
+                    out.push_str(literal);
+                    key = text;
+                }
+                Ok(text) if !STRUCTURAL.contains(&key.as_str()) => out.push_str(&serde_json::Value::from(self.apply(&text)).to_string()),
+                _ => out.push_str(literal),
+            }
         }
         out + rest
     }
+}
+
+/// Keys whose values are landfall's own words: a password that is one of them is told by none of them.
+const STRUCTURAL: [&str; 13] =
+    ["id", "stage", "phase", "module", "frequency", "op", "edit", "needs", "on_error", "on_interrupt", "weight", "severity", "code"];
+
+/// A password that is part of ordinary words, as `local` is of `localhost`: masked there it would be told, and the text unreadable.
+fn is_common(value: &str) -> bool {
+    let short = value.len() < 8 && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    short || value.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+/// Masks the value where it is a word of its own, or glued to an option of one letter (`-psecret`).
+fn mask_words(text: &str, value: &str) -> String {
+    let in_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(text.len());
+    let mut rest = 0;
+    for (at, _) in text.match_indices(value) {
+        let (before, after) = (&text[..at], &text[at + value.len()..]);
+        let option = before.strip_suffix(|c: char| c.is_ascii_alphabetic()).is_some_and(|before| before.ends_with('-'));
+        if after.starts_with(in_word) || (before.ends_with(in_word) && !option) {
+            continue;
+        }
+        out.push_str(&text[rest..at]);
+        out.push_str(MASK);
+        rest = at + value.len();
+    }
+    out + &text[rest..]
 }
 
 /// Bytes of the JSON string that `text` begins with, quotes included.
@@ -272,6 +304,15 @@ mod tests {
         ] {
             assert_eq!(redactor.apply(text), expected);
         }
+        let redactor = Redactor::new(["local".to_owned(), "n4me".to_owned(), "password".to_owned(), "Local-Admin".to_owned()]);
+        for (text, expected) in [
+            ("stage local: localhost, /etc/n4me_x/n4me.conf", "stage ***: localhost, /etc/n4me_x/***.conf"),
+            ("mysql -uroot -plocal --pass 'local'", "mysql -uroot -p*** --pass '***'"),
+            ("xLocal-Adminx: my password is no passwords", "x***x: my *** is no passwords"),
+        ] {
+            assert_eq!(redactor.quoted(text), expected);
+        }
+        let redactor = Redactor::new(["hunter2!".to_owned()]);
         let own = "users[0].passwd: a password is one line, not hunter2! of https://bob:pw@x/";
         assert_eq!(redactor.quoted(own), "users[0].passwd: a password is one line, not *** of https://***@x/");
     }
@@ -281,6 +322,10 @@ mod tests {
         let redactor = Redactor::new(["hunter2!".to_owned()]);
         let json = r#"{"z": "a \"hunter2!\" \\", "a": [1, "password=geheim"], "": null}"#;
         let expected = r#"{"z": "a \"***\" \\", "a": [1, "password=***"], "": null}"#;
+        assert_eq!(redactor.apply_to_json(json), expected);
+        let redactor = Redactor::new(["stage".to_owned(), "write_file".to_owned()]);
+        let json = r#"{"id": "stage/write_file", "stage": "stage", "needs": ["stage"], "write_file" : "stage", "x": ["write_file"]}"#;
+        let expected = r#"{"id": "stage/write_file", "stage": "stage", "needs": ["stage"], "write_file" : "***", "x": ["***"]}"#;
         assert_eq!(redactor.apply_to_json(json), expected);
     }
 }

@@ -38,7 +38,7 @@ pub fn config(args: &ConfigArgs, host: &Host) -> Answer {
     let rooted = args.root.as_deref().map(input::root).transpose()?;
     let host = rooted.as_ref().unwrap_or(host);
     let source = match &args.file {
-        Some(name) => Source::File { name: name.clone(), bytes: input::read(name)? },
+        Some(name) => Source::File { name: name.clone(), bytes: input::read(name)?, first_boot: false },
         None => recorded(host).map_err(needs_root)?,
     };
     let (document, config, mut report) = run::settings(host, &source, &args.settings.as_given()).map_err(needs_root)?;
@@ -68,7 +68,7 @@ fn recorded(host: &Host) -> Result<Source, Failure> {
     let bytes = directory.and_then(|directory| directory.user_data(host)).unwrap_or_default();
     Ok(match recorded.and_then(|recorded| recorded.source).as_deref() {
         Some("cloud-init") => Source::Hosted { merged_config: bytes },
-        _ => Source::File { name: "user-data".into(), bytes },
+        _ => Source::File { name: "user-data".into(), bytes, first_boot: false },
     })
 }
 

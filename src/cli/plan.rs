@@ -27,6 +27,9 @@ pub struct PlanArgs {
     /// Plan for the system under this directory instead
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Plan FILE as the first boot of a new host like this one does it, not as `landfall apply` does it here
+    #[arg(long, requires = "file")]
+    first_boot: bool,
     /// How the plan is printed
     #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
     format: TextOrJson,
@@ -40,14 +43,15 @@ pub fn plan(args: &PlanArgs, host: &Host) -> Answer {
     let host = rooted.as_ref().unwrap_or(host);
     let given = args.settings.read()?;
     let (plan, wrong) = match &args.file {
-        Some(file) => of_file(file, host, &given)?,
+        Some(file) => of_file(file, args.first_boot, host, &given)?,
         None => of_boot(host, rooted.is_some(), &given)?,
     };
     let redactor = Redactor::new(plan.secrets.iter().map(|secret| secret.expose().clone()));
     match args.format {
         TextOrJson::Text => {
             let needs = Needs::of(&plan, &|_| true);
-            out::print(&redactor.apply(&format!("{}{}", render_text(&plan), needs.render())));
+            let mask = |text: &str| redactor.apply(text);
+            out::print(&format!("{}{}", render_text(&plan, &mask), mask(&needs.render())));
         }
         TextOrJson::Json => out::print(&redactor.apply_to_json(&out::json_text(&plan)?)),
     }
@@ -55,12 +59,14 @@ pub fn plan(args: &PlanArgs, host: &Host) -> Answer {
 }
 
 /// The plan of a file, and whether it has errors.
-fn of_file(file: &str, host: &Host, given: &Overrides) -> Result<(Plan, bool), Refusal> {
-    let source = Source::File { name: file.to_owned(), bytes: input::read(file)? };
+fn of_file(file: &str, first_boot: bool, host: &Host, given: &Overrides) -> Result<(Plan, bool), Refusal> {
+    let source = Source::File { name: file.to_owned(), bytes: input::read(file)?, first_boot };
     // Without rights what is on record cannot be read: what it does at every boot is not shown then.
     let recorded = Recorded::load(host).ok().flatten().unwrap_or_default();
     let mut prepared = prepare(host, recorded.instance_id.as_deref().unwrap_or(InstanceDir::MANUAL), &source, given, &Fetching::NOW)?;
-    if let Some(before) = recorded_plan(host, &recorded)? {
+    if first_boot {
+        // What is on record is another instance's.
+    } else if let Some(before) = recorded_plan(host, &recorded)? {
         prepared.plan.keep_boot_steps(&before);
     }
     let wrong = prepared.report.problems.iter().any(|problem| problem.severity == Severity::Error);

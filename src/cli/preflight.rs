@@ -65,7 +65,7 @@ pub fn preflight(args: &PreflightArgs, host: &Host) -> Answer {
 
 /// The plan of a file, as it would be made now.
 fn given(name: &str, host: &Host) -> Result<(Plan, Needs), Refusal> {
-    let source = Source::File { name: name.to_owned(), bytes: input::read(name)? };
+    let source = Source::File { name: name.to_owned(), bytes: input::read(name)?, first_boot: false };
     let recorded = Recorded::load(host).ok().flatten().unwrap_or_default();
     let id = recorded.instance_id.as_deref().unwrap_or(InstanceDir::MANUAL);
     let prepared = prepare(host, id, &source, &super::settings::Settings::default().as_given(), &Fetching::NOW)?;

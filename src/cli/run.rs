@@ -109,7 +109,7 @@ pub fn apply(args: &ApplyArgs, host: &Host) -> Answer {
     require_root("apply")?;
     let rooted = args.root.as_deref().map(super::input::root).transpose()?;
     let given = args.settings.read()?;
-    let source = Source::File { name: args.file.clone(), bytes: super::input::read(&args.file)? };
+    let source = Source::File { name: args.file.clone(), bytes: super::input::read(&args.file)?, first_boot: false };
     execute(rooted.as_ref().unwrap_or(host), &Request::Apply(source), &given, Some(args.format))
 }
 

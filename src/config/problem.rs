@@ -59,6 +59,12 @@ impl Problem {
         format!("{place}{}{help}", self.message)
     }
 
+    /// Takes out of the sentence and the advice what is secret; names of files and places stay.
+    pub fn mask(&mut self, mask: &dyn Fn(&str) -> String) {
+        self.message = mask(&self.message);
+        self.help = self.help.as_deref().map(mask);
+    }
+
     /// Sets the advice.
     pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
@@ -94,7 +100,8 @@ impl Report {
         self.add(Severity::Note, code, message.into())
     }
 
-    fn add(&mut self, severity: Severity, code: &'static str, message: String) -> &mut Problem {
+    /// Adds a problem.
+    pub fn add(&mut self, severity: Severity, code: &'static str, message: String) -> &mut Problem {
         self.problems.push(Problem { severity, code, message, origin: None, help: None });
         let last = self.problems.len() - 1;
         &mut self.problems[last]
@@ -118,8 +125,7 @@ impl Report {
     /// Passes every sentence through `mask`: a message may quote what elsewhere in the document is a secret.
     pub fn mask(&mut self, mask: &dyn Fn(&str) -> String) {
         for problem in &mut self.problems {
-            problem.message = mask(&problem.message);
-            problem.help = problem.help.as_deref().map(mask);
+            problem.mask(mask);
         }
     }
 

@@ -6,7 +6,7 @@ use super::scripts::ShellLine;
 use super::users::thing;
 use super::{ops, packages, scripts, Module, Scope, Steps};
 use crate::config::node::Origin;
-use crate::config::typed::ansible::{Ansible, Controller, InstallMethod};
+use crate::config::typed::ansible::{Ansible, Controller, InstallMethod, WithOptions};
 use crate::config::typed::Text;
 use crate::plan::{Frequency, Stage};
 
@@ -46,9 +46,10 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
             commands.add(action.iter().map(|word: &Text| word.0.clone()).collect(), ansible.place("galaxy"));
         }
     }
-    for pull in &ansible.pull.0 {
+    for WithOptions { known: pull, others } in &ansible.pull.0 {
         let mut words = vec!["ansible-pull".to_owned()];
         words.extend(pull.options());
+        words.extend(others.iter().cloned());
         words.extend(pull.playbook_names.0.iter().map(|name| name.0.clone()));
         commands.add(words, &pull.origin);
     }
@@ -96,9 +97,10 @@ fn add_controller(controller: &Controller, commands: &mut Commands<'_>, steps: &
         let words = ops::words(&["git", "clone", &repository.source.0, &repository.path.0]);
         commands.add(words, &repository.origin);
     }
-    for playbook in &controller.run_ansible {
+    for WithOptions { known: playbook, others } in &controller.run_ansible {
         let mut words: Vec<String> = ops::words(&["env", "-C", &playbook.playbook_dir.0, "ansible-playbook", &playbook.playbook_name.0]);
         words.extend(playbook.options());
+        words.extend(others.iter().cloned());
         commands.add(words, &playbook.origin);
     }
 }

@@ -89,5 +89,7 @@ fn problem(found: &ConfigProblem, redactor: &Redactor) -> Problem {
         Severity::Warning => Some(Weight::Degraded),
         Severity::Note => None,
     };
-    Problem { weight, message: redactor.quoted(&found.sentence()) }
+    let mut masked = found.clone();
+    masked.mask(&|text| redactor.quoted(text));
+    Problem { weight, message: masked.sentence() }
 }

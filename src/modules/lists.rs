@@ -329,9 +329,18 @@ mod tests {
     }
 
     #[test]
+    fn files_that_do_not_wait_lose_nothing_by_the_module_of_those_that_do() {
+        for (entry, lost) in [("{path: /a}", 0), ("{path: /a, defer: true}", 1)] {
+            let plan = applied(&format!("cloud_final_modules: [runcmd]\nwrite_files: [{entry}]\n"));
+            assert_eq!(problems(&plan).len(), lost, "{entry}: {:?}", plan.problems);
+            assert_eq!(plan.steps.len(), 1 - lost);
+        }
+    }
+
+    #[test]
     fn unknown_modules_and_arguments_are_told_and_known_ones_used() {
         let plan =
-            applied("cloud_config_modules: [[timezone, once-per-instance, Europe/Berlin], time-zone, [runcmd, always, x], byobu, 5]\n");
+            applied("cloud_config_modules: [[timezone, once-per-instance, Europe/Berlin], time-zone, [runcmd, always, x], [resizefs, always, false], byobu, 5]\n");
         let linked = steps(&plan).iter().any(|step| step.starts_with("timezone: link /etc/localtime to /usr/share/zoneinfo/Europe/Berlin"));
         assert!(linked, "{:?}", steps(&plan));
         assert_problems(

@@ -232,6 +232,7 @@ fn plan_default(modules: &[Module], scope: &Scope<'_>, config: &CloudConfig, ste
                 steps.module(module.name, stage, frequency.unwrap_or(module.frequency), &config.defaults);
                 (module.plan)(scope, steps);
             }
+            Listed::LeftOut(_) if module.name == write_files::DEFERRED.name && !write_files::has_deferred(scope) => {}
             Listed::LeftOut(list) => lists.report_left_out(module, list, scope.keys, steps),
         }
     }

@@ -104,12 +104,13 @@ fn plan_snap_users(scope: &Scope<'_>, steps: &mut Steps) {
 fn refused(account: &Account, steps: &mut Steps) -> bool {
     let entry = &account.entry;
     let no_home = !has_home(entry);
-    let keys = entry.ssh_authorized_keys.as_ref().is_some_and(|keys| !keys.0.is_empty());
+    let imports = entry.ssh_import_id.as_ref().is_some_and(|ids| !ids.0.is_empty());
+    let keys = imports || entry.ssh_authorized_keys.as_ref().is_some_and(|keys| !keys.0.is_empty());
     let redirect = entry.ssh_redirect_user == Some(Redirect(true));
     let why = if no_home && (keys || redirect) {
         "SSH keys need a home, and `system` or `no_create_home` says there is none"
     } else if redirect && keys {
-        "`ssh_redirect_user` and `ssh_authorized_keys` exclude each other"
+        "`ssh_redirect_user` excludes keys of the user's own (`ssh_authorized_keys`, `ssh_import_id`)"
     } else {
         return false;
     };

@@ -2,6 +2,7 @@
 //! can log in.
 
 use super::{Module, Scope, Steps};
+use crate::config::problem::Severity;
 use crate::config::typed::files::{FileOwner, FileSource};
 use crate::config::typed::FileEntry;
 use crate::plan::operation::{content, Operation, Owner, WriteFile};
@@ -40,16 +41,27 @@ enum When {
     Deferred,
 }
 
+/// Whether there is an entry for [`DEFERRED`].
+pub fn has_deferred(scope: &Scope<'_>) -> bool {
+    scope.keys.write_files.iter().any(|entry| when(entry, scope).0 == When::Deferred)
+}
+
+/// When an entry is written, and why it has to wait.
+fn when(entry: &FileEntry, scope: &Scope<'_>) -> (When, Option<String>) {
+    let reason = if entry.defer { None } else { has_to_wait(entry, scope) };
+    let when = if entry.defer || reason.is_some() {
+        When::Deferred
+    } else if is_fetched(entry) {
+        When::Fetched
+    } else {
+        When::Early
+    };
+    (when, reason)
+}
+
 fn plan(scope: &Scope<'_>, steps: &mut Steps, now: When) {
     for entry in &scope.keys.write_files {
-        let reason = if entry.defer { None } else { has_to_wait(entry, scope) };
-        let when = if entry.defer || reason.is_some() {
-            When::Deferred
-        } else if is_fetched(entry) {
-            When::Fetched
-        } else {
-            When::Early
-        };
+        let (when, reason) = when(entry, scope);
         if when == now {
             report_replaced(entry, &scope.keys.write_files, steps);
             add(entry, reason, scope, steps);
@@ -85,12 +97,20 @@ fn has_to_wait(entry: &FileEntry, scope: &Scope<'_>) -> Option<String> {
     Some(format!("written after users and packages: {name} does not exist before"))
 }
 
+/// From the root, `.` and `..` taken as they are written. A slash at the end stays: it names no file.
 fn absolute(path: &str) -> String {
-    if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("/{path}")
+    if !path.split('/').any(|part| part == "." || part == "..") {
+        return format!("/{}", path.trim_start_matches('/'));
     }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    format!("/{}{}", parts.join("/"), if path.ends_with('/') { "/" } else { "" })
 }
 
 /// The path without the slash that may be left out.
@@ -122,7 +142,8 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
     }
     let append = entry.append.unwrap_or_default();
     let raw = entry.content.as_ref().map_or(&[][..], |content| content.0.expose());
-    let encoding = entry.encoding.unwrap_or_default();
+    // The encoding is that of `content`: what is fetched is written as it comes.
+    let encoding = entry.encoding.filter(|_| entry.content.is_some()).unwrap_or_default();
     let bytes = match encoding.decode(raw, CONTENT_LIMIT) {
         Ok(bytes) => bytes,
         Err(why) => {
@@ -144,10 +165,18 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         owner: Some(owner),
         own_parents: true,
     };
-    if let Some(scheme) = entry.source.as_ref().and_then(|source| unsupported_scheme(&source.uri.0)) {
-        let message = format!("{path} cannot be fetched by {scheme}: the file is not written");
-        steps.report.error("unsupported", message).at(entry.place("source")).help("use an http:, https: or file: address");
-        return;
+    let unsupported = entry.source.as_ref().and_then(|source| unsupported_scheme(&source.uri.0));
+    if let Some(scheme) = unsupported {
+        let (severity, instead) = match &entry.content {
+            Some(_) => (Severity::Warning, "the content given beside it is written"),
+            None => (Severity::Error, "the file is not written"),
+        };
+        let message = format!("{path} cannot be fetched by {scheme}: {instead}");
+        let problem = steps.report.add(severity, "unsupported", message);
+        problem.at(entry.place("source")).help("use an http:, https: or file: address");
+        if entry.content.is_none() {
+            return;
+        }
     }
     if let Some(key) = entry.source.as_ref().and_then(unreadable_checksum) {
         let message = format!("`{key}` of {path} cannot be read: the file is not written");
@@ -155,7 +184,7 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         steps.report.error("checksum", message).at(source).help("give the checksum, or take the key away");
         return;
     }
-    let operation = match &entry.source {
+    let operation = match entry.source.as_ref().filter(|_| unsupported.is_none()) {
         Some(source) => Operation::Download {
             url: if source.uri.0.starts_with('/') { format!("file://{}", source.uri.0) } else { source.uri.0.clone() },
             headers: source.headers.0.clone(),

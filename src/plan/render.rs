@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{Frequency, Plan, Stage, Undo, Weight};
 
-/// The steps in their real order, grouped by stage and phase.
-pub fn render_text(plan: &Plan) -> String {
+/// The steps in their real order, grouped by stage and phase; `mask` takes the secrets out of what somebody else wrote.
+pub fn render_text(plan: &Plan, mask: &dyn Fn(&str) -> String) -> String {
     let mut out = String::new();
     let mut stage: Option<Stage> = None;
     let mut phase = "";
@@ -17,7 +17,7 @@ pub fn render_text(plan: &Plan) -> String {
         }
         if phase != step.phase {
             let conditions = plan.phase_of(step).map(super::PhaseRules::describe).filter(|text| !text.is_empty());
-            let _ = writeln!(out, "  {}{}", step.phase, conditions.map(|text| format!(" ({text})")).unwrap_or_default());
+            let _ = writeln!(out, "  {}{}", step.phase, conditions.map(|text| format!(" ({})", mask(&text))).unwrap_or_default());
             phase = &step.phase;
         }
         let often = match step.frequency {
@@ -25,7 +25,7 @@ pub fn render_text(plan: &Plan) -> String {
             Frequency::Once => " [once]",
             Frequency::Boot => " [every boot]",
         };
-        let _ = writeln!(out, "    {:>3}. {}{often}", at + 1, step.operation.describe());
+        let _ = writeln!(out, "    {:>3}. {}{often}", at + 1, mask(&step.operation.describe()));
         if let [before @ .., last] = &step.limits.accept_exit[..] {
             let before: String = before.iter().map(|code| format!(", {code}")).collect();
             let _ = writeln!(out, "         success: exit 0{before} or {last}");
@@ -34,7 +34,7 @@ pub fn render_text(plan: &Plan) -> String {
             let _ = writeln!(out, "         no undo: {why}");
         }
         for notice in &step.notices {
-            let _ = writeln!(out, "         note: {notice}");
+            let _ = writeln!(out, "         note: {}", mask(notice));
         }
     }
     if plan.steps.is_empty() {
@@ -42,7 +42,7 @@ pub fn render_text(plan: &Plan) -> String {
     }
     for phase in &plan.phases {
         if let Some(why) = &phase.not_here {
-            let _ = writeln!(out, "{}: not run: {why}", phase.name);
+            let _ = writeln!(out, "{}: not run: {}", phase.name, mask(why));
         }
     }
     for problem in &plan.problems {

@@ -38,6 +38,8 @@ pub enum Source {
         name: String,
         /// Its bytes.
         bytes: Vec<u8>,
+        /// It is read as a new host's first boot would.
+        first_boot: bool,
     },
 }
 
@@ -194,7 +196,7 @@ fn way(host: &Host, source: &Source) -> Way {
     match source {
         Source::Datasource(_) => Way::FirstBoot,
         Source::Hosted { .. } => Way::Hosted,
-        Source::File { .. } if host.is_live() => Way::Applied,
+        Source::File { first_boot, .. } if host.is_live() && !first_boot => Way::Applied,
         Source::File { .. } => Way::FirstBoot,
     }
 }
@@ -318,7 +320,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         std::fs::create_dir_all(dir.path().join("etc/landfall")).expect("directory");
         std::fs::write(dir.path().join("etc/landfall/landfall.yaml"), "landfall: {retry: 2}\n").expect("file");
-        let source = Source::File { name: "x.yaml".into(), bytes: b"#cloud-config\n- hostname: web1\n".to_vec() };
+        let source = Source::File { name: "x.yaml".into(), bytes: b"#cloud-config\n- hostname: web1\n".to_vec(), first_boot: false };
         let mut report = Report::new();
         let host = Host::rooted(dir.path());
         let ReadInput { input, .. } = read(&host, &Subject::without_datasource("i"), &source, &mut NoIncludes, &mut report).expect("read");

@@ -1,9 +1,9 @@
 //! `ansible`.
 
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{nearest, FromNode, Reader, Shape};
 use super::scalars::{Address, OneOrMany, Text, Word};
 use super::users::UserName;
-use crate::config::node::Node;
+use crate::config::node::{Node, Value};
 use crate::secret::Secret;
 
 crate::record! {
@@ -20,7 +20,7 @@ crate::record! {
         /// Collections and roles.
         optional galaxy: Galaxy,
         /// Playbooks of repositories.
-        default pull: OneOrMany<Pull>,
+        default pull: OneOrMany<WithOptions<Pull>>,
         /// What makes this host one that configures others.
         optional setup_controller: Controller,
     }
@@ -40,6 +40,64 @@ impl FromNode for InstallMethod {
 
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         Some([Self::Distro, Self::Pip][reader.word(node, Self::SHAPE, "is none")?])
+    }
+}
+
+/// What a tool of Ansible is told: the keys that have a type here, and any other, which is an option of the tool as it stands.
+#[derive(Clone, Debug)]
+pub struct WithOptions<T> {
+    /// What has a type.
+    pub known: T,
+    /// The other options.
+    pub others: Vec<String>,
+}
+
+/// Whose options they are.
+pub trait Tool: FromNode {
+    /// The program.
+    const PROGRAM: &'static str;
+    /// The keys that have a type.
+    const TYPED: &'static [&'static str];
+}
+
+impl Tool for Pull {
+    const PROGRAM: &'static str = "ansible-pull";
+    const TYPED: &'static [&'static str] = Self::KEYS;
+}
+
+impl Tool for Playbook {
+    const PROGRAM: &'static str = "ansible-playbook";
+    const TYPED: &'static [&'static str] = Self::KEYS;
+}
+
+impl<T: Tool> FromNode for WithOptions<T> {
+    const SHAPE: Shape = T::SHAPE;
+
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
+        let (typed, rest): (Vec<_>, Vec<_>) =
+            entries.iter().cloned().partition(|entry| T::TYPED.contains(&entry.key.source_text().as_str()));
+        let mut others = Vec::new();
+        for entry in rest {
+            let key = entry.key.source_text();
+            let option = key.replace('_', "-");
+            match &entry.value.value {
+                Value::Bool(false) => {}
+                Value::Bool(true) => others.push(format!("--{option}")),
+                _ => {
+                    let value = reader.within(&key, |reader| Text::from_node(&entry.value, reader))?;
+                    others.push(format!("--{option}={}", value.0));
+                }
+            }
+            let message = format!("`{key}` in {} is not checked: {} is given `--{option}`", reader.path(), T::PROGRAM);
+            let near = nearest(&key, T::TYPED);
+            let problem = reader.report.note("option", message).at(&entry.key.origin);
+            if let Some(near) = near {
+                problem.help(format!("did you mean `{near}`?"));
+            }
+        }
+        let known = T::from_node(&Node::new(Value::Map(typed), node.origin.clone()), reader)?;
+        Some(Self { known, others })
     }
 }
 
@@ -68,6 +126,8 @@ crate::record! {
         default diff: bool,
         /// Check the signature.
         default verify_commit: bool,
+        /// Variables.
+        optional extra_vars: Secret<String>,
         /// Branch, tag or commit.
         optional checkout: Text,
         /// How hosts are reached.
@@ -129,6 +189,7 @@ impl Pull {
             ("vault-id", &self.vault_id),
             ("vault-password-file", &self.vault_password_file),
         ]));
+        options.extend(extra_vars(&self.extra_vars));
         options
     }
 }
@@ -139,7 +200,7 @@ crate::record! {
         /// What is cloned.
         default repositories: Vec<Repository>,
         /// Playbooks that are run.
-        default run_ansible: Vec<Playbook>,
+        default run_ansible: Vec<WithOptions<Playbook>>,
     }
 }
 
@@ -240,9 +301,13 @@ impl Playbook {
             ("vault-id", &self.vault_id),
             ("vault-password-file", &self.vault_password_file),
         ]));
-        options.extend(self.extra_vars.iter().map(|vars| format!("--extra-vars={}", vars.expose())));
+        options.extend(extra_vars(&self.extra_vars));
         options
     }
+}
+
+fn extra_vars(vars: &Option<Secret<String>>) -> Option<String> {
+    vars.as_ref().map(|vars| format!("--extra-vars={}", vars.expose()))
 }
 
 fn switches(all: &[(&str, bool)]) -> Vec<String> {

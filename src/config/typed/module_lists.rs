@@ -79,8 +79,14 @@ fn frequency_of(node: &Node, reader: &mut Reader<'_>) -> Option<Frequency> {
 }
 
 /// Modules that take one argument, and the key that it stands for.
-const ARGUMENTS: [(&str, &str); 4] =
-    [("timezone", "timezone"), ("locale", "locale"), ("final_message", "final_message"), ("set_passwords", "password")];
+const ARGUMENTS: [(&str, &str); 6] = [
+    ("timezone", "timezone"),
+    ("locale", "locale"),
+    ("final_message", "final_message"),
+    ("set_passwords", "password"),
+    ("byobu", "byobu_by_default"),
+    ("resizefs", "resize_rootfs"),
+];
 
 /// What the lists give a module as its argument holds over the key of it.
 pub fn apply_arguments(top: &mut Vec<Entry>, reader: &mut Reader<'_>) {

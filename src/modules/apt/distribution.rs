@@ -179,6 +179,17 @@ fn uses_mirror(text: Option<&String>) -> bool {
 /// Writes the distribution's sources anew.
 pub fn plan_sources(mirrors: &Mirrors, scope: &Scope<'_>, steps: &mut Steps) {
     let apt = scope.keys.apt.as_ref();
+    let none_read = |apt: &Apt| {
+        let unread = |mirror: &Mirror| mirror.is_unread("uri", mirror.uri.is_none());
+        let lists = [("primary", &apt.primary), ("security", &apt.security)];
+        let found = lists.into_iter().find(|(key, list)| apt.is_unread(key, list.is_empty()) || list.iter().any(unread));
+        found.map(|(key, _)| (key, apt.place(key).clone()))
+    };
+    if let Some((key, place)) = apt.and_then(none_read) {
+        let message = format!("`apt.{key}` has no mirror that can be read: the sources are left as they are");
+        steps.report.error("unread", message).at(&place).help("give a list: `[{arches: [default], uri: \"http://...\"}]`");
+        return;
+    }
     let keys = plan_mirror_keys(apt, scope, steps);
     let (text, origin) = match apt.and_then(|apt| apt.sources_list.as_ref().map(|text| (text, apt.place("sources_list")))) {
         Some((text, origin)) => (filled(text.0.expose(), mirrors, origin, scope, steps), Some(origin)),

@@ -129,6 +129,17 @@ fn debians_sources_are_left_alone_unless_asked() {
 }
 
 #[test]
+fn mirrors_that_cannot_be_read_leave_the_sources_as_they_are() {
+    for text in ["primary: {arches: [default], uri: 'http://m'}", "primary: [{arches: [default], uri: [x]}]", "security: x"] {
+        let plan = applied(&format!("apt: {{preserve_sources_list: false, {text}}}"));
+        assert_steps(&plan, &[]);
+        let key = text.split(':').next().unwrap_or_default();
+        let expected = format!("failed: `apt.{key}` has no mirror that can be read: the sources are left as they are");
+        assert!(problems(&plan).iter().any(|found| found.starts_with(&expected)), "{text}: {:?}", problems(&plan));
+    }
+}
+
+#[test]
 fn the_distributions_sources_are_written_anew_where_asked() {
     let facts = Facts { has_sources_list: true, ..debian() };
     let text = "apt: {preserve_sources_list: false, primary: [{arches: [default], uri: 'http://m/debian'}], security: [{arches: [default], uri: 'http://s'}]}";

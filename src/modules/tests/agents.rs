@@ -339,6 +339,23 @@ fn ansible_is_installed_with_git_or_by_pip() {
 }
 
 #[test]
+fn an_option_without_a_type_is_the_tools_to_judge() {
+    let plan = with(
+        &["ansible", "git"],
+        "ansible: {pull: {url: u, playbook_name: a.yml, limit: web, track_subs: true, ask_pass: false, extra_vars: pw=geheim}}",
+    );
+    assert_eq!(
+        steps(&plan),
+        ["ansible/1: ansible item 1 of 1: ansible-pull --url=u --extra-vars=*** --limit=web --track-subs a.yml @final"]
+    );
+    let plan = with(
+        &["ansible"],
+        "ansible: {setup_controller: {run_ansible: [{playbook_dir: /srv/p, playbook_name: s.yml, limit: [web]}, {playbook_dir: /srv/p, playbook_name: t.yml}]}}",
+    );
+    assert_eq!(steps(&plan), ["ansible/1: ansible item 1 of 1: env -C /srv/p ansible-playbook t.yml @final"]);
+}
+
+#[test]
 fn a_controller_clones_and_runs_playbooks_where_they_are() {
     let plan = with(
         &["ansible", "git"],
@@ -358,8 +375,9 @@ fn a_controller_clones_and_runs_playbooks_where_they_are() {
         ("{pull: {playbook_names: [x]}}", "failed: ansible.pull has no `url`"),
         (
             "{pull: {url: x, playbook_names: [y], dif: true}}",
-            "degraded: unknown key `dif` in ansible.pull: it is ignored (did you mean `diff`?)",
+            "note: `dif` in ansible.pull is not checked: ansible-pull is given `--dif` (did you mean `diff`?)",
         ),
+        ("{pull: {url: x, playbook_names: [y], limit: [a]}}", "failed: ansible.pull.limit must be a string, not a list"),
         ("{galaxy: {}}", "failed: ansible.galaxy has no `actions`"),
     ] {
         let plan = with(&["ansible", "git"], &format!("ansible: {text}"));

@@ -93,6 +93,10 @@ fn one_bad_entry_never_loses_the_others() {
         ("{path: /b, contents: x}", "degraded: unknown key `contents` in write_files[0]: it is ignored (did you mean `content`?)"),
         ("{path: /b, source: {url: x}}", "failed: write_files[0].source has no `uri`"),
         ("{path: /b, source: {uri: 'ftp://x/y'}}", "failed: /b cannot be fetched by ftp: the file is not written"),
+        (
+            "{path: /b, source: {uri: 'ftp://x/y'}, content: x}",
+            "degraded: /b cannot be fetched by ftp: the content given beside it is written",
+        ),
         ("{path: /b, source: {uri: /x, sha256: abc}}", "failed: `sha256` of /b cannot be read: the file is not written"),
         (
             "{path: /b, source: {uri: /x, sha512: abc}}",
@@ -103,6 +107,19 @@ fn one_bad_entry_never_loses_the_others() {
         let plan = applied(&format!("write_files: [{entry}, {{path: /a}}]"));
         assert!(steps(&plan).iter().any(|step| step.starts_with("write_files/a:")), "{entry}");
         assert!(problems(&plan).iter().any(|found| found.starts_with(problem)), "{entry}: {:?}", problems(&plan));
+    }
+}
+
+#[test]
+fn an_encoding_is_that_of_the_content() {
+    for (entry, step) in [
+        ("{path: /a, encoding: gzip, source: {uri: 'https://x/y'}}", "write_files/a: write /a from https://x/y @final"),
+        ("{path: /a, encoding: gz+b64}", "write_files/a: write /a (0 bytes, 0644, root:root)"),
+        ("{path: a/../b/./c}", "write_files/b/c: write /b/c (0 bytes, 0644, root:root)"),
+    ] {
+        let plan = applied(&format!("write_files: [{entry}]"));
+        assert_problems(&plan, &[]);
+        assert_steps(&plan, &[step]);
     }
 }
 

@@ -136,7 +136,7 @@ fn accepted_exit_codes_are_for_the_users_own_commands_and_shown() {
     assert_problems(&plan, &[]);
     let codes: Vec<&[i32]> = plan.steps.iter().map(|step| &step.limits.accept_exit[..]).collect();
     assert_eq!(codes, [&[3, 100][..], &[], &[], &[7]], "0 always means success, and apt's exit codes are landfall's matter");
-    let text = crate::plan::render_text(&plan);
+    let text = crate::plan::render_text(&plan, &str::to_owned);
     assert!(text.contains("success: exit 0, 3 or 100\n") && text.contains("success: exit 0 or 7\n"), "{text}");
 }
 
@@ -175,7 +175,7 @@ fn a_phase_is_planned_where_the_facts_meet_its_conditions() {
         "phase `c`, whose failure it is for, is not run here",
     ];
     assert_eq!(reasons(text), expected);
-    assert!(crate::plan::render_text(&phased(text, "")).contains("\na: not run: release is trixie, not sid\n"));
+    assert!(crate::plan::render_text(&phased(text, ""), &str::to_owned).contains("\na: not run: release is trixie, not sid\n"));
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn conditions_of_the_run_are_carried_and_shown_and_a_playbook_stands_behind_its_
     assert_eq!((plan.format, phased("{name: a, runcmd: [x]}", "").format), (2, 1), "a landfall that knows no conditions refuses it");
     let order: Vec<&str> = plan.phases.iter().map(|phase| phase.name.as_str()).collect();
     assert_eq!(order, ["main", "mend", "last", "after"]);
-    let text = crate::plan::render_text(&plan);
+    let text = crate::plan::render_text(&plan, &str::to_owned);
     for heading in [
         "  main (unless /opt/app exists)\n",
         "  mend (only if phase `main` fails)\n",
