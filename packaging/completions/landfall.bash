@@ -63,7 +63,8 @@ _landfall() {
             fi
             ;;
         run) options+=" --stage --network --format --on-error --on-interrupt --retry --timeout" ;;
-        apply | plan | config) options+=" --root --format --on-error --on-interrupt --retry --timeout" ;;
+        plan) options+=" --root --first-boot --format --on-error --on-interrupt --retry --timeout" ;;
+        apply | config) options+=" --root --format --on-error --on-interrupt --retry --timeout" ;;
         validate) options+=" --strict --format" ;;
         watch | why | analyze | resume | rerun | drift) options+=" --format" ;;
         preflight) options+=" --bandwidth --format" ;;

@@ -48,6 +48,7 @@ complete -c landfall -n __landfall_needs_command -a clean -d 'Forget the run'
 
 complete -c landfall -n '__landfall_command run' -l stage -x -a 'local network final' -d 'Point of the boot'
 complete -c landfall -n '__landfall_command run' -l network -d 'Only the network'
+complete -c landfall -n '__landfall_command plan' -l first-boot -d 'As the first boot of a new host does it'
 complete -c landfall -n '__landfall_command apply plan config' -l root -x -a '(__fish_complete_directories)' -d 'System under this directory'
 complete -c landfall -n '__landfall_command apply plan preflight validate config restore' -F
 complete -c landfall -n '__landfall_command push' -a '(__fish_print_hostnames)' -d 'Machine'

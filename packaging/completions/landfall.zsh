@@ -46,7 +46,13 @@ _landfall() {
           ;;
         resume) _arguments $common '--format[how it is printed]:format:(text json)' ;;
         rerun) _arguments $common '--format[how it is printed]:format:(text json)' ':step:' ;;
-        apply | plan | config)
+        plan)
+          _arguments $common '--root[system under this directory]:directory:_directories' \
+            '--first-boot[as the first boot of a new host does it]' '--format[how it is printed]:format:(text json)' \
+            '--on-error[what a failure does]:word:(continue stop warn rollback)' '--on-interrupt[what happens to what was cut off]:word:(rerun skip stop)' \
+            '--retry[attempts in all]:number:' '--timeout[limit for one step]:duration:' ':user-data:_files'
+          ;;
+        apply | config)
           _arguments $common '--root[system under this directory]:directory:_directories' '--format[how it is printed]:format:(text json)' \
             '--on-error[what a failure does]:word:(continue stop warn rollback)' '--on-interrupt[what happens to what was cut off]:word:(rerun skip stop)' \
             '--retry[attempts in all]:number:' '--timeout[limit for one step]:duration:' ':user-data:_files'

@@ -52,6 +52,9 @@ pub fn plan(args: &PlanArgs, host: &Host) -> Answer {
             let needs = Needs::of(&plan, &|_| true);
             let mask = |text: &str| redactor.apply(text);
             out::print(&format!("{}{}", render_text(&plan, &mask), mask(&needs.render())));
+            if args.file.is_some() && !args.first_boot && host.is_live() {
+                out::complain("note: this is what `landfall apply` does on this host; `--first-boot` plans a new host's first boot\n");
+            }
         }
         TextOrJson::Json => out::print(&redactor.apply_to_json(&out::json_text(&plan)?)),
     }

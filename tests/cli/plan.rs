@@ -64,7 +64,10 @@ fn what_is_wrong_is_said_beside_the_plan_of_the_rest() {
 
 #[test]
 fn nothing_to_do_is_said() {
-    assert!(landfall_reading(&["plan", "-"], b"#cloud-config\n").ended(0).stdout.contains("nothing to do"));
+    let applied = landfall_reading(&["plan", "-"], b"#cloud-config\n").ended(0);
+    assert!(applied.stdout.contains("nothing to do") && applied.stderr.contains("--first-boot"), "{}{}", applied.stdout, applied.stderr);
+    let booted = landfall_reading(&["plan", "--first-boot", "-"], b"#cloud-config\n").ended(0);
+    assert!(booted.stdout.contains("users_groups") && !booted.stderr.contains("--first-boot"), "{}{}", booted.stdout, booted.stderr);
 }
 
 #[test]
