@@ -154,7 +154,8 @@ fn plan_items(items: &ScriptItems, env: &BTreeMap<String, String>, scope: &Scope
     let all_matter = matches!(steps.on_error(), OnError::Stop | OnError::Rollback);
     for (first, last) in ranges {
         let part = &items.items[first..=last];
-        let mut item = script_item(&script, &script_digest, part, items.total, env);
+        let (mut item, bashisms) = script_item(&script, &script_digest, part, items.total, env);
+        report_bashisms(&bashisms, &part[0], &script, steps);
         item.shown = script::shown(item.text.expose(), scope.redactor);
         let stops = item.stops_machine.is_some();
         let is_last = part.last().map(|line| line.number) == last_matters;
@@ -203,7 +204,7 @@ pub fn plan_lines(lines: &[ShellLine], total: u32, needed: &[String], chained: b
     let mut before: Option<String> = None;
     for line in lines {
         let part = [ScriptLine { number: line.number, text: Secret::new(line.text.clone()), origin: line.origin.clone() }];
-        let mut item = script_item(&name, &digest, &part, total, &BTreeMap::new());
+        let (mut item, _) = script_item(&name, &digest, &part, total, &BTreeMap::new());
         item.shown = script::shown(&line.shown, scope.redactor);
         item.stops_machine = Script::read(&line.shown).stops_machine();
         let mut step = steps.add(&item.range(), Operation::ScriptItem(item)).at(&line.origin);
@@ -228,12 +229,19 @@ fn joined(count: usize, named: Option<&Vec<(usize, usize)>>) -> Vec<(usize, usiz
     ranges
 }
 
-fn script_item(script: &str, script_digest: &str, part: &[ScriptLine], total: u32, env: &BTreeMap<String, String>) -> ScriptItem {
+fn script_item(
+    script: &str,
+    script_digest: &str,
+    part: &[ScriptLine],
+    total: u32,
+    env: &BTreeMap<String, String>,
+) -> (ScriptItem, Vec<&'static str>) {
     let texts: Vec<&str> = part.iter().map(|line| line.text.expose().as_str()).collect();
     let text = texts.join("\n");
     let read = Script::read(&text);
     let definition = read.is_definition();
-    ScriptItem {
+    let bashisms = read.bashisms();
+    let item = ScriptItem {
         script: script.to_owned(),
         script_digest: script_digest.to_owned(),
         first: part.first().map_or(0, |line| line.number),
@@ -245,5 +253,20 @@ fn script_item(script: &str, script_digest: &str, part: &[ScriptLine], total: u3
         lost_on_resume: if definition { Vec::new() } else { read.lost_state() },
         env: env.clone(),
         text: Secret::new(text),
+    };
+    (item, bashisms)
+}
+
+/// dash says `not found` of most of it, and of `&>` nothing.
+fn report_bashisms(bashisms: &[&str], line: &ScriptLine, script: &str, steps: &mut Steps) {
+    for what in bashisms {
+        let (does, instead) = match *what {
+            "&>" => ("runs the command in the background and redirects nothing", "write `>FILE 2>&1`"),
+            "[[" => ("does not know it", "write `[ ... ]`, or `bash -c '...'`"),
+            "source" => ("does not know it", "write `. FILE`, or `bash -c '...'`"),
+            _ => ("does not know it", "write `bash -c '...'`"),
+        };
+        let message = format!("item {} of {script}: `{what}` is of bash; /bin/sh, which runs it, is dash and {does}", line.number);
+        steps.report.note("bash", message).at(&line.origin).help(instead);
     }
 }

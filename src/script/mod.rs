@@ -4,6 +4,7 @@
 //! The shell is dash. Text that is not understood for certain is never taken for a definition; a reboot is rather seen
 //! once too often than missed. Nothing here runs or reads anything.
 
+mod bash;
 mod judge;
 mod lex;
 mod parse;
@@ -40,6 +41,11 @@ impl<'t> Script<'t> {
             Some(statements) => stops::in_statements(statements, 0),
             None => stops::by_words(self.text),
         }
+    }
+
+    /// What it uses that only bash has: `[[`, `source`, `&>`.
+    pub fn bashisms(&self) -> Vec<&'static str> {
+        self.statements.as_deref().map(bash::of).unwrap_or_default()
     }
 
     /// What of its effects on the shell a resumed run could not bring back, in words: "function deploy", "alias ll",

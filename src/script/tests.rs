@@ -268,6 +268,22 @@ fn reboots_are_seen_where_a_command_stands() {
 }
 
 #[test]
+fn what_only_bash_has_is_seen_where_a_command_stands() {
+    for (text, expected) in [
+        ("[[ -f x ]] && echo y", &["[["][..]),
+        ("if true; then source ~/.bashrc; fi; [[ a ]] || [[ b ]]", &["[[", "source"]),
+        ("apt-get update &> /dev/null", &["&>"]),
+        ("f() { pushd /x; }; f", &["pushd"]),
+        ("sleep 9 & > /x", &["&>"]),
+        ("sleep 9 & echo a > /x", &[]),
+        ("echo '[[ x ]]' source '&> x'; . /etc/profile; bash -c '[[ -f x ]]'", &[]),
+        ("cat <<EOF\nsource x\nEOF", &[]),
+    ] {
+        assert_eq!(Script::read(text).bashisms(), expected, "{text}");
+    }
+}
+
+#[test]
 fn what_a_resume_could_not_bring_back_is_named() {
     let rows: [(&str, &[&str]); 12] = [
         ("echo a", &[]),

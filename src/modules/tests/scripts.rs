@@ -173,3 +173,14 @@ fn words_that_are_run_as_something_else_than_is_written_are_told() {
         ],
     );
 }
+
+#[test]
+fn what_only_bash_has_is_told() {
+    assert_problems(
+        &applied("runcmd: ['[[ -f /x ]] && y', 'a &> /b']\n"),
+        &[
+            "note: item 1 of runcmd: `[[` is of bash; /bin/sh, which runs it, is dash and does not know it (write `[ ... ]`, or `bash -c '...'`)",
+            "note: item 2 of runcmd: `&>` is of bash; /bin/sh, which runs it, is dash and runs the command in the background and redirects nothing (write `>FILE 2>&1`)",
+        ],
+    );
+}

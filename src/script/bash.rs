@@ -1,0 +1,45 @@
+//! What only bash has, in text that Debian's `/bin/sh`, which is dash, is going to read.
+
+use super::parse::{Command, Simple, Statement};
+
+/// Commands that are bash's own.
+const COMMANDS: [&str; 10] = ["[[", "source", "function", "pushd", "popd", "shopt", "declare", "typeset", "mapfile", "readarray"];
+
+/// What of it a text uses, each once.
+pub(super) fn of(statements: &[Statement]) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    collect(statements, &mut found);
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn collect(statements: &[Statement], found: &mut Vec<&'static str>) {
+    let mut before: Option<&Statement> = None;
+    for statement in statements {
+        // dash reads `command &> file` as a command in the background, and an empty one whose file is made.
+        let leads_nowhere = |command: &Command| matches!(command, Command::Simple(simple) if is_bare_redirect(simple));
+        if before.is_some_and(|before| before.background) && statement.pipeline.first().is_some_and(leads_nowhere) {
+            found.push("&>");
+        }
+        before = Some(statement);
+    }
+    for command in statements.iter().flat_map(|statement| &statement.pipeline) {
+        match command {
+            Command::Simple(simple) => {
+                let name = simple.words.first().map(|word| word.value.as_str());
+                found.extend(COMMANDS.iter().find(|only| name == Some(**only)));
+            }
+            Command::Function { body, .. } => {
+                if let Command::Compound { inside, .. } = &**body {
+                    collect(inside, found);
+                }
+            }
+            Command::Compound { inside, .. } => collect(inside, found),
+        }
+    }
+}
+
+fn is_bare_redirect(simple: &Simple) -> bool {
+    simple.words.is_empty() && simple.assignments.is_empty() && !simple.redirects.is_empty()
+}
