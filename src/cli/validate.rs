@@ -220,9 +220,13 @@ fn planned(config: &CloudConfig, user: &UserParts<'_>, way: Way, host: &Host) ->
     modules::plan_all(config, &facts, user, way, &mut steps);
     let mut report = steps.finish().1;
     report.problems.retain(|problem| problem.code != modules::OF_THIS_HOST);
-    // Nobody says which system the file is for.
-    for problem in report.problems.iter_mut().filter(|problem| problem.code == modules::OTHER_SYSTEM) {
-        problem.severity = Severity::Note;
+    // Nobody says which system the file is for, nor in which cloud.
+    for problem in &mut report.problems {
+        match problem.code {
+            modules::OTHER_SYSTEM => problem.severity = Severity::Note,
+            modules::CLOUD_DEVICE => problem.severity = Severity::Warning,
+            _ => {}
+        }
     }
     report
 }

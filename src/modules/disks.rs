@@ -1,5 +1,6 @@
 //! `disk_setup`, `fs_setup`.
 
+use super::gate::CLOUD_DEVICE;
 use super::{Module, Scope, Steps};
 use crate::config::node::Origin;
 use crate::config::typed::storage::Aliases;
@@ -30,7 +31,7 @@ fn device(name: &str, aliases: &Aliases, origin: &Origin, steps: &mut Steps) -> 
     if path.is_none() {
         let named = aliases.0.get(name).map_or(name, String::as_str);
         let message = format!("no device here is called `{named}`: it is left out");
-        steps.report.error("device", message).at(origin).help(format!("say which it is, as in `device_aliases: {{{named}: /dev/vdb}}`"));
+        steps.report.error(CLOUD_DEVICE, message).at(origin).help(format!("say which it is, as in `device_aliases: {{{named}: /dev/vdb}}`"));
     }
     path
 }

@@ -18,6 +18,9 @@ pub fn is_done_here(module: &str, key: &str, scope: &Scope<'_>, steps: &mut Step
 /// The code of a problem that is one on another system only.
 pub const OTHER_SYSTEM: &str = "other-system";
 
+/// The code of problems with a device that only a cloud names.
+pub const CLOUD_DEVICE: &str = "cloud-device";
+
 /// The name of what is only so on this host: nothing is known of it where a file is checked for no host in particular.
 pub const OF_THIS_HOST: &str = "of-this-host";
 

@@ -56,7 +56,7 @@ pub(crate) mod testing;
 
 pub use accounts::{Account, Accounts};
 pub use build::{plan, PlanInput};
-pub use gate::{OF_THIS_HOST, OTHER_SYSTEM};
+pub use gate::{CLOUD_DEVICE, OF_THIS_HOST, OTHER_SYSTEM};
 pub use hooks::UserHook;
 pub use scope::{questions, Questions, Scope, Way};
 pub(crate) use scripts::unix_lines;
