@@ -78,15 +78,16 @@ impl Tightest {
 /// A measurement that has begun.
 #[derive(Clone, Copy, Debug)]
 pub struct Meter {
-    taken: Taken,
-    own_peak: u64,
-    children_peak: u64,
+    begin: Taken,
 }
 
+/// What had been taken at one instant.
 #[derive(Clone, Copy, Debug)]
 struct Taken {
     cpu: Duration,
     written: Option<u64>,
+    own_peak: u64,
+    children_peak: u64,
 }
 
 /// The largest process that samplers have seen since the last measurement began.
@@ -103,20 +104,19 @@ impl Meter {
     pub fn start(shell: Option<u32>) -> Self {
         SEEN.store(0, Ordering::Relaxed);
         *tightest() = None;
-        let (own_peak, children_peak) = (peak(UsageWho::RUSAGE_SELF), peak(UsageWho::RUSAGE_CHILDREN));
-        Self { taken: Taken::now(shell), own_peak, children_peak }
+        Self { begin: Taken::now(shell) }
     }
 
     /// What was taken since. A shell that has ended in between was waited for.
     pub fn end(self, shell: Option<u32>) -> Usage {
-        let now = Taken::now(shell);
-        let grown = |who, before| Some(peak(who)).filter(|peak| *peak > before);
+        let (begin, now) = (self.begin, Taken::now(shell));
+        let grown = |now: u64, before: u64| Some(now).filter(|now| *now > before);
         let seen = Some(SEEN.load(Ordering::Relaxed)).filter(|seen| *seen > 0);
-        let of_children = grown(UsageWho::RUSAGE_CHILDREN, self.children_peak).max(seen);
+        let of_children = grown(now.children_peak, begin.children_peak).max(seen);
         Usage {
-            cpu_ms: u64::try_from(now.cpu.saturating_sub(self.taken.cpu).as_millis()).unwrap_or(u64::MAX),
-            peak_rss_kib: of_children.or_else(|| grown(UsageWho::RUSAGE_SELF, self.own_peak)),
-            written_bytes: now.written.zip(self.taken.written).map(|(now, before)| now.saturating_sub(before)),
+            cpu_ms: u64::try_from(now.cpu.saturating_sub(begin.cpu).as_millis()).unwrap_or(u64::MAX),
+            peak_rss_kib: of_children.or_else(|| grown(now.own_peak, begin.own_peak)),
+            written_bytes: now.written.zip(begin.written).map(|(now, before)| now.saturating_sub(before)),
             host: tightest().unwrap_or_default(),
         }
     }
@@ -127,9 +127,12 @@ impl Taken {
         let of_shell = shell.map_or(Duration::ZERO, cpu_of_process);
         let written = |process: &str| read(process, "io").as_deref().and_then(written_bytes);
         let shell_wrote = shell.map_or(Some(0), |pid| written(&pid.to_string()));
+        let ((own, own_peak), (children, children_peak)) = (used(UsageWho::RUSAGE_SELF), used(UsageWho::RUSAGE_CHILDREN));
         Self {
-            cpu: cpu(UsageWho::RUSAGE_SELF) + cpu(UsageWho::RUSAGE_CHILDREN) + of_shell,
+            cpu: own + children + of_shell,
             written: written("self").zip(shell_wrote).map(|(own, shell)| own + shell),
+            own_peak,
+            children_peak,
         }
     }
 }
@@ -201,18 +204,14 @@ fn read(process: &str, name: &str) -> Option<String> {
     read_kernel(&format!("/proc/{process}/{name}")).ok()
 }
 
-fn cpu(who: UsageWho) -> Duration {
-    let Ok(usage) = getrusage(who) else { return Duration::ZERO };
+/// Processor time, and the peak of resident memory in KiB, as Linux counts `ru_maxrss`.
+fn used(who: UsageWho) -> (Duration, u64) {
+    let Ok(usage) = getrusage(who) else { return (Duration::ZERO, 0) };
     let duration = |time: TimeVal| {
         let micros = time.tv_sec().saturating_mul(1_000_000).saturating_add(time.tv_usec());
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     };
-    duration(usage.user_time()) + duration(usage.system_time())
-}
-
-/// KiB, as Linux counts `ru_maxrss`.
-fn peak(who: UsageWho) -> u64 {
-    getrusage(who).ok().and_then(|usage| u64::try_from(usage.max_rss()).ok()).unwrap_or(0)
+    (duration(usage.user_time()) + duration(usage.system_time()), u64::try_from(usage.max_rss()).unwrap_or(0))
 }
 
 /// Of a process and of the children it has waited for.

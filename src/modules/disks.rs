@@ -31,7 +31,11 @@ fn device(name: &str, aliases: &Aliases, origin: &Origin, steps: &mut Steps) -> 
     if path.is_none() {
         let named = aliases.0.get(name).map_or(name, String::as_str);
         let message = format!("no device here is called `{named}`: it is left out");
-        steps.report.error(CLOUD_DEVICE, message).at(origin).help(format!("say which it is, as in `device_aliases: {{{named}: /dev/vdb}}`"));
+        steps
+            .report
+            .error(CLOUD_DEVICE, message)
+            .at(origin)
+            .help(format!("say which it is, as in `device_aliases: {{{named}: /dev/vdb}}`"));
     }
     path
 }
