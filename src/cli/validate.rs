@@ -94,6 +94,9 @@ pub(super) fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
         secrets.extend(config.secrets);
     }
     drop_those_of_placeholders(&mut report, &sources);
+    if document.entries().is_empty() && input.scripts.is_empty() && input.hooks.is_empty() && report.problems.is_empty() {
+        report.note("empty", "nothing is asked for here: a host is set up as without it").at(&Origin::new(file, 1, 1));
+    }
     let redactor = Redactor::new(secrets.iter().map(|secret| secret.expose().clone()));
     report.mask(&|text| redactor.quoted(text));
     // In the order of the file, what is written into other files last.
@@ -220,9 +223,9 @@ fn planned(config: &CloudConfig, user: &UserParts<'_>, way: Way, host: &Host) ->
     modules::plan_all(config, &facts, user, way, &mut steps);
     let mut report = steps.finish().1;
     report.problems.retain(|problem| problem.code != modules::OF_THIS_HOST);
-    // Nobody says which system the file is for.
+    // Nobody says which system the file is for; that something is not done on Debian weighs all the same.
     for problem in report.problems.iter_mut().filter(|problem| problem.code == modules::OTHER_SYSTEM) {
-        problem.severity = Severity::Note;
+        problem.severity = if problem.severity == Severity::Error { Severity::Warning } else { Severity::Note };
     }
     report
 }

@@ -1,6 +1,6 @@
 //! `phone_home`: where this host reports itself when it is done, and with what.
 
-use super::reader::{nearest, FromNode, Reader, Shape};
+use super::reader::{nearest, quoted, FromNode, Reader, Shape};
 use super::scalars::Address;
 use crate::config::node::Node;
 
@@ -59,13 +59,18 @@ impl FromNode for PostList {
         let Some(items) = node.as_seq() else {
             return match String::from_node(node, reader)?.as_str() {
                 "all" => Some(Self::default()),
-                other => reader.unknown_word(&node.origin, format!("`{other}` is neither `all` nor a list"), other, &["all"]),
+                other => reader.unknown_word(
+                    &node.origin,
+                    format!("{other} is neither `all` nor a list", other = quoted(&other)),
+                    other,
+                    &["all"],
+                ),
             };
         };
         let field = |item: &Node, reader: &mut Reader<'_>| {
             let name = String::from_node(item, reader)?;
             if !FIELDS.contains(&name.as_str()) {
-                let message = format!("{}: there is no `{name}` to send: `{NOT_THERE}` is sent for it", reader.path());
+                let message = format!("{}: there is no {name} to send: `{NOT_THERE}` is sent for it", reader.path(), name = quoted(&name));
                 let help = nearest(&name, &FIELDS)
                     .map_or_else(|| format!("known are {}", FIELDS.join(", ")), |near| format!("did you mean `{near}`?"));
                 reader.report.warning("value", message).at(&item.origin).help(help);
