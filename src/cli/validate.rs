@@ -88,6 +88,10 @@ pub(super) fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
     let mut sources: BTreeMap<String, String> = std::mem::take(&mut input.sources).into_iter().collect();
     let mut secrets = check_own_configuration(&document, &mut report, &mut sources, host);
     warn_of_section(&document, &mut report);
+    if let Some(entry) = document.entry("system_info") {
+        let message = "`system_info` in user-data is an old form: it is the image's";
+        report.note("deprecated", message).at(&entry.key.origin).help("write a user to `users`, mirrors to `apt`");
+    }
     if let Some(config) = CloudConfig::read(&document, &mut report) {
         report.extend(planned(&config, &input.user_parts(), Way::FirstBoot, host));
         check_scripts(&config, host, &mut report);

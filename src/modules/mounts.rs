@@ -188,6 +188,7 @@ mod tests {
                 "failed: mounts[4]: `b` is no mount point (an absolute path, or `none` for swap)",
                 "failed: mounts[5]: it has more than six fields (device, mount point, type, options, dump, pass)",
                 "failed: swap.size: this is no size for swap (1 MiB or more, as in 512M or 2G, or auto)",
+                "failed: `swap.size` cannot be read: no swap file is made",
             ],
         );
         assert_eq!(plan.steps.len(), 2);

@@ -45,7 +45,7 @@ fn files(rsyslog: &Rsyslog) -> Vec<(String, String)> {
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(rsyslog) = &scope.keys.rsyslog else { return };
-    if ops::is_unread("rsyslog", rsyslog.unread(), "nothing of it is done", steps) {
+    if ops::is_unread("rsyslog", rsyslog.unread().filter(|(key, _)| key.starts_with("config")), "nothing of it is done", steps) {
         return;
     }
     let files = files(rsyslog);
@@ -69,7 +69,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
 
 fn plan_own_reload(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(rsyslog) = &scope.keys.rsyslog else { return };
-    if let (Some(ReloadCommand::Argv(argv)), false, None) = (&rsyslog.service_reload_command, files(rsyslog).is_empty(), rsyslog.unread()) {
+    if let (Some(ReloadCommand::Argv(argv)), false) = (&rsyslog.service_reload_command, files(rsyslog).is_empty()) {
         let command = ops::command(&[], argv, "have rsyslog take up its configuration");
         steps.add("reload", Operation::Command(command)).at(&rsyslog.origin).degrades();
     }

@@ -59,12 +59,15 @@ pub fn advice(key: &str, known: &[&str]) -> Option<String> {
     if let Some(near) = nearest(key, known) {
         return Some(format!("did you mean `{near}`?"));
     }
-    let mut others = Keys::RECORD.fields().filter(|field| at_top && has_key(&field.shape, key));
+    let mut others = Keys::RECORD.fields().filter(|field| at_top && !ALIKE.contains(&field.key) && has_key(&field.shape, key));
     match (others.next(), others.next()) {
         (Some(only), None) => Some(format!("`{key}` is a key of `{}`: write it below that", only.key)),
         _ => None,
     }
 }
+
+/// Keys whose mappings are those of others: `users` and `vendor_data`.
+const ALIKE: [&str; 3] = ["user", "system_info", "vendor_data2"];
 
 fn has_key(shape: &Shape, key: &str) -> bool {
     match shape {

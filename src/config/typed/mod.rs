@@ -127,7 +127,6 @@ impl CloudConfig {
         // A document with nothing in it to be moved is read as it stands: most are, and copying one takes as long as reading it.
         if !hosted && entries.iter().all(is_for_the_default_order) {
             let keys = Keys::from_node(document, &mut reader)?;
-            note_system_info(&keys, &mut reader);
             return Some(Self::of(keys, reader.secrets));
         }
         let mut top: Vec<Entry> = entries.to_vec();
@@ -161,7 +160,6 @@ impl CloudConfig {
             top.clear();
         }
         let keys = Keys::from_node(&Node::new(Value::Map(top), document.origin.clone()), &mut reader)?;
-        note_system_info(&keys, &mut reader);
         // Who the default user is does not depend on who asks for him.
         phases
             .iter_mut()
@@ -214,16 +212,6 @@ impl Defaults {
             wipe_user_data: section.wipe_user_data,
             backups: section.backups.as_ref().map(landfall::Backups::retention).unwrap_or_default(),
         }
-    }
-}
-
-/// What distribution this is the image says, and no user.
-fn note_system_info(keys: &Keys, reader: &mut Reader<'_>) {
-    let of_user = |part: &str| !part.starts_with("/etc/cloud/") && part != "kernel command line";
-    if let Some(info) = keys.system_info.as_ref().filter(|info| of_user(&info.origin.part)) {
-        let message = "`system_info` in user-data is an old form: it is the image's";
-        let help = "write a user to `users`, mirrors to `apt`";
-        reader.report.note("deprecated", message).at(&info.origin).help(help);
     }
 }
 

@@ -29,7 +29,7 @@ impl FromNode for WebAddress {
         match host.and_then(|rest| rest.split(['/', '?', '#']).next()) {
             Some(host) if !host.is_empty() && !address.contains(char::is_whitespace) => Some(Self(address)),
             _ => {
-                let message = format!("`{}` is no http or https address", crate::redact::url(&address));
+                let message = format!("{} is no http or https address", quoted(&crate::redact::url(&address)));
                 reader.invalid(&node.origin, message, "as in https://example.org/hosts/$INSTANCE_ID")
             }
         }

@@ -239,6 +239,28 @@ mod tests {
         assert!(taken > 500, "{taken}");
     }
 
+    /// In every key of every record.
+    #[test]
+    fn no_message_quotes_what_may_be_a_secret_in_the_wrong_place() {
+        let key = "\"-----BEGIN RSA PRIVATE KEY-----\\ngeheim\\n-----END RSA PRIVATE KEY-----\\n\"";
+        let long = format!("{}geheim", "x".repeat(90));
+        let mut wrong = Vec::new();
+        for (name, record) in records() {
+            for (field, reads) in record.fields().zip(record.reads) {
+                for text in [key.to_owned(), format!("[{key}]"), format!("{{{key}: {key}}}"), "\"a\\ngeheim\"".to_owned(), long.clone()] {
+                    let node = crate::yaml::parse("x", &text).expect("YAML");
+                    let mut report = Report::new();
+                    let _ = reads(&node, &mut Reader::new(&mut report));
+                    let said = format!("{:?}", report.problems);
+                    if said.contains("geheim") {
+                        wrong.push(format!("{name}.{}: {said}", field.key));
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
     #[test]
     fn every_word_of_a_shape_is_read_without_an_error() {
         fn words(shape: &Shape, list: bool, found: &mut Vec<String>) {
