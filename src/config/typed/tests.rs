@@ -171,6 +171,9 @@ fn numbered_entries_come_in_the_order_of_their_numbers() {
     let commands = &config.keys.snap.as_ref().expect("snap").commands.0.items;
     let texts: Vec<&str> = commands.iter().map(|item| item.text.expose().as_str()).collect();
     assert_eq!(texts, ["snap a", "snap b", "snap c", "snap d"]);
+    let config = read("apt: {debconf_selections: {10: c, 2: b, x: d}}").0;
+    let selections = &config.keys.apt.as_ref().expect("apt").debconf_selections.0;
+    assert_eq!(selections.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["2", "10", "x"]);
 }
 
 #[test]
