@@ -138,13 +138,13 @@ fn known(text: &str, words: &[&str], node: &Node, reader: &mut Reader<'_>) -> Op
     if words.contains(&text) {
         return Some(());
     }
-    reader.unknown_word(&node.origin, format!("{text} is none", text = quoted(&text)), text, words)
+    reader.unknown_word(&node.origin, format!("{text} is none", text = quoted(text)), text, words)
 }
 
 /// The list is never complete: a word that is not on it is odd only where it looks like one that is.
 fn warn_if_near(text: &str, words: &[&str], node: &Node, reader: &mut Reader<'_>) -> Option<()> {
     if let Some(near) = nearest(text, words).filter(|near| *near != text) {
-        let message = format!("{}: {text} is not known", reader.path(), text = quoted(&text));
+        let message = format!("{}: {text} is not known", reader.path(), text = quoted(text));
         reader.report.warning("unknown-word", message).at(&node.origin).help(format!("did you mean `{near}`?"));
     }
     Some(())

@@ -74,7 +74,7 @@ impl FromNode for PasswordKind {
             "RANDOM" | "random" | "R" => Some(Self::Random),
             other => reader.unknown_word(
                 &node.origin,
-                format!("{other} is no type of password", other = quoted(&other)),
+                format!("{other} is no type of password", other = quoted(other)),
                 other,
                 Self::SHAPE.words(),
             ),

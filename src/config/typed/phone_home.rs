@@ -61,7 +61,7 @@ impl FromNode for PostList {
                 "all" => Some(Self::default()),
                 other => reader.unknown_word(
                     &node.origin,
-                    format!("{other} is neither `all` nor a list", other = quoted(&other)),
+                    format!("{other} is neither `all` nor a list", other = quoted(other)),
                     other,
                     &["all"],
                 ),

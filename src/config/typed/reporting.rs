@@ -66,7 +66,7 @@ impl Handler {
             }
             other => {
                 let known = ["webhook", "log", "print", "hyperv"];
-                return reader.unknown_word(self.place("type"), format!("{other} is no handler", other = quoted(&other)), other, &known);
+                return reader.unknown_word(self.place("type"), format!("{other} is no handler", other = quoted(other)), other, &known);
             }
         }
         let Some(Hook(url)) = &self.endpoint else {

@@ -39,7 +39,7 @@ impl FromNode for FileName {
         let text = String::from_node(node, reader)?;
         let name = text.trim();
         if name.is_empty() || name.ends_with('/') || name.contains(['\n', '\0']) {
-            let message = format!("{}: {name} is no name of a file: its text is left out", reader.path(), name = quoted(&name));
+            let message = format!("{}: {name} is no name of a file: its text is left out", reader.path(), name = quoted(name));
             reader.report.warning("value", message).at(&node.origin).help("as in 50-own.conf");
             return None;
         }

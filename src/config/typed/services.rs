@@ -173,7 +173,7 @@ impl FromNode for Wait {
                 "active" => Some(Self(Readiness::Active)),
                 other => reader.unknown_word(
                     &node.origin,
-                    format!("{other} cannot be waited for", other = quoted(&other)),
+                    format!("{other} cannot be waited for", other = quoted(other)),
                     other,
                     &["active", "{port: 80}"],
                 ),

@@ -116,7 +116,7 @@ impl FromNode for MountEntry {
             if !point.starts_with('/') && !["none", "swap"].contains(&point.as_str()) {
                 return reader.invalid(
                     &node.origin,
-                    format!("{point} is no mount point", point = quoted(&point)),
+                    format!("{point} is no mount point", point = quoted(point)),
                     "an absolute path, or `none` for swap",
                 );
             }
@@ -214,7 +214,7 @@ fn fits(disk: &DiskEntry, reader: &mut Reader<'_>) -> bool {
     match shares.iter().filter_map(|share| share.kind.as_deref()).find(|kind| table.code(kind).is_none()) {
         Some(kind) => {
             let help = "a code as in 83 (Linux), 82 (swap), ef (EFI), 8e (LVM), fd (RAID), 07 (Windows), or, for gpt, a GUID";
-            let _: Option<()> = reader.invalid(place, format!("{kind} is no type of a partition", kind = quoted(&kind)), help);
+            let _: Option<()> = reader.invalid(place, format!("{kind} is no type of a partition", kind = quoted(kind)), help);
             false
         }
         None => true,
@@ -228,7 +228,7 @@ impl FromNode for TableType {
         match String::from_node(node, reader)?.as_str() {
             "mbr" => Some(Self::Mbr),
             "gpt" => Some(Self::Gpt),
-            other => reader.unknown_word(&node.origin, format!("{other} is none", other = quoted(&other)), other, &["mbr", "gpt"]),
+            other => reader.unknown_word(&node.origin, format!("{other} is none", other = quoted(other)), other, &["mbr", "gpt"]),
         }
     }
 }
@@ -405,7 +405,7 @@ impl FromNode for GrowMode {
             off if OFF.contains(&off) => Some(Self::Off),
             "gpart" | "growfs" => reader.invalid(&node.origin, "this is a tool of FreeBSD", "use auto"),
             other => {
-                reader.unknown_word(&node.origin, format!("{other} is none", other = quoted(&other)), other, &["auto", "growpart", "off"])
+                reader.unknown_word(&node.origin, format!("{other} is none", other = quoted(other)), other, &["auto", "growpart", "off"])
             }
         }
     }

@@ -21,7 +21,7 @@ impl FromNode for HostName {
         match host_name(name) {
             Ok(()) => Some(Self(name.to_owned())),
             Err(why) => {
-                reader.invalid(&node.origin, format!("{name} {why}", name = quoted(&name)), "use letters, digits and `-`, as in web-1")
+                reader.invalid(&node.origin, format!("{name} {why}", name = quoted(name)), "use letters, digits and `-`, as in web-1")
             }
         }
     }

@@ -455,7 +455,7 @@ impl Groups {
 
     fn add(&mut self, name: &str, members: Vec<String>, origin: &Origin, reader: &mut Reader<'_>) {
         if let Err(why) = account_name(name) {
-            let _: Option<()> = reader.invalid(origin, format!("{name} {why}", name = quoted(&name)), "correct the name");
+            let _: Option<()> = reader.invalid(origin, format!("{name} {why}", name = quoted(name)), "correct the name");
             return;
         }
         match self.0.iter_mut().find(|group| group.name == name) {
