@@ -88,12 +88,19 @@ pub(super) fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
     let mut sources: BTreeMap<String, String> = std::mem::take(&mut input.sources).into_iter().collect();
     let mut secrets = check_own_configuration(&document, &mut report, &mut sources, host);
     warn_of_section(&document, &mut report);
+    if let Some(entry) = document.entry("system_info") {
+        let message = "`system_info` in user-data is an old form: it is the image's";
+        report.note("deprecated", message).at(&entry.key.origin).help("write a user to `users`, mirrors to `apt`");
+    }
     if let Some(config) = CloudConfig::read(&document, &mut report) {
         report.extend(planned(&config, &input.user_parts(), Way::FirstBoot, host));
         check_scripts(&config, host, &mut report);
         secrets.extend(config.secrets);
     }
     drop_those_of_placeholders(&mut report, &sources);
+    if document.entries().is_empty() && input.scripts.is_empty() && input.hooks.is_empty() && report.problems.is_empty() {
+        report.note("empty", "nothing is asked for here: a host is set up as without it").at(&Origin::new(file, 1, 1));
+    }
     let redactor = Redactor::new(secrets.iter().map(|secret| secret.expose().clone()));
     report.mask(&|text| redactor.quoted(text));
     // In the order of the file, what is written into other files last.
@@ -220,11 +227,11 @@ fn planned(config: &CloudConfig, user: &UserParts<'_>, way: Way, host: &Host) ->
     modules::plan_all(config, &facts, user, way, &mut steps);
     let mut report = steps.finish().1;
     report.problems.retain(|problem| problem.code != modules::OF_THIS_HOST);
-    // Nobody says which system the file is for, nor in which cloud.
+    // Nobody says which system the file is for, nor in which cloud; that something is not done on Debian weighs all the same.
     for problem in &mut report.problems {
-        match problem.code {
-            modules::OTHER_SYSTEM => problem.severity = Severity::Note,
-            modules::CLOUD_DEVICE => problem.severity = Severity::Warning,
+        match (problem.code, problem.severity) {
+            (modules::OTHER_SYSTEM | modules::CLOUD_DEVICE, Severity::Error) => problem.severity = Severity::Warning,
+            (modules::OTHER_SYSTEM, _) => problem.severity = Severity::Note,
             _ => {}
         }
     }

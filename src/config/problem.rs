@@ -101,7 +101,12 @@ impl Report {
     }
 
     /// Adds a problem.
-    pub fn add(&mut self, severity: Severity, code: &'static str, message: String) -> &mut Problem {
+    pub fn add(&mut self, severity: Severity, code: &'static str, mut message: String) -> &mut Problem {
+        // Whatever quotes a key without meaning to.
+        if let Some(at) = message.find("-----BEGIN ").filter(|_| message.contains("PRIVATE KEY-----")) {
+            message.truncate(at);
+            message.push_str("***");
+        }
         self.problems.push(Problem { severity, code, message, origin: None, help: None });
         let last = self.problems.len() - 1;
         &mut self.problems[last]

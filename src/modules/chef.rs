@@ -23,6 +23,9 @@ const OMNIBUS_RETRIES: u32 = 5;
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(chef) = &scope.keys.chef else { return };
+    if ops::is_unread("chef", chef.unread(), "the client is left alone", steps) {
+        return;
+    }
     let settings = client_rb(chef, scope);
     for path in directories(chef, &settings) {
         steps.add(&path, Operation::Directory { path: path.clone(), mode: 0o755, owner: None, keep: true }).at(&chef.origin);
@@ -96,7 +99,7 @@ fn ruby(settings: &[(&'static str, Option<String>)]) -> String {
 /// Those that are asked for, and those that files are put into.
 fn directories(chef: &Chef, settings: &[(&'static str, Option<String>)]) -> Vec<String> {
     let mut all: Vec<String> = match &chef.directories {
-        Some(own) => own.iter().map(|path| path.0.clone()).chain(["/etc/chef".to_owned()]).collect(),
+        Some(own) => own.0.iter().map(|path| path.0.clone()).chain(["/etc/chef".to_owned()]).collect(),
         None => ops::words(&DIRECTORIES),
     };
     let files =
@@ -127,11 +130,7 @@ fn first_boot_json(chef: &Chef) -> String {
 
 fn plan_client(chef: &Chef, scope: &Scope<'_>, steps: &mut Steps) {
     let is_there = scope.facts.has(PROGRAM);
-    let source = match chef.install_type {
-        // One that is none has been reported.
-        None if chef.given.contains(&"install_type") => return,
-        source => source.unwrap_or(ChefSource::Packages),
-    };
+    let source = chef.install_type.unwrap_or(ChefSource::Packages);
     let by_gem = source == ChefSource::Gems;
     let installed = if is_there && !chef.force_install { None } else { install(source, chef, scope, steps) };
     let run = chef.exec.unwrap_or(by_gem && installed.is_some());

@@ -33,12 +33,12 @@ fn plan_partitions(scope: &Scope<'_>, steps: &mut Steps) {
     if said.is_some_and(|growpart| growpart.mode == Some(GrowMode::Off)) {
         return;
     }
-    // A mode that is not known has been reported.
-    if said.is_some_and(|growpart| growpart.mode.is_none() && growpart.given.contains(&"mode")) {
+    // A part that cannot be read has been reported.
+    if said.is_some_and(|growpart| growpart.unread().is_some()) {
         return;
     }
     let devices = said.and_then(|growpart| growpart.devices.as_ref());
-    let devices: Vec<&str> = devices.map_or_else(|| vec!["/"], |devices| devices.iter().map(|device| device.0.as_str()).collect());
+    let devices: Vec<&str> = devices.map_or_else(|| vec!["/"], |devices| devices.0.iter().map(|device| device.0.as_str()).collect());
     let even_if_disabled = said.is_some_and(|growpart| growpart.ignore_growroot_disabled);
     for device in devices {
         if device == "/" && !scope.facts.root_on_device {
@@ -91,7 +91,10 @@ mod tests {
             ("growpart: 'OFF'", Way::FirstBoot, &[filesystem]),
             ("growpart: [auto]", Way::FirstBoot, &[filesystem]),
             ("growpart: 1", Way::FirstBoot, &[filesystem]),
-            ("growpart: null", Way::FirstBoot, &[partition, filesystem]),
+            ("growpart: null", Way::FirstBoot, &[filesystem]),
+            ("{growpart: {devices: null}, resize_rootfs: null}", Way::FirstBoot, &[]),
+            ("{growpart: {devices: {a: b}}, resize_rootfs: {a: b}}", Way::FirstBoot, &[]),
+            ("growpart: {devices: /}", Way::FirstBoot, &[partition, filesystem]),
             ("growpart: {devices: []}", Way::FirstBoot, &[filesystem]),
             (
                 "{growpart: {devices: [/, /dev/vdb1]}, resize_rootfs: noblock}",

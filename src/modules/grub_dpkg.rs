@@ -24,6 +24,9 @@ const PROBE: &str = "target=$1 directory=$2; shift 2\n\
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(grub) = scope.keys.grub_dpkg.as_ref().filter(|grub| grub.enabled) else { return };
+    if ops::is_unread("grub_dpkg", grub.unread(), "GRUB's packages are told nothing", steps) {
+        return;
+    }
     let efi = scope.facts.files.contains(EFI);
     let given = if efi { &grub.efi_devices } else { &grub.pc_devices };
     let device = given.as_ref().map_or("@", |devices| &devices.0);

@@ -15,6 +15,9 @@ const MODEL: &str = "pc105";
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(keyboard) = &scope.keys.keyboard else { return };
+    if ops::is_unread("keyboard", keyboard.unread(), "the keyboard is left as it is", steps) {
+        return;
+    }
     let word = |word: &Option<KeyboardWord>, otherwise: &str| word.as_ref().map_or_else(|| otherwise.to_owned(), |word| word.0.clone());
     let text = format!(
         "# Written by landfall from user-data.\nXKBMODEL=\"{}\"\nXKBLAYOUT=\"{}\"\nXKBVARIANT=\"{}\"\nXKBOPTIONS=\"{}\"\n\

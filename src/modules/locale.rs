@@ -39,8 +39,11 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     };
     let locale = with_charset(&wanted);
     if locale != wanted {
-        let message = format!("locale `{wanted}` names no character set: {locale} is set");
-        steps.report.note("locale", message).at(&origin).help("write the character set");
+        let (what, help) = match wanted.contains('.') {
+            true => ("spells the character set in a way of its own", format!("write `{locale}`")),
+            false => ("names no character set", "write the character set".to_owned()),
+        };
+        steps.report.note("locale", format!("locale `{wanted}` {what}: {locale} is set")).at(&origin).help(help);
     }
     if !exists(&locale, scope) {
         generate(&locale, &origin, scope, steps);

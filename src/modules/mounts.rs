@@ -1,6 +1,7 @@
 //! `mounts`, `mount_default_fields`, `swap`.
 
-use super::{Module, Scope, Steps, Way};
+use super::{ops, Module, Scope, Steps, Way};
+use crate::config::typed::storage::Swap;
 use crate::config::typed::Keys;
 use crate::plan::operation::Operation;
 use crate::plan::storage::{is_remote, Fstab, MountFields};
@@ -55,7 +56,10 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         .into_iter()
         .filter(|entry| aliases.contains_key(entry.device()))
         .collect();
-    let swap_file = swap_file(keys);
+    // Without its size there is none anyhow.
+    let unread = keys.swap.as_ref().and_then(Swap::unread).filter(|(key, _)| *key != "size");
+    let swap_file = if ops::is_unread("swap", unread, "no swap file is made", steps) { None } else { swap_file(keys) };
+    warn_of_none(keys, steps);
     if entries.is_empty() && if_there.is_empty() && swap_file.is_none() {
         return;
     }
@@ -74,6 +78,16 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let written = steps.add("fstab", written).at(keys.place(key)).provides("fstab").id();
     if leaves_lines {
         steps.add("", Operation::MountFstab { remote: false, swap_file }).at(keys.place(key)).needs(written);
+    }
+}
+
+/// The word `None`, which YAML takes for text, where it is used.
+fn warn_of_none(keys: &Keys, steps: &mut Steps) {
+    let Some(defaults) = &keys.mount_default_fields else { return };
+    let lacks = |at: usize| keys.mounts.iter().any(|entry| entry.fields.get(at - 1).is_none_or(Option::is_none));
+    if (1..defaults.0.len()).any(|at| defaults.0[at].as_deref() == Some("None") && lacks(at)) {
+        let message = "mount_default_fields: `None` is written to fstab as it is";
+        steps.report.warning("none", message).at(keys.place("mount_default_fields")).help("write `null`");
     }
 }
 
@@ -118,8 +132,11 @@ mod tests {
 
     #[test]
     fn a_default_of_none_in_a_word_is_pointed_out() {
-        let plan = applied("mounts: [[vdb, /srv]]\nmount_default_fields: [None, null, auto]\n");
+        let plan = applied("mounts: [[vdb, /srv]]\nmount_default_fields: [None, null, auto, None]\n");
         assert_problems(&plan, &["degraded: mount_default_fields: `None` is written to fstab as it is (write `null`)"]);
+        let theirs = "mount_default_fields: [None, None, auto, 'defaults,nofail', '0', '2']\n";
+        assert_problems(&applied(&format!("mounts: [[vdb, /srv]]\n{theirs}")), &[]);
+        assert_eq!(applied(&format!("mounts: [[vdb]]\n{theirs}")).problems.len(), 1);
     }
 
     #[test]

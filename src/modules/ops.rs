@@ -1,5 +1,7 @@
 //! Operations as most modules need them.
 
+use super::Steps;
+use crate::config::node::Origin;
 use crate::plan::operation::{content, Command, Operation, Owner, UnitAction, WriteFile};
 use crate::redact;
 use crate::script::quote;
@@ -35,6 +37,13 @@ pub fn shell_line(user: Option<&str>, words: &[String]) -> String {
         Some(user) => format!("runuser -l {} -s /bin/sh -c {} -- {}", quote(user), quote(AS_LOGIN), quoted.join(" ")),
         None => quoted.join(" "),
     }
+}
+
+/// Says of a key that nothing of it is done, where a part of it could not be read: without that part something else would be done.
+pub fn is_unread(key: &str, unread: Option<(&'static str, &Origin)>, then: &str, steps: &mut Steps) -> bool {
+    let Some((part, place)) = unread else { return false };
+    steps.report.error("unread", format!("`{key}.{part}` cannot be read: {then}")).at(place);
+    true
 }
 
 /// The mode of a file of settings: with what looks like a password in it, it is only root's.

@@ -1,7 +1,7 @@
 //! `power_state`. Its `timeout`, the time the peer waits for its own end, has nothing to say here: this is the last step, and
 //! whatever comes before it has ended by then, however long that took.
 
-use super::{Module, Scope, Steps};
+use super::{ops, Module, Scope, Steps};
 use crate::plan::operation::{Condition, Operation};
 use crate::plan::{Frequency, Stage};
 
@@ -17,10 +17,7 @@ pub const POWER_STATE: Module = Module {
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(state) = &scope.keys.power_state else { return };
-    let parts = [("delay", state.delay.is_none()), ("condition", state.condition.is_none())];
-    if let Some((key, _)) = parts.into_iter().find(|(key, missing)| state.is_unread(key, *missing)) {
-        let message = format!("`power_state.{key}` cannot be read: the host stays on");
-        steps.report.error("unread", message).at(state.place(key));
+    if ops::is_unread("power_state", state.unread(), "the host stays on", steps) {
         return;
     }
     let condition = state.condition.clone().unwrap_or(Condition::Constant(true));

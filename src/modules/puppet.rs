@@ -52,8 +52,7 @@ fn places(puppet: &Puppet) -> Places {
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(puppet) = &scope.keys.puppet else { return };
-    // A source that is none has been reported.
-    if puppet.install_type.is_none() && puppet.given.contains(&"install_type") {
+    if ops::is_unread("puppet", puppet.unread(), "the agent is left alone", steps) {
         return;
     }
     let places = places(puppet);

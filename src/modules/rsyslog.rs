@@ -45,6 +45,9 @@ fn files(rsyslog: &Rsyslog) -> Vec<(String, String)> {
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(rsyslog) = &scope.keys.rsyslog else { return };
+    if ops::is_unread("rsyslog", rsyslog.unread().filter(|(key, _)| key.starts_with("config")), "nothing of it is done", steps) {
+        return;
+    }
     let files = files(rsyslog);
     for (path, text) in &files {
         steps.add(path, ops::write(path, text.as_str(), 0o644)).at(&rsyslog.origin);

@@ -17,6 +17,9 @@ pub const MCOLLECTIVE: Module = Module { name: "mcollective", keys: &["mcollecti
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(salt) = &scope.keys.salt_minion else { return };
+    if ops::is_unread("salt_minion", salt.unread(), "the minion is left alone", steps) {
+        return;
+    }
     let package = salt.pkg_name.as_ref().map_or("salt-minion", |name| &name.0);
     let directory = salt.config_dir.as_ref().map_or("/etc/salt", |path| &path.0).trim_end_matches('/').to_owned();
     let service = salt.service_name.as_ref().map_or("salt-minion", |name| &name.0);
@@ -78,6 +81,9 @@ const PRIVATE_CERT: &str = "/etc/mcollective/ssl/server-private.pem";
 
 fn plan_mcollective(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(mcollective) = &scope.keys.mcollective else { return };
+    if ops::is_unread("mcollective", mcollective.unread(), "its server is left alone", steps) {
+        return;
+    }
     let missing = !scope.facts.has("mcollectived");
     let installed = missing.then(|| packages::install_together(&["mcollective".to_owned()], &mcollective.origin, steps)).flatten();
     let from = steps.len();

@@ -62,7 +62,10 @@ fn plan_host_keys(scope: &Scope<'_>, steps: &mut Steps) {
     }
     if let Some(given) = &keys.ssh_keys {
         plan_given_keys(given, scope, steps);
-        return;
+        // Without a key sshd lets nobody in.
+        if given.by_kind().iter().any(|key| key.private.is_some()) {
+            return;
+        }
     }
     // A removed key is made again, whatever else is said.
     let asked = delete || keys.ssh_genkeytypes.is_some() || scope.implies(HOST_KEYS.keys);
@@ -85,6 +88,10 @@ fn plan_host_keys(scope: &Scope<'_>, steps: &mut Steps) {
 fn plan_given_keys(given: &HostKeys, scope: &Scope<'_>, steps: &mut Steps) {
     let mut certificates = Vec::new();
     for key in given.by_kind() {
+        // Its other half would not fit the one that is made instead.
+        if given.given.contains(&key.private_name) && key.private.is_none() {
+            continue;
+        }
         let path = format!("/etc/ssh/ssh_host_{}_key", key.kind);
         let files = [
             (key.private.map(|text| text.expose()), path.clone(), 0o600, "private"),

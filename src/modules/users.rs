@@ -180,7 +180,7 @@ fn create_user(account: &Account, scope: &Scope<'_>) -> CreateUser {
         gecos: text(&entry.gecos),
         home: path(&entry.homedir),
         primary_group: text(&entry.primary_group).or_else(|| implied_group.then(|| account.name.clone())),
-        uid: entry.uid,
+        uid: entry.uid.map(|id| id.0),
         groups: entry.groups.clone().unwrap_or_default().0,
         password_hash: filled(entry.passwd.as_ref()),
         shell: path(&entry.shell),
@@ -253,10 +253,19 @@ fn plan_passwords(account: &Account, exists: bool, scope: &Scope<'_>, steps: &mu
     } else if named || has_password {
         let operation = Operation::PasswordLock { user: name.clone(), lock: PasswordLock::Unlock };
         steps.add(&format!("{name}/unlock"), operation).at(&entry.origin).needs_thing(&thing(name));
-    } else {
+    } else if !is_given_a_password(name, scope) {
         let message = format!("`lock_passwd: false` does nothing for user `{name}`, who has no password");
         steps.report.warning("user", message).at(&entry.origin).help("add `hashed_passwd`, or remove `lock_passwd`");
     }
+}
+
+/// Whether `chpasswd`, or `password` for the default user, gives him one.
+fn is_given_a_password(name: &str, scope: &Scope<'_>) -> bool {
+    let of_default = scope.keys.password.is_some() && scope.accounts.default.as_deref() == Some(name);
+    let is_listed = scope.keys.chpasswd.as_ref().is_some_and(|chpasswd| {
+        chpasswd.users.iter().any(|entry| entry.name.0 == name) || chpasswd.list.0.iter().any(|line| line.user == name)
+    });
+    of_default || is_listed
 }
 
 /// Whether rules were planned. The directory and its inclusion come with the first.

@@ -286,10 +286,36 @@ fn what_is_right_is_not_taken_for_a_mistake() {
         "runcmd: ['if true; then', echo, fi, [sh, -c, \"'\"], 'echo \\', x]",
         "write_files: [{path: /a, owner: 'a:b'}, {path: /b, owner: a}]",
         "chpasswd: {expire: false, users: [{name: root, password: $y$j9T$salt$hash}]}",
+        "vendor_data: {enabled: true, prefix: [timeout, 30]}",
+        "{mounts: [[vdb, /srv]], mount_default_fields: [None, None, auto, 'defaults,nofail', '0', '2']}",
+        "{swap: {size: .5T}, growpart: {devices: /dev/vdb1}}",
     ] {
         let ran = validated(&format!("#cloud-config\n{text}\n")).ended(0);
         assert!(ran.stdout.starts_with("stdin: valid; "), "{text}: {}", ran.stdout);
     }
+}
+
+#[test]
+fn old_forms_and_asking_for_nothing_are_notes() {
+    for (text, place, expected) in [
+        ("growpart: {mode: false}", "2:18", "growpart.mode is an old form\n"),
+        ("power_state: {mode: reboot, delay: '+5'}", "2:36", "= help: write `5`\n"),
+        ("ssh_pwauth: unchanged", "2:13", "`ssh_pwauth: unchanged` is an old form\n"),
+        ("ssh_pwauth: 'yes'", "2:13", "= help: write `true`\n"),
+        ("users: [{name: a, uid: '1743'}]", "2:24", "= help: write `1743`\n"),
+        ("vendor_data: {enabled: 'yes'}", "2:24", "= help: write `true`\n"),
+        ("grub_dpkg: {grub-pc/install_devices_empty: 'off'}", "2:44", "= help: write `false`\n"),
+        ("system_info: {distro: debian}", "2:1", "`system_info` in user-data is an old form: it is the image's\n"),
+        ("add_apt_repo_match: x", "2:1", "`add_apt_repo_match` is an old spelling of `add_apt_repo_match` under `apt`\n"),
+        ("users: {foo: 'yes', bar: true}", "2:14", "= help: write `true`\n"),
+        ("locale: en_US.utf8", "2:9", "= help: write `en_US.UTF-8`\n"),
+        ("# packages: [a]", "1:1", "note[empty]: nothing is asked for here"),
+    ] {
+        let ran = validated(&format!("#cloud-config\n{text}\n")).ended(0);
+        assert!(ran.stdout.contains(expected) && ran.stdout.contains(&format!(" --> stdin:{place}\n")), "{text}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("error[") && !ran.stdout.contains("warning["), "{text}: {}", ran.stdout);
+    }
+    assert!(validated("").ended(0).stdout.contains("note[empty]"));
 }
 
 #[test]
@@ -385,7 +411,7 @@ fn sixteen_kilobytes_never_take_more_than_a_small_host_has() {
     let too_long = "becomes more than 64 times as long, and longer than 4 MiB";
     for (text, expected) in [
         (format!("#cloud-config\n{}", "#\n".repeat(7 << 20)), too_long),
-        (format!("#cloud-config\n{}", "# a comment\n".repeat(300_000)), "valid; "),
+        (format!("#cloud-config\n{}", "# a comment\n".repeat(300_000)), "valid, 1 note; "),
         (list(900_000), "has more than 50000 values"),
         (format!("#cloud-config\nx: [{}]\n", "a,".repeat(1 << 20)), "has more than 50000 values"),
         (format!("#cloud-config\nx: {}\n", "[".repeat(1 << 20)), "nested deeper than"),

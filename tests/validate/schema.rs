@@ -158,7 +158,7 @@ fn every_key_and_word_of_the_schema_of_cloud_init_is_in_that_of_landfall() {
 
 /// What landfall has to say of an example, and why that is right.
 const FAULTS_OF_THE_EXAMPLES: [(&str, &str); 3] = [
-    ("cloud-config-chef-oneiric.txt", "chef.validation_key: "),
+    ("cloud-config-chef-oneiric.txt", "chef.validation_key"),
     ("cloud-config-write-files.txt", "the content of /etc/sysconfig/selinux is not base64"),
     ("cloud-config.txt", "is no http or https address"),
 ];

@@ -1,6 +1,6 @@
 //! `apt`.
 
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{sorted_by_key, FromNode, Reader, Shape};
 use super::scalars::{Address, Located, OneOrMany};
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
@@ -167,7 +167,7 @@ impl FromNode for Selections {
         let mut selections = Vec::new();
         match &node.value {
             Value::Map(entries) => {
-                for entry in entries {
+                for entry in sorted_by_key(entries) {
                     let name = entry.key.source_text();
                     match entry.value.as_str() {
                         Some(text) => selections.push((name, answers(text, reader), entry.key.origin.clone())),
@@ -180,7 +180,6 @@ impl FromNode for Selections {
             Value::Str(text) => selections.push((String::new(), answers(text, reader), node.origin.clone())),
             _ => return reader.mismatch(node, "a mapping of names to selections"),
         }
-        selections.sort_by(|a, b| a.0.cmp(&b.0));
         Some(Self(selections))
     }
 }

@@ -1,7 +1,7 @@
 //! `chef`.
 
 use super::reader::{FromNode, Reader, Shape};
-use super::scalars::{Address, Text};
+use super::scalars::{Address, OneOrMany, Text};
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
@@ -14,7 +14,7 @@ crate::record! {
         /// Name of the key that makes this host known to it.
         required validation_name: Text,
         /// Directories to make.
-        optional directories: Vec<AbsolutePath>,
+        optional directories: OneOrMany<AbsolutePath>,
         /// The client's configuration file.
         optional config_path: AbsolutePath,
         /// The key that makes this host known, or `system` for one that is there.

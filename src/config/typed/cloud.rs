@@ -1,7 +1,7 @@
 //! Settings of the peer itself: `system_info`, `vendor_data`, `vendor_data2`, and what is read for nothing else.
 
 use super::reader::{FromNode, Reader, Shape};
-use super::scalars::{Address, OneOrMany};
+use super::scalars::{Address, OneOrMany, Text};
 use super::users::StockUser;
 use crate::config::node::{Node, Value};
 
@@ -160,11 +160,11 @@ impl VendorData {
 pub struct Words(pub Vec<String>);
 
 impl FromNode for Words {
-    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::Text), Shape::Text]);
+    const SHAPE: Shape = Shape::Either(&[Shape::List(&Shape::TextOrNumber), Shape::Text]);
 
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
-            Value::Seq(_) => Vec::from_node(node, reader).map(Self),
+            Value::Seq(_) => Vec::<Text>::from_node(node, reader).map(|words| Self(words.into_iter().map(|word| word.0).collect())),
             _ => String::from_node(node, reader).map(|word| Self(vec![word])),
         }
     }

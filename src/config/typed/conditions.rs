@@ -1,6 +1,6 @@
 //! `when` of a phase: on which hosts, and after what, it is run.
 
-use super::reader::{nearest, FromNode, Reader, Shape};
+use super::reader::{nearest, quoted, FromNode, Reader, Shape};
 use super::scalars::{Located, OneOrMany, Text};
 use crate::config::node::{Node, Value};
 use crate::plan::phase::PhaseOutcome;
@@ -36,7 +36,8 @@ impl FromNode for Conditions {
         for entry in entries {
             let word = entry.key.source_text();
             if !When::KEYS.contains(&word.as_str()) {
-                let _: Option<Self> = reader.unknown_word(&entry.key.origin, format!("`{word}` is no condition"), &word, When::KEYS);
+                let _: Option<Self> =
+                    reader.unknown_word(&entry.key.origin, format!("{word} is no condition", word = quoted(&word)), &word, When::KEYS);
             }
         }
         if reader.report.count(crate::config::problem::Severity::Error) > before {
@@ -137,13 +138,13 @@ fn known(text: &str, words: &[&str], node: &Node, reader: &mut Reader<'_>) -> Op
     if words.contains(&text) {
         return Some(());
     }
-    reader.unknown_word(&node.origin, format!("`{text}` is none"), text, words)
+    reader.unknown_word(&node.origin, format!("{text} is none", text = quoted(text)), text, words)
 }
 
 /// The list is never complete: a word that is not on it is odd only where it looks like one that is.
 fn warn_if_near(text: &str, words: &[&str], node: &Node, reader: &mut Reader<'_>) -> Option<()> {
     if let Some(near) = nearest(text, words).filter(|near| *near != text) {
-        let message = format!("{}: `{text}` is not known", reader.path());
+        let message = format!("{}: {text} is not known", reader.path(), text = quoted(text));
         reader.report.warning("unknown-word", message).at(&node.origin).help(format!("did you mean `{near}`?"));
     }
     Some(())
@@ -248,7 +249,9 @@ impl FromNode for PhaseOutcome {
         const ALL: [PhaseOutcome; 4] = [PhaseOutcome::Done, PhaseOutcome::Failed, PhaseOutcome::Degraded, PhaseOutcome::Skipped];
         let word = String::from_node(node, reader)?;
         let found = ALL.into_iter().find(|outcome| outcome.name() == word);
-        found.or_else(|| reader.unknown_word(&node.origin, format!("no phase ends `{word}`"), &word, &ALL.map(Self::name)))
+        found.or_else(|| {
+            reader.unknown_word(&node.origin, format!("no phase ends {word}", word = quoted(&word)), &word, &ALL.map(Self::name))
+        })
     }
 }
 

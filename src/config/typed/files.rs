@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{quoted, FromNode, Reader, Shape};
 use super::scalars::Address;
 use crate::config::node::{Node, Value};
 use crate::plan::operation::Checksum;
@@ -106,7 +106,11 @@ impl FromNode for FileOwner {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if text.matches(':').count() > 1 {
-            return reader.invalid(&node.origin, format!("`{text}` is no owner: root:root is taken"), "write USER:GROUP");
+            return reader.invalid(
+                &node.origin,
+                format!("{text} is no owner: root:root is taken", text = quoted(&text)),
+                "write USER:GROUP",
+            );
         }
         Some(Self(text))
     }
@@ -163,7 +167,7 @@ impl FromNode for Encoding {
             "gz" | "gzip" => Self::Gzip,
             "gz+b64" | "gzip+b64" | "gz+base64" | "gzip+base64" => Self::GzipBase64,
             _ => {
-                let message = format!("unknown encoding `{text}`: the content is taken as it stands");
+                let message = format!("unknown encoding {text}: the content is taken as it stands", text = quoted(&text));
                 reader.report.warning("value", message).at(&node.origin).help("use b64, gz or gz+b64");
                 Self::Plain
             }

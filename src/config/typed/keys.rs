@@ -67,7 +67,7 @@ crate::record! {
         /// A swap file.
         optional swap: Swap,
         /// Certificates to trust.
-        optional ca_certs: CaCerts,
+        optional ca_certs ["ca-certs"]: CaCerts,
         /// The log daemon.
         optional rsyslog: Rsyslog,
         /// Groups to make.
@@ -107,7 +107,7 @@ crate::record! {
         /// The console's keyboard.
         optional keyboard: Keyboard,
         /// Where GRUB is installed when it is upgraded.
-        optional grub_dpkg: GrubDpkg,
+        optional grub_dpkg ["grub-dpkg"]: GrubDpkg,
         /// How many requests apt has on their way.
         optional apt_pipelining: PipelineDepth,
         /// Sources, keys and settings of apt.

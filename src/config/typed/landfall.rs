@@ -1,7 +1,8 @@
 //! The `landfall` section: phases, and what holds for every step.
 
+use super::advice::advice;
 use super::conditions::Conditions;
-use super::reader::{nearest, FromNode, Reader, Shape};
+use super::reader::{quoted, FromNode, Reader, Shape};
 use super::resources::ResourcesRecord;
 use super::scalars::{Located, OneOrMany};
 use super::services::ServiceItem;
@@ -99,7 +100,11 @@ impl FromNode for PhaseName {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            return reader.invalid(&node.origin, format!("`{name}` is no phase's name"), "use letters, digits, `-` and `_`");
+            return reader.invalid(
+                &node.origin,
+                format!("{name} is no phase's name", name = quoted(&name)),
+                "use letters, digits, `-` and `_`",
+            );
         }
         Some(Self(name))
     }
@@ -473,10 +478,10 @@ fn read_phase(node: &Node, reader: &mut Reader<'_>) -> Option<RawPhase> {
 
 fn report_unknown(entry: &Entry, reader: &mut Reader<'_>) {
     let spelled = entry.key.source_text();
-    let message = format!("unknown key `{spelled}` in {}: it is ignored", reader.path());
+    let message = format!("unknown key {spelled} in {}: it is ignored", reader.path(), spelled = quoted(&spelled));
     let known: Vec<&str> = PhaseHead::KEYS.iter().chain(Keys::KEYS).copied().collect();
     let problem = reader.report.warning("unknown-key", message).at(&entry.key.origin);
-    if let Some(near) = nearest(&spelled, &known) {
-        problem.help(format!("did you mean `{near}`?"));
+    if let Some(help) = advice(&spelled, &known) {
+        problem.help(help);
     }
 }

@@ -4,7 +4,7 @@ use super::reader::Reader;
 use crate::config::node::{Entry, Node, Origin, Value};
 
 /// Old key and its place under `apt`. The peer swaps the proxies for https and ftp here; that is not imitated.
-const PLAIN: [(&str, &str); 7] = [
+const PLAIN: [(&str, &str); 8] = [
     ("apt_sources", "sources"),
     ("apt_proxy", "proxy"),
     ("apt_http_proxy", "http_proxy"),
@@ -12,6 +12,7 @@ const PLAIN: [(&str, &str); 7] = [
     ("apt_ftp_proxy", "ftp_proxy"),
     ("apt_preserve_sources_list", "preserve_sources_list"),
     ("apt_custom_sources_list", "sources_list"),
+    ("add_apt_repo_match", "add_apt_repo_match"),
 ];
 
 /// Old keys that together are one entry of `apt.primary`.
@@ -25,7 +26,7 @@ pub fn old_keys() -> impl Iterator<Item = (&'static str, String)> {
 
 /// Whether an entry of this key may be one that [`upgrade`] moves or writes anew.
 pub fn may_upgrade(key: &str) -> bool {
-    key.starts_with("apt_") || key.starts_with("rsyslog")
+    key.starts_with("apt_") || key == "add_apt_repo_match" || key.starts_with("rsyslog")
 }
 
 /// Where a list of old sources without file names goes.
@@ -127,8 +128,8 @@ fn add_to_apt(moved: Vec<Entry>, top: &mut Vec<Entry>, reader: &mut Reader<'_>) 
         match fields.iter().find(|known| known.key.as_str() == Some(&name)) {
             None => fields.push(entry),
             Some(known) if known.value == entry.value => {}
-            Some(_) => {
-                let message = format!("`apt` has its own `{name}`: the old key is ignored");
+            Some(known) => {
+                let message = format!("`apt` has its own `{name}` at {}: the old key is ignored", known.key.origin);
                 reader.report.warning("deprecated", message).at(&entry.key.origin).help("remove the old key");
             }
         }

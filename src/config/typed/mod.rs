@@ -3,6 +3,7 @@
 //! [`CloudConfig::read`] also deals out the top-level keys: what a phase of the `landfall` section takes over is in that phase
 //! and nowhere else.
 
+mod advice;
 pub mod ansible;
 pub mod apt;
 pub mod chef;

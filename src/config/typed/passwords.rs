@@ -1,6 +1,6 @@
 //! `password`, `chpasswd`, `ssh_pwauth`.
 
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{quoted, FromNode, Reader, Shape};
 use super::users::{account_name, UserName};
 use crate::config::node::{Node, Origin, Value};
 use crate::plan::operation::NewPassword;
@@ -72,7 +72,12 @@ impl FromNode for PasswordKind {
             "hash" => Some(Self::Hash),
             "text" => Some(Self::Text),
             "RANDOM" | "random" | "R" => Some(Self::Random),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is no type of password"), other, Self::SHAPE.words()),
+            other => reader.unknown_word(
+                &node.origin,
+                format!("{other} is no type of password", other = quoted(other)),
+                other,
+                Self::SHAPE.words(),
+            ),
         }
     }
 }
@@ -220,6 +225,7 @@ impl FromNode for PasswordLogin {
 
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if node.as_str().is_some_and(|text| text.trim().eq_ignore_ascii_case("unchanged")) {
+            reader.report.note("deprecated", "`ssh_pwauth: unchanged` is an old form").at(&node.origin).help("leave the key out");
             return Some(Self::Unchanged);
         }
         bool::from_node(node, reader).map(|yes| if yes { Self::Yes } else { Self::No })

@@ -1,6 +1,6 @@
 //! `phone_home`: where this host reports itself when it is done, and with what.
 
-use super::reader::{nearest, FromNode, Reader, Shape};
+use super::reader::{nearest, quoted, FromNode, Reader, Shape};
 use super::scalars::Address;
 use crate::config::node::Node;
 
@@ -29,7 +29,7 @@ impl FromNode for WebAddress {
         match host.and_then(|rest| rest.split(['/', '?', '#']).next()) {
             Some(host) if !host.is_empty() && !address.contains(char::is_whitespace) => Some(Self(address)),
             _ => {
-                let message = format!("`{}` is no http or https address", crate::redact::url(&address));
+                let message = format!("{} is no http or https address", quoted(&crate::redact::url(&address)));
                 reader.invalid(&node.origin, message, "as in https://example.org/hosts/$INSTANCE_ID")
             }
         }
@@ -59,13 +59,18 @@ impl FromNode for PostList {
         let Some(items) = node.as_seq() else {
             return match String::from_node(node, reader)?.as_str() {
                 "all" => Some(Self::default()),
-                other => reader.unknown_word(&node.origin, format!("`{other}` is neither `all` nor a list"), other, &["all"]),
+                other => reader.unknown_word(
+                    &node.origin,
+                    format!("{other} is neither `all` nor a list", other = quoted(other)),
+                    other,
+                    &["all"],
+                ),
             };
         };
         let field = |item: &Node, reader: &mut Reader<'_>| {
             let name = String::from_node(item, reader)?;
             if !FIELDS.contains(&name.as_str()) {
-                let message = format!("{}: there is no `{name}` to send: `{NOT_THERE}` is sent for it", reader.path());
+                let message = format!("{}: there is no {name} to send: `{NOT_THERE}` is sent for it", reader.path(), name = quoted(&name));
                 let help = nearest(&name, &FIELDS)
                     .map_or_else(|| format!("known are {}", FIELDS.join(", ")), |near| format!("did you mean `{near}`?"));
                 reader.report.warning("value", message).at(&item.origin).help(help);

@@ -1,6 +1,6 @@
 //! `apt_pipelining`.
 
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{quoted, FromNode, Reader, Shape};
 use crate::config::node::{Node, Value};
 
 /// How many requests apt has on their way at a time.
@@ -31,7 +31,7 @@ impl FromNode for PipelineDepth {
             _ => match text.parse().ok().filter(|depth| *depth <= 5) {
                 Some(depth) => Some(Self::Of(depth)),
                 None => {
-                    let message = format!("{}: `{text}` is no depth: apt is left as it is", reader.path());
+                    let message = format!("{}: {text} is no depth: apt is left as it is", reader.path(), text = quoted(&text));
                     reader.report.warning("value", message).at(&node.origin).help("write os, false, or a number from 0 to 5");
                     None
                 }

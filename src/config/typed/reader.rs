@@ -3,6 +3,7 @@
 //! [`record!`](crate::record) declares a struct and how it is read in one place: the known keys come from there and nowhere else.
 //! What cannot be read is reported and left out; its neighbours are kept. Secrets are collected on the way, for the redactor.
 
+use super::advice::{advice, never_in_user_data};
 pub use super::shape::Shape;
 use crate::config::node::{Entry, Node, Origin, Value};
 use crate::config::problem::Report;
@@ -108,7 +109,7 @@ impl<'r> Reader<'r> {
         let word = String::from_node(node, self)?;
         let words = shape.words();
         let at = words.iter().position(|known| *known == word);
-        at.or_else(|| self.unknown_word(&node.origin, format!("`{word}` {what}"), &word, words))
+        at.or_else(|| self.unknown_word(&node.origin, format!("{word} {what}", word = quoted(&word)), &word, words))
     }
 
     /// Reports a word that is none of those known here.
@@ -153,24 +154,21 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// The value of `key`, or of an old spelling (reported). Hyphens count as underscores. The current spelling wins.
+    /// The value of `key`, or of an old spelling (reported).
     fn take(&mut self, key: &'static str, old: &[&'static str], reader: &mut Reader<'_>) -> Option<&'n Node> {
         self.known.push(key);
         let mut found: Option<&'n Entry> = None;
         for (at, entry) in self.node.entries().iter().enumerate() {
             let Some(spelled) = entry.key.as_str() else { continue };
-            let deprecated = spelled != key && (is_hyphened(spelled, key) || old.contains(&spelled));
-            if spelled != key && !deprecated {
+            if spelled != key && !old.contains(&spelled) {
                 continue;
             }
             self.used[at] = true;
-            if deprecated {
+            if spelled != key {
                 let message = format!("`{spelled}` is an old spelling of `{key}`");
                 reader.report.note("deprecated", message).at(&entry.key.origin);
             }
-            if found.is_none() || !deprecated {
-                found = Some(entry);
-            }
+            found = Some(found.map_or(entry, |earlier| the_one_that_holds(key, earlier, entry, reader)));
         }
         let found = found?;
         if !found.value.is_null() {
@@ -227,32 +225,74 @@ impl<'n> Fields<'n> {
             let spelled = entry.key.source_text();
             let place = if reader.path.is_empty() { String::new() } else { format!(" in {}", reader.path()) };
             if later.contains(&spelled.replace('-', "_").as_str()) {
-                let message = format!("`{spelled}`{place} is not supported yet: it is ignored");
-                reader.report.warning("unsupported", message).at(&entry.key.origin);
+                let report = &mut reader.report;
+                let origin = &entry.key.origin;
+                if let Some(help) = never_in_user_data(&spelled, &self.known) {
+                    report
+                        .warning("unsupported", format!("`{spelled}`{place} is never read from user-data: it is ignored"))
+                        .at(origin)
+                        .help(help);
+                    continue;
+                }
+                report.warning("unsupported", format!("`{spelled}`{place} is not supported yet: it is ignored")).at(origin);
                 continue;
             }
-            let message = format!("unknown key `{spelled}`{place}: it is ignored");
+            let message = format!("unknown key {}{place}: it is ignored", quoted(&spelled));
             let problem = reader.report.warning("unknown-key", message).at(&entry.key.origin);
-            let candidates: Vec<&str> = self.known.iter().chain(later).copied().collect();
-            if let Some(near) = nearest(&spelled, &candidates) {
-                problem.help(format!("did you mean `{near}`?"));
+            let mut candidates: Vec<&str> = self.known.iter().chain(later).copied().collect();
+            if place.is_empty() {
+                candidates.extend(super::keys::CONSUMED);
+            }
+            if let Some(help) = advice(&spelled, &candidates) {
+                problem.help(help);
             }
         }
         self.given.into_iter().unzip()
     }
 }
 
-/// Whether a key is spelled with hyphens for underscores.
-fn is_hyphened(spelled: &str, key: &str) -> bool {
-    let same = |(is, wanted): (u8, u8)| is == wanted || (is == b'-' && wanted == b'_');
-    spelled.len() == key.len() && spelled.bytes().zip(key.bytes()).all(same)
+/// Keys of which any spelling that says yes holds, with the peer.
+const ANY_YES: [&str; 3] = ["package_update", "package_upgrade", "package_reboot_if_required"];
+
+/// Keys whose current spelling holds although the old one differs by hyphens alone. Of a user's keys the last one does.
+const CURRENT: [&str; 3] = ["ca_certs", "remove_defaults", "grub_dpkg"];
+
+/// Which of two spellings of `key` holds, as with the peer; that the other counts for nothing is reported.
+fn the_one_that_holds<'n>(key: &str, earlier: &'n Entry, later: &'n Entry, reader: &mut Reader<'_>) -> &'n Entry {
+    let spelled = |entry: &Entry| entry.key.source_text();
+    let says_yes = |entry: &Entry| ["true", "yes", "on", "1"].contains(&entry.value.source_text().to_ascii_lowercase().as_str());
+    let both_of_a_user = spelled(earlier).replace('-', "_") == spelled(later).replace('-', "_") && !CURRENT.contains(&key);
+    let is_earlier = if ANY_YES.contains(&key) { says_yes(earlier) } else { !both_of_a_user && spelled(later) != key };
+    let (holds, idle) = if is_earlier { (earlier, later) } else { (later, earlier) };
+    if holds.value != idle.value {
+        let message = format!("`{}` counts for nothing: `{}` at {} holds", spelled(idle), spelled(holds), holds.key.origin);
+        reader.report.warning("twice", message).at(&idle.key.origin).help("keep one of them");
+    }
+    holds
 }
 
-/// Entries in the order of their keys, as they are spelled.
+/// Entries in the order of their keys, as with the peer: numbers by their value, before words.
 pub fn sorted_by_key(entries: &[Entry]) -> Vec<&Entry> {
+    let number = |entry: &Entry| match &entry.key.value {
+        Value::Int(number) => (0, *number),
+        _ => (1, 0),
+    };
     let mut sorted: Vec<&Entry> = entries.iter().collect();
-    sorted.sort_by_key(|entry| entry.key.source_text());
+    sorted.sort_by_key(|entry| (number(entry), entry.key.source_text()));
     sorted
+}
+
+/// A value as a message quotes it. What may be a key, or is longer than a word or a path, is not shown: it may be a secret that
+/// stands in the wrong place.
+pub fn quoted(text: &str) -> String {
+    let lines = text.trim_end().lines().count();
+    match text.chars().count() {
+        _ if text.contains("PRIVATE KEY-----") => "what looks like a private key".into(),
+        _ if text.contains("-----BEGIN ") => "what looks like a key or certificate in PEM".into(),
+        _ if lines > 1 => format!("a text of {lines} lines"),
+        long @ 81.. => format!("a text of {long} characters"),
+        _ => format!("`{}`", text.trim_end_matches('\n')),
+    }
 }
 
 /// The known word nearest to `word`, if it is near enough to be meant.
@@ -260,7 +300,7 @@ pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
     known
         .iter()
-        .map(|candidate| (edit_distance(&word, &candidate.to_ascii_lowercase()), *candidate))
+        .map(|candidate| (edit_distance(&word, &candidate.to_ascii_lowercase().replace('-', "_")), *candidate))
         .min()
         .filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 3)
         .map(|(_, candidate)| candidate)

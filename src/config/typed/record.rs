@@ -61,6 +61,12 @@ macro_rules! record {
                 missing && self.given.iter().any(|given| *given == key)
             }
 
+            /// The first optional key that was given and could not be read, with its place. It has been reported.
+            pub fn unread(&self) -> Option<(&'static str, &$crate::config::node::Origin)> {
+                $($crate::record!(@unread $need self $field ($crate::record!(@key $field $($key)?)));)*
+                None
+            }
+
             /// Where `key` stands; where the mapping begins if it had no value.
             pub fn place(&self, key: &str) -> &$crate::config::node::Origin {
                 self.given.iter().zip(&self.places).find(|(given, _)| **given == key).map_or(&self.origin, |(_, place)| place)
@@ -78,6 +84,12 @@ macro_rules! record {
             }
         }
     };
+    (@unread optional $self:ident $field:ident ($key:expr)) => {
+        if $self.is_unread($key, $self.$field.is_none()) {
+            return Some(($key, $self.place($key)));
+        }
+    };
+    (@unread $need:ident $self:ident $field:ident ($key:expr)) => {};
     (@key $field:ident $key:literal) => { $key };
     (@key $field:ident) => { stringify!($field) };
     (@needed required) => { true };

@@ -1,6 +1,6 @@
 //! `rsyslog`.
 
-use super::reader::{sorted_by_key, FromNode, Reader, Shape};
+use super::reader::{quoted, sorted_by_key, FromNode, Reader, Shape};
 use super::scalars::{OneOrMany, Word};
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin, Value};
@@ -39,7 +39,7 @@ impl FromNode for FileName {
         let text = String::from_node(node, reader)?;
         let name = text.trim();
         if name.is_empty() || name.ends_with('/') || name.contains(['\n', '\0']) {
-            let message = format!("{}: `{name}` is no name of a file: its text is left out", reader.path());
+            let message = format!("{}: {name} is no name of a file: its text is left out", reader.path(), name = quoted(name));
             reader.report.warning("value", message).at(&node.origin).help("as in 50-own.conf");
             return None;
         }
@@ -109,7 +109,7 @@ impl FromNode for Remotes {
                 let text = String::from_node(&entry.value, reader)?;
                 let line = remote(&text, &name);
                 if line.is_none() {
-                    let message = format!("{}: `{text}` names no host: it is left out", reader.path());
+                    let message = format!("{}: {text} names no host: it is left out", reader.path(), text = quoted(&text));
                     let help = "as in 10.0.0.1:514, @@[fd00::1]:514 or `kern.* @@logs.example.org`";
                     reader.report.warning("value", message).at(&entry.value.origin).help(help);
                 }

@@ -1,8 +1,8 @@
 //! How the plain types are read: text, truth values, numbers, lists, and values that keep their place.
 
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{quoted, FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
-use crate::config::problem::Report;
+use crate::config::problem::{Problem, Report};
 use crate::secret::Secret;
 
 impl FromNode for String {
@@ -120,13 +120,28 @@ impl<T: FromNode> FromNode for Vec<T> {
     /// A list; entries that cannot be read are reported and left out.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(items) = node.as_seq() else { return reader.mismatch(node, "a list") };
-        Some(
-            items
-                .iter()
-                .enumerate()
-                .filter_map(|(at, item)| reader.within(&format!("[{at}]"), |reader| T::from_node(item, reader)))
-                .collect(),
-        )
+        let from = reader.report.problems.len();
+        let read = |(at, item)| reader.within(&format!("[{at}]"), |reader| T::from_node(item, reader));
+        let all = items.iter().enumerate().filter_map(read).collect();
+        ask_of_dashes(items, &mut reader.report.problems[from..]);
+        Some(all)
+    }
+}
+
+/// An entry that lacks what its neighbour has, which has nothing that it has too: perhaps both are one.
+fn ask_of_dashes(items: &[Node], problems: &mut [Problem]) {
+    for problem in problems.iter_mut().filter(|problem| problem.code == "required") {
+        let Some(at) = items.iter().position(|item| problem.origin.as_ref() == Some(&item.origin)) else { continue };
+        let key = problem.message.split('`').nth(1).unwrap_or_default();
+        let keys = |item: &Node| item.entries().iter().map(|entry| entry.key.source_text()).collect::<Vec<_>>();
+        let own = keys(&items[at]);
+        let completes = |other: &Node| other.get(key).is_some() && !keys(other).iter().any(|theirs| own.contains(theirs));
+        let line = match (items.get(at + 1).filter(|next| completes(next)), at.checked_sub(1).filter(|before| completes(&items[*before]))) {
+            (Some(next), _) => next.origin.line,
+            (None, Some(_)) => items[at].origin.line,
+            _ => continue,
+        };
+        problem.help = Some(format!("add `{key}: ...`; or is the `-` in line {line} one too many?"));
     }
 }
 
@@ -188,7 +203,11 @@ impl FromNode for Word {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return reader.invalid(&node.origin, format!("`{text}` is left out: one word is wanted"), "give each its own entry");
+            return reader.invalid(
+                &node.origin,
+                format!("{text} is left out: one word is wanted", text = quoted(&text)),
+                "give each its own entry",
+            );
         }
         Some(Self(text))
     }

@@ -7,7 +7,7 @@ use serde_json::{json, Map, Value};
 
 use super::landfall::Section;
 use super::legacy;
-use super::shape::{Field, Record, Shape};
+use super::shape::{Record, Shape};
 use super::{keys, Keys};
 
 /// The schema of a cloud-config document.
@@ -73,13 +73,12 @@ impl Maker {
             for field in record.fields() {
                 let value = self.value(&field.shape);
                 properties.insert(field.key.to_owned(), described(value.clone(), field.about, !field.required));
-                let old = old_spellings(&field);
-                for old in &old {
-                    properties.insert(old.clone(), nullable(deprecated(value.clone(), old, field.key)));
+                for old in &field.old {
+                    properties.insert((*old).to_owned(), nullable(deprecated(value.clone(), old, field.key)));
                 }
                 if field.required {
                     let ways: Vec<Value> =
-                        std::iter::once(field.key).chain(old.iter().map(String::as_str)).map(|key| json!({"required": [key]})).collect();
+                        std::iter::once(field.key).chain(field.old.iter().copied()).map(|key| json!({"required": [key]})).collect();
                     required.push(json!({"anyOf": ways}));
                 }
             }
@@ -97,13 +96,6 @@ impl Maker {
 
 /// What [`bool`] is read from, beside 0 and 1. Most editors read YAML 1.2, in which `yes` is text.
 const TRUTH: &str = r"^\s*([Tt][Rr][Uu][Ee]|[Yy][Ee][Ss]|[Oo][Nn]|1|[Ff][Aa][Ll][Ss][Ee]|[Nn][Oo]|[Oo][Ff][Ff]|0)\s*$";
-
-/// The spellings that are taken for the key, with a note.
-fn old_spellings(field: &Field) -> Vec<String> {
-    let hyphens = field.key.replace('_', "-");
-    let hyphens = (hyphens != field.key && !field.old.contains(&hyphens.as_str())).then_some(hyphens);
-    field.old.iter().map(|old| (*old).to_owned()).chain(hyphens).collect()
-}
 
 fn described(value: Value, about: &str, optional: bool) -> Value {
     let mut value = if optional { nullable(value) } else { beside(value) };
@@ -247,6 +239,28 @@ mod tests {
         assert!(taken > 500, "{taken}");
     }
 
+    /// In every key of every record.
+    #[test]
+    fn no_message_quotes_what_may_be_a_secret_in_the_wrong_place() {
+        let key = "\"-----BEGIN RSA PRIVATE KEY-----\\ngeheim\\n-----END RSA PRIVATE KEY-----\\n\"";
+        let long = format!("{}geheim", "x".repeat(90));
+        let mut wrong = Vec::new();
+        for (name, record) in records() {
+            for (field, reads) in record.fields().zip(record.reads) {
+                for text in [key.to_owned(), format!("[{key}]"), format!("{{{key}: {key}}}"), "\"a\\ngeheim\"".to_owned(), long.clone()] {
+                    let node = crate::yaml::parse("x", &text).expect("YAML");
+                    let mut report = Report::new();
+                    let _ = reads(&node, &mut Reader::new(&mut report));
+                    let said = format!("{:?}", report.problems);
+                    if said.contains("geheim") {
+                        wrong.push(format!("{name}.{}: {said}", field.key));
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
     #[test]
     fn every_word_of_a_shape_is_read_without_an_error() {
         fn words(shape: &Shape, list: bool, found: &mut Vec<String>) {
@@ -304,8 +318,7 @@ mod tests {
     fn every_key_and_every_old_spelling_is_named() {
         let schema = document();
         let top = schema["properties"].as_object().expect("properties");
-        for key in
-            Keys::KEYS.iter().chain(Keys::LATER).chain(&keys::CONSUMED).chain(&["landfall", "apt_proxy", "rsyslog_dir", "ssh-pwauth"])
+        for key in Keys::KEYS.iter().chain(Keys::LATER).chain(&keys::CONSUMED).chain(&["landfall", "apt_proxy", "rsyslog_dir", "ca-certs"])
         {
             assert!(top.contains_key(*key), "{key}");
         }

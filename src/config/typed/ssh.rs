@@ -2,7 +2,7 @@
 
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{quoted, FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
 
@@ -22,7 +22,11 @@ impl FromNode for PublicKeys {
                 match looks_like_key(line) {
                     true if keys.iter().any(|known| known == line) => {}
                     true => {
-                        if !is_whole(line) {
+                        let mut words = line.split_whitespace();
+                        if words.next() == words.next() {
+                            let message = format!("{}: the type of this key stands twice: sshd will ignore it", reader.path());
+                            reader.report.warning("ssh-key", message).at(&node.origin).help("remove one of the two");
+                        } else if !is_whole(line) {
                             let message =
                                 format!("{}: this key is damaged, or not of the type it names: sshd will ignore it", reader.path());
                             reader.report.warning("ssh-key", message).at(&node.origin).help("copy the whole line of ~/.ssh/id_*.pub");
@@ -69,9 +73,16 @@ impl FromNode for ImportIds {
         let mut ids: Vec<String> = Vec::new();
         for name in names.into_iter().filter(|name| !name.is_empty()) {
             if name.starts_with('-') || name.contains(char::is_whitespace) {
-                let _: Option<()> =
-                    reader.invalid(&node.origin, format!("`{name}` names nobody: it is left out"), "as in gh:name or lp:name");
+                let _: Option<()> = reader.invalid(
+                    &node.origin,
+                    format!("{name} names nobody: it is left out", name = quoted(&name)),
+                    "as in gh:name or lp:name",
+                );
             } else if !ids.contains(&name) {
+                if name == "None" {
+                    let message = format!("{}: `None` is the name of somebody at Launchpad, whose keys are imported", reader.path());
+                    reader.report.warning("none", message).at(&node.origin).help("write `null`, or leave the key out");
+                }
                 ids.push(name);
             }
         }
@@ -139,23 +150,42 @@ fn after_options(line: &str) -> &str {
     ""
 }
 
+/// A host's private key, as OpenSSH or PEM has it.
+#[derive(Clone, Debug)]
+pub struct PrivateKey(pub Secret<String>);
+
+impl FromNode for PrivateKey {
+    const SHAPE: Shape = Shape::Text;
+
+    /// What is none is not written: sshd would start without a key.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = Secret::<String>::from_node(node, reader)?;
+        let first = text.expose().trim_start().lines().next().unwrap_or_default().trim_end();
+        if !(first.starts_with("-----BEGIN ") && first.ends_with("PRIVATE KEY-----")) {
+            let help = "give the whole file behind `|`, from its line `-----BEGIN ... PRIVATE KEY-----` on";
+            return reader.invalid(&node.origin, "this is no private key: it is not written", help);
+        }
+        Some(Self(text))
+    }
+}
+
 crate::record! {
     /// `ssh_keys`: host keys and certificates.
     pub struct HostKeys {
         /// Private key.
-        optional rsa_private: Secret<String>,
+        optional rsa_private: PrivateKey,
         /// Public key.
         optional rsa_public: String,
         /// Certificate.
         optional rsa_certificate: String,
         /// Private key.
-        optional ecdsa_private: Secret<String>,
+        optional ecdsa_private: PrivateKey,
         /// Public key.
         optional ecdsa_public: String,
         /// Certificate.
         optional ecdsa_certificate: String,
         /// Private key.
-        optional ed25519_private: Secret<String>,
+        optional ed25519_private: PrivateKey,
         /// Public key.
         optional ed25519_public: String,
         /// Certificate.
@@ -167,6 +197,8 @@ crate::record! {
 pub struct HostKey<'k> {
     /// `rsa`, `ecdsa`, `ed25519`.
     pub kind: &'static str,
+    /// The name of its private key.
+    pub private_name: &'static str,
     /// Private key.
     pub private: Option<&'k Secret<String>>,
     /// Public key.
@@ -181,19 +213,22 @@ impl HostKeys {
         [
             HostKey {
                 kind: "rsa",
-                private: self.rsa_private.as_ref(),
+                private_name: "rsa_private",
+                private: self.rsa_private.as_ref().map(|key| &key.0),
                 public: self.rsa_public.as_ref(),
                 certificate: self.rsa_certificate.as_ref(),
             },
             HostKey {
                 kind: "ecdsa",
-                private: self.ecdsa_private.as_ref(),
+                private_name: "ecdsa_private",
+                private: self.ecdsa_private.as_ref().map(|key| &key.0),
                 public: self.ecdsa_public.as_ref(),
                 certificate: self.ecdsa_certificate.as_ref(),
             },
             HostKey {
                 kind: "ed25519",
-                private: self.ed25519_private.as_ref(),
+                private_name: "ed25519_private",
+                private: self.ed25519_private.as_ref().map(|key| &key.0),
                 public: self.ed25519_public.as_ref(),
                 certificate: self.ed25519_certificate.as_ref(),
             },
@@ -219,7 +254,7 @@ impl FromNode for KeyKinds {
         let mut kinds: Vec<String> = Vec::new();
         for name in names {
             if !KINDS.contains(&name.as_str()) {
-                let message = format!("`{name}` is no type of host key that can be generated: it is left out");
+                let message = format!("{name} is no type of host key that can be generated: it is left out", name = quoted(&name));
                 reader.report.warning("value", message).at(&node.origin).help("use rsa, ecdsa, ed25519");
             } else if !kinds.contains(&name) {
                 kinds.push(name);

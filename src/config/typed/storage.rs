@@ -1,8 +1,8 @@
 //! `growpart`, `resize_rootfs`, `disk_setup`, `fs_setup`, `mounts`, `mount_default_fields`, `swap`, `device_aliases`.
 
 use super::conditions::parse_size;
-use super::reader::{FromNode, Reader};
-use super::scalars::{Text, Word};
+use super::reader::{quoted, FromNode, Reader};
+use super::scalars::{OneOrMany, Text, Word};
 use super::shape::Shape;
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin, Value};
@@ -44,6 +44,7 @@ fn bytes(node: &Node) -> Option<u64> {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
             let unit = if rest.is_empty() { 1 } else { parse_size(&format!("1{}", &rest[digits..]))? };
             let fraction = if digits == 0 { 0.0 } else { format!("0.{}", &rest[..digits]).parse::<f64>().ok()? };
+            let whole = if whole.is_empty() && digits > 0 { "0" } else { whole };
             let whole = if rest.is_empty() { parse_size(whole)? } else { whole.parse::<u64>().ok()?.checked_mul(unit)? };
             whole.checked_add((fraction * unit as f64) as u64)
         }
@@ -113,7 +114,11 @@ impl FromNode for MountEntry {
         let device = fields.remove(0).unwrap_or_default();
         if let Some(Some(point)) = fields.first() {
             if !point.starts_with('/') && !["none", "swap"].contains(&point.as_str()) {
-                return reader.invalid(&node.origin, format!("`{point}` is no mount point"), "an absolute path, or `none` for swap");
+                return reader.invalid(
+                    &node.origin,
+                    format!("{point} is no mount point", point = quoted(point)),
+                    "an absolute path, or `none` for swap",
+                );
             }
         }
         let options = fields.get(2).cloned().flatten().unwrap_or_default();
@@ -137,12 +142,7 @@ impl FromNode for DefaultFields {
     const SHAPE: Shape = Shape::List(&Shape::Either(&[Shape::Scalar, Shape::Null]));
 
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let fields = fields(node, reader)?;
-        if fields.iter().flatten().any(|field| field == "None") {
-            let message = format!("{}: `None` is written to fstab as it is", reader.path());
-            reader.report.warning("none", message).at(&node.origin).help("write `null`");
-        }
-        Some(Self(fields))
+        fields(node, reader).map(Self)
     }
 }
 
@@ -214,7 +214,7 @@ fn fits(disk: &DiskEntry, reader: &mut Reader<'_>) -> bool {
     match shares.iter().filter_map(|share| share.kind.as_deref()).find(|kind| table.code(kind).is_none()) {
         Some(kind) => {
             let help = "a code as in 83 (Linux), 82 (swap), ef (EFI), 8e (LVM), fd (RAID), 07 (Windows), or, for gpt, a GUID";
-            let _: Option<()> = reader.invalid(place, format!("`{kind}` is no type of a partition"), help);
+            let _: Option<()> = reader.invalid(place, format!("{kind} is no type of a partition", kind = quoted(kind)), help);
             false
         }
         None => true,
@@ -228,7 +228,7 @@ impl FromNode for TableType {
         match String::from_node(node, reader)?.as_str() {
             "mbr" => Some(Self::Mbr),
             "gpt" => Some(Self::Gpt),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["mbr", "gpt"]),
+            other => reader.unknown_word(&node.origin, format!("{other} is none", other = quoted(other)), other, &["mbr", "gpt"]),
         }
     }
 }
@@ -294,7 +294,7 @@ impl FromNode for FsPlace {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let word = Text::from_node(node, reader)?.0.to_ascii_lowercase();
         let known = ["auto", "any", "none", "a number"];
-        Self::of(&word).or_else(|| reader.unknown_word(&node.origin, format!("`{word}` is none"), &word, &known))
+        Self::of(&word).or_else(|| reader.unknown_word(&node.origin, format!("{word} is none", word = quoted(&word)), &word, &known))
     }
 }
 
@@ -335,9 +335,25 @@ crate::record! {
         /// Whether, and with what.
         optional mode: GrowMode,
         /// What is grown: mount points or devices.
-        optional devices: Vec<AbsolutePath>,
+        optional devices: GrowDevices,
         /// Also where `/etc/growroot-disabled` says no.
         default ignore_growroot_disabled: bool,
+    }
+}
+
+/// A list, or one; nothing behind the key is a list of none.
+#[derive(Clone, Debug)]
+pub struct GrowDevices(pub Vec<AbsolutePath>);
+
+impl FromNode for GrowDevices {
+    const SHAPE: Shape = OneOrMany::<AbsolutePath>::SHAPE;
+
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        OneOrMany::from_node(node, reader).map(|devices| Self(devices.0))
+    }
+
+    fn from_null(_origin: &Origin) -> Option<Self> {
+        Some(Self(Vec::new()))
     }
 }
 
@@ -355,6 +371,11 @@ impl FromNode for Growing {
         } else {
             Growpart::from_node(node, reader).map(|growpart| Self(Some(growpart)))
         }
+    }
+
+    /// Nothing grows, as with the peer.
+    fn from_null(_origin: &Origin) -> Option<Self> {
+        Some(Self(None))
     }
 }
 
@@ -375,13 +396,17 @@ impl FromNode for GrowMode {
 
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if let Value::Bool(false) = node.value {
+            let message = format!("{} is an old form", reader.path());
+            reader.report.note("deprecated", message).at(&node.origin).help("write 'off' in quotes");
             return Some(Self::Off);
         }
         match String::from_node(node, reader)?.to_ascii_lowercase().as_str() {
             "auto" | "growpart" => Some(Self::On),
             off if OFF.contains(&off) => Some(Self::Off),
             "gpart" | "growfs" => reader.invalid(&node.origin, "this is a tool of FreeBSD", "use auto"),
-            other => reader.unknown_word(&node.origin, format!("`{other}` is none"), other, &["auto", "growpart", "off"]),
+            other => {
+                reader.unknown_word(&node.origin, format!("{other} is none", other = quoted(other)), other, &["auto", "growpart", "off"])
+            }
         }
     }
 }
@@ -405,5 +430,10 @@ impl FromNode for ResizeRoot {
             return Some(Self::Later);
         }
         bool::from_node(node, reader).map(|yes| if yes { Self::Yes } else { Self::No })
+    }
+
+    /// It does not grow, as with the peer.
+    fn from_null(_origin: &Origin) -> Option<Self> {
+        Some(Self::No)
     }
 }

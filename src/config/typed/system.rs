@@ -1,6 +1,6 @@
 //! `hostname` and its companions, `timezone`, `locale`, `ca_certs`, `power_state`.
 
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{quoted, FromNode, Reader, Shape};
 use super::scalars::{Located, Text};
 use crate::config::node::{Node, Value};
 use crate::plan::operation::{Condition, PowerMode};
@@ -20,7 +20,9 @@ impl FromNode for HostName {
         let name = name.strip_suffix('.').unwrap_or(name);
         match host_name(name) {
             Ok(()) => Some(Self(name.to_owned())),
-            Err(why) => reader.invalid(&node.origin, format!("`{name}` {why}"), "use letters, digits and `-`, as in web-1"),
+            Err(why) => {
+                reader.invalid(&node.origin, format!("{name} {why}", name = quoted(name)), "use letters, digits and `-`, as in web-1")
+            }
         }
     }
 }
@@ -80,7 +82,7 @@ impl FromNode for ZoneName {
         if name.is_empty() || name.starts_with('/') || name.ends_with('/') || !name.chars().all(plain) {
             return reader.invalid(
                 &node.origin,
-                format!("`{name}` is no time zone"),
+                format!("{name} is no time zone", name = quoted(&name)),
                 "as in Europe/Berlin; see `timedatectl list-timezones`",
             );
         }
@@ -107,7 +109,7 @@ impl FromNode for LocaleSetting {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_.@-".contains(c);
         if name.is_empty() || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(plain) {
-            return reader.invalid(&node.origin, format!("`{name}` is no locale"), "as in de_DE.UTF-8");
+            return reader.invalid(&node.origin, format!("{name} is no locale", name = quoted(&name)), "as in de_DE.UTF-8");
         }
         Some(Self::Name(name))
     }
@@ -123,7 +125,19 @@ impl FromNode for AbsolutePath {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let path = String::from_node(node, reader)?;
         if !path.starts_with('/') || path.contains('\0') {
-            return reader.invalid(&node.origin, format!("`{path}` is no absolute path"), "begin it with /");
+            let what = quoted(&path);
+            let mut help = "begin it with /";
+            if !what.starts_with('`') {
+                // It may be a key that belongs elsewhere, and is a secret here too.
+                let _ = reader.secret(path);
+                let of_chef = reader.path().ends_with("chef.validation_key");
+                help = if of_chef {
+                    "this is for a file's name; the key itself goes into `validation_cert`"
+                } else {
+                    "a file's name is wanted here"
+                };
+            }
+            return reader.invalid(&node.origin, format!("{what} is no absolute path"), help);
         }
         Some(Self(path))
     }
@@ -135,7 +149,7 @@ crate::record! {
         /// Certificates to trust, in PEM.
         default trusted: Certificates,
         /// Trust none of the distribution's own.
-        default remove_defaults: bool,
+        default remove_defaults ["remove-defaults"]: bool,
     }
 }
 
@@ -203,7 +217,11 @@ impl FromNode for Delay {
             Value::Str(text) => text.trim().trim_start_matches('+').parse().ok(),
             _ => None,
         };
-        minutes.map(Self).or_else(|| reader.invalid(&node.origin, "this is no delay", "write now, or minutes as +5"))
+        if let (Value::Str(text), Some(minutes @ 1..)) = (&node.value, minutes) {
+            let message = format!("{}: minutes as text, `{text}`, are an old form", reader.path());
+            reader.report.note("deprecated", message).at(&node.origin).help(format!("write `{minutes}`"));
+        }
+        minutes.map(Self).or_else(|| reader.invalid(&node.origin, "this is no delay", "write now, or minutes as 5"))
     }
 }
 

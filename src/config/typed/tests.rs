@@ -103,6 +103,11 @@ fn secrets_are_in_no_message() {
         "write_files: [{path: /a, content: [geheim]}]",
         "write_files: [{path: /a, source: {uri: x, headers: [geheim]}}]",
         "ca_certs: {trusted: [geheim]}",
+        "chef: {server_url: x, validation_name: y, validation_key: \"-----BEGIN RSA PRIVATE KEY-----\\ngeheim\\n\"}",
+        "users: [{name: a, homedir: \"-----BEGIN RSA PRIVATE KEY-----\\ngeheim\\n\"}]",
+        "timezone: \"a\\ngeheim\"",
+        "\"-----BEGIN OPENSSH PRIVATE KEY-----\\ngeheim\": x",
+        "ssh_keys: {rsa_private: geheim}",
     ] {
         let found = problems(text);
         assert!(!found.is_empty(), "{text}");
@@ -119,8 +124,56 @@ fn deprecated_spellings_are_taken_and_noted() {
     let user = &config.keys.users.as_ref().expect("users").0[0];
     assert_eq!((user.lock_passwd, user.ssh_authorized_keys.as_ref().map(|keys| keys.0.len())), (Some(false), Some(1)));
     assert_eq!((report.problems.len(), report.count(Severity::Note)), (5, 5), "{:?}", report.problems);
-    // Both spellings: the current one holds.
-    assert!(!read("package_update: false\napt_update: true\n").0.keys.package_update);
+}
+
+#[test]
+fn of_two_spellings_the_one_that_counts_for_nothing_is_told_with_both_places() {
+    let idle = |text: &str| -> Vec<String> {
+        problems(text).iter().filter(|problem| problem.severity > Severity::Note).map(Problem::sentence).collect()
+    };
+    for (text, expected) in [
+        (
+            "package_update: false\napt_update: true\n",
+            "user-data:1:1: `package_update` counts for nothing: `apt_update` at user-data:2:1 holds",
+        ),
+        (
+            "apt_update: false\npackage_update: true\n",
+            "user-data:1:1: `apt_update` counts for nothing: `package_update` at user-data:2:1 holds",
+        ),
+        (
+            "ca-certs: {trusted: []}\nca_certs: {remove_defaults: true}\n",
+            "user-data:1:1: `ca-certs` counts for nothing: `ca_certs` at user-data:2:1 holds",
+        ),
+        (
+            "ubuntu_pro: {token: a}\nubuntu_advantage: {token: b}\n",
+            "user-data:2:1: `ubuntu_advantage` counts for nothing: `ubuntu_pro` at user-data:1:1 holds",
+        ),
+        (
+            "grub_dpkg: {enabled: true}\ngrub-dpkg: {enabled: false}\n",
+            "user-data:2:1: `grub-dpkg` counts for nothing: `grub_dpkg` at user-data:1:1 holds",
+        ),
+        (
+            "users:\n- {name: a, lock_passwd: true, lock-passwd: false}\n",
+            "user-data:2:13: `lock_passwd` counts for nothing: `lock-passwd` at user-data:2:32 holds",
+        ),
+    ] {
+        assert_eq!(idle(text), [format!("{expected} (keep one of them)")], "{text}");
+    }
+    assert_eq!(idle("package_update: true\napt_update: true\n"), [""; 0], "both say the same");
+    assert!(read("package_upgrade: false\napt_upgrade: yes\n").0.keys.package_upgrade, "any yes holds");
+    let users = read("users: [{name: a, lock-passwd: true, lock_passwd: false}]").0.keys.users.expect("users");
+    assert_eq!(users.0[0].lock_passwd, Some(false), "of a user's the last one holds");
+}
+
+#[test]
+fn numbered_entries_come_in_the_order_of_their_numbers() {
+    let config = read("snap: {commands: {10: snap c, 1: snap a, 2: snap b, x: snap d}}").0;
+    let commands = &config.keys.snap.as_ref().expect("snap").commands.0.items;
+    let texts: Vec<&str> = commands.iter().map(|item| item.text.expose().as_str()).collect();
+    assert_eq!(texts, ["snap a", "snap b", "snap c", "snap d"]);
+    let config = read("apt: {debconf_selections: {10: c, 2: b, x: d}}").0;
+    let selections = &config.keys.apt.as_ref().expect("apt").debconf_selections.0;
+    assert_eq!(selections.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["2", "10", "x"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is Ubuntu's own: `ubuntu_pro`, `landscape`, `lxd`, `fan`, `drivers`.
 
 use super::puppet::Setting;
-use super::reader::{sorted_by_key, FromNode, Reader, Shape};
+use super::reader::{quoted, sorted_by_key, FromNode, Reader, Shape};
 use super::scalars::{Address, OneOrMany, Text};
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin};
@@ -52,7 +52,7 @@ const PRO_SETTINGS: [&str; 6] =
     ["http_proxy", "https_proxy", "global_apt_http_proxy", "global_apt_https_proxy", "ua_apt_http_proxy", "ua_apt_https_proxy"];
 
 impl FromNode for ProConfig {
-    const SHAPE: Shape = Shape::Map(&Shape::Text);
+    const SHAPE: Shape = Shape::Map(&Shape::Either(&[Shape::Text, Shape::Null]));
 
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else { return reader.mismatch(node, "a mapping") };
@@ -62,7 +62,8 @@ impl FromNode for ProConfig {
             let origin = entry.value.origin.clone();
             let known = PRO_SETTINGS.contains(&name.as_str());
             if !known {
-                let message = format!("{}: `{name}` is no setting that is known: it is handed on as it is", reader.path());
+                let message =
+                    format!("{}: {name} is no setting that is known: it is handed on as it is", reader.path(), name = quoted(&name));
                 reader.report.warning("ubuntu-pro", message).at(&entry.key.origin);
             }
             if entry.value.is_null() {

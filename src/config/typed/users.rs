@@ -1,7 +1,7 @@
 //! `users`, `groups`, `user`.
 
 use super::passwords::PasswordText;
-use super::reader::{FromNode, Reader, Shape};
+use super::reader::{quoted, FromNode, Reader, Shape};
 use super::scalars::{Located, Text};
 use super::ssh::{ImportIds, PublicKeys};
 use crate::config::node::{Entry, Node, Origin, Value};
@@ -16,21 +16,21 @@ crate::record! {
         /// Home directory.
         optional homedir: AccountPath,
         /// Primary group.
-        optional primary_group: Text,
+        optional primary_group ["primary-group"]: Text,
         /// User id.
-        optional uid: u32,
+        optional uid: UserId,
         /// Other groups.
         optional groups: NameList,
         /// Make the groups that do not exist.
-        optional create_groups: bool,
+        optional create_groups ["create-groups"]: bool,
         /// Password hash, for new users only.
         optional passwd: PasswordText,
         /// Password hash.
-        optional hashed_passwd: PasswordText,
+        optional hashed_passwd ["hashed-passwd"]: PasswordText,
         /// Password in clear.
-        optional plain_text_passwd: PasswordText,
+        optional plain_text_passwd ["plain-text-passwd"]: PasswordText,
         /// No login by password.
-        optional lock_passwd: bool,
+        optional lock_passwd ["lock-passwd"]: bool,
         /// Login shell.
         optional shell: AccountPath,
         /// Date on which the account ends.
@@ -38,25 +38,25 @@ crate::record! {
         /// Days after which an expired password disables the account.
         optional inactive: Text,
         /// SELinux user.
-        optional selinux_user: String,
+        optional selinux_user ["selinux-user"]: String,
         /// No group of the user's name.
-        optional no_user_group: bool,
+        optional no_user_group ["no-user-group"]: bool,
         /// System account.
         optional system: bool,
         /// No lastlog entry.
-        optional no_log_init: bool,
+        optional no_log_init ["no-log-init"]: bool,
         /// No home directory.
-        optional no_create_home: bool,
+        optional no_create_home ["no-create-home"]: bool,
         /// sudo rules.
         optional sudo: SudoRules,
         /// doas rules.
         optional doas: Vec<Located<String>>,
         /// Keys for login by ssh.
-        optional ssh_authorized_keys: PublicKeys,
+        optional ssh_authorized_keys ["ssh-authorized-keys"]: PublicKeys,
         /// The instance's keys lead to a message that names the default user.
-        optional ssh_redirect_user: Redirect,
+        optional ssh_redirect_user ["ssh-redirect-user"]: Redirect,
         /// Whose keys are imported for him.
-        optional ssh_import_id: ImportIds,
+        optional ssh_import_id ["ssh-import-id"]: ImportIds,
         /// Address of an account of Ubuntu's shop; nothing else that is said of the user counts then.
         optional snapuser: Mail,
         /// The account is one that a system-user assertion names.
@@ -102,8 +102,27 @@ impl FromNode for UserName {
         let name = String::from_node(node, reader)?;
         match account_name(&name) {
             Ok(()) => Some(Self(name)),
-            Err(why) => reader.invalid(&node.origin, format!("`{name}` {why}"), "use lower-case letters, digits, `-` and `_`"),
+            Err(why) => {
+                reader.invalid(&node.origin, format!("{name} {why}", name = quoted(&name)), "use lower-case letters, digits, `-` and `_`")
+            }
         }
+    }
+}
+
+/// A user's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserId(pub u32);
+
+impl FromNode for UserId {
+    const SHAPE: Shape = Shape::Integer;
+
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let id = u32::from_node(node, reader)?;
+        if node.as_str().is_some() {
+            let message = format!("{} as text is an old form", reader.path());
+            reader.report.note("deprecated", message).at(&node.origin).help(format!("write `{id}`"));
+        }
+        Some(Self(id))
     }
 }
 
@@ -117,7 +136,7 @@ impl FromNode for AccountPath {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let path = String::from_node(node, reader)?;
         if !path.is_empty() && (!path.starts_with('/') || path.contains([':', '\n', '\0'])) {
-            return reader.invalid(&node.origin, format!("`{path}` is no absolute path"), "begin it with /");
+            return reader.invalid(&node.origin, format!("{path} is no absolute path", path = quoted(&path)), "begin it with /");
         }
         Some(Self(path))
     }
@@ -133,7 +152,7 @@ impl FromNode for Mail {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if !text.contains('@') || text.starts_with('-') || text.contains(char::is_whitespace) {
-            return reader.invalid(&node.origin, format!("`{text}` is no address of mail"), "as in bob@example.org");
+            return reader.invalid(&node.origin, format!("{text} is no address of mail", text = quoted(&text)), "as in bob@example.org");
         }
         Some(Self(text))
     }
@@ -158,7 +177,7 @@ impl FromNode for ExpireDate {
             _ => false,
         };
         if !is_date {
-            let _: Option<()> = reader.invalid(&node.origin, format!("`{text}` is no date"), "write it as 2032-09-01");
+            let _: Option<()> = reader.invalid(&node.origin, format!("{text} is no date", text = quoted(&text)), "write it as 2032-09-01");
         }
         Some(Self(text))
     }
@@ -284,6 +303,11 @@ impl Users {
                 let message = format!("{} has nothing behind it: no such user is made", reader.path());
                 reader.report.warning("no-name", message).at(&entry.key.origin).help(format!("write `{name}: true`"));
             }
+            Value::Str(word) if TRUTH.contains(&word.as_str()) => {
+                if bool::from_node(&entry.value, reader) == Some(true) {
+                    self.0.extend(UserEntry::named(&name, &entry.key.origin, reader));
+                }
+            }
             Value::Bool(true) | Value::Int(1) => self.0.extend(UserEntry::named(&name, &entry.key.origin, reader)),
             _ => {
                 let _: Option<()> = reader.mismatch(&entry.value, "a mapping, true or false");
@@ -291,6 +315,9 @@ impl Users {
         }
     }
 }
+
+/// Words for yes and no.
+const TRUTH: [&str; 8] = ["yes", "true", "on", "1", "no", "false", "off", "0"];
 
 /// A user's mapping. One whose name cannot be used is left out whole, so that it is not taken for the default user.
 fn read_user(node: &Node, reader: &mut Reader<'_>) -> Option<UserEntry> {
@@ -352,7 +379,7 @@ impl FromNode for NameList {
         for name in names {
             match account_name(&name) {
                 Err(why) => {
-                    let _: Option<()> = reader.invalid(&node.origin, format!("`{name}` {why}"), "correct the name");
+                    let _: Option<()> = reader.invalid(&node.origin, format!("{name} {why}", name = quoted(&name)), "correct the name");
                 }
                 Ok(()) if !kept.contains(&name) => kept.push(name),
                 Ok(()) => {}
@@ -428,7 +455,7 @@ impl Groups {
 
     fn add(&mut self, name: &str, members: Vec<String>, origin: &Origin, reader: &mut Reader<'_>) {
         if let Err(why) = account_name(name) {
-            let _: Option<()> = reader.invalid(origin, format!("`{name}` {why}"), "correct the name");
+            let _: Option<()> = reader.invalid(origin, format!("{name} {why}", name = quoted(name)), "correct the name");
             return;
         }
         match self.0.iter_mut().find(|group| group.name == name) {
@@ -542,7 +569,7 @@ fn refused(rule: &str) -> Option<String> {
         }
         let program = rest.trim_start_matches(['!', ' ']).split_whitespace().next().unwrap_or_default();
         if program.starts_with(|c: char| c.is_ascii_lowercase() || c == '.') && !["sudoedit", "list"].contains(&program) {
-            return Some(format!("`{program}` is no absolute path"));
+            return Some(format!("{} is no absolute path", quoted(program)));
         }
     }
     None
@@ -572,10 +599,10 @@ impl FromNode for SudoRules {
             }
             let why = refused(text);
             if let Some(why) = why.filter(|_| text.contains('=') && is_balanced(text)) {
-                let message = format!("`{}`: {why}; sudo would refuse every rule of the file", text.replace('\n', " "));
+                let message = format!("{}: {why}; sudo would refuse every rule of the file", quoted(text));
                 let _: Option<()> = reader.invalid(&rule.origin, message, "write HOSTS=(RUNAS) COMMANDS, as in ALL=(ALL) NOPASSWD:ALL");
             } else if text.contains('\n') || !text.contains('=') || !is_balanced(text) {
-                let message = format!("`{}` is no sudo rule; sudo would refuse every rule of the file", text.replace('\n', " "));
+                let message = format!("{} is no sudo rule; sudo would refuse every rule of the file", quoted(text));
                 let _: Option<()> = reader.invalid(&rule.origin, message, "write HOSTS=(RUNAS) COMMANDS, as in ALL=(ALL) NOPASSWD:ALL");
             } else {
                 kept.push(text.to_owned());

@@ -402,7 +402,7 @@ fn the_keys_of_before_apt_are_still_taken() {
     assert!(problems(&plan).iter().all(|problem| problem.starts_with("note: `apt_")), "{:?}", problems(&plan));
     let plan = applied("{apt_proxy: http://old, apt: {proxy: http://new}}");
     assert_eq!(written(&plan, "apt_configure/proxy"), "Acquire::http::Proxy \"http://new\";\n");
-    assert_eq!(problems(&plan)[1], "degraded: `apt` has its own `proxy`: the old key is ignored (remove the old key)");
+    assert_eq!(problems(&plan)[1], "degraded: `apt` has its own `proxy` at user-data:1:31: the old key is ignored (remove the old key)");
 }
 
 #[test]

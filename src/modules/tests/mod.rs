@@ -57,8 +57,8 @@ fn keys_that_are_not_known_are_named_and_the_run_goes_on() {
         ("pakages: [x]", "degraded: unknown key `pakages`: it is ignored (did you mean `packages`?)"),
         ("wibble: 1", "degraded: unknown key `wibble`: it is ignored"),
         ("mount: []", "degraded: unknown key `mount`: it is ignored (did you mean `mounts`?)"),
-        ("datasource: {}", "degraded: `datasource` is not supported yet: it is ignored"),
-        ("ssh-pwauth: unchanged", "note: `ssh-pwauth` is an old spelling of `ssh_pwauth`"),
+        ("datasource: {}", "degraded: `datasource` is never read from user-data: it is ignored (it belongs in a file of the image's `/etc/cloud/cloud.cfg.d`)"),
+        ("ssh-pwauth: false", "degraded: unknown key `ssh-pwauth`: it is ignored (did you mean `ssh_pwauth`?)"),
     ] {
         let plan = applied(&format!("{key}\npackages: [curl]\n"));
         assert_problems(&plan, &[problem]);

@@ -290,7 +290,7 @@ fn what_is_wrong_with_a_phase_is_said_and_loses_only_that_phase() {
         ),
         ("{name: a, neds: [good]}", "degraded: unknown key `neds` in landfall.phases[0]: it is ignored (did you mean `needs`?)"),
         ("{name: a, pakages: [x]}", "degraded: unknown key `pakages` in landfall.phases[0]: it is ignored (did you mean `packages`?)"),
-        ("{name: a, datasource: {}}", "degraded: `datasource` in phase a is not supported yet"),
+        ("{name: a, datasource: {}}", "degraded: `datasource` in phase a is never read from user-data"),
         ("{name: a, parallel: beside}", "failed: landfall.phases[0].parallel must be true or false"),
         (
             "{name: a, parallel: true, power_state: {mode: reboot}}",

@@ -34,14 +34,14 @@ fn host_keys_are_made_anew_unless_told_otherwise() {
 #[test]
 fn given_host_keys_are_written_and_stop_all_generation() {
     let plan = first_boot(
-        "ssh_keys: {rsa_private: PRIVATE, rsa_public: ssh-rsa AAAA, rsa_certificate: CERT, ed25519_private: OTHER, dsa_private: X, ecdsa_sk_public: Y}",
+        "ssh_keys: {rsa_private: -----BEGIN PRIVATE KEY-----, rsa_public: ssh-rsa AAAA, rsa_certificate: CERT, ed25519_private: -----BEGIN OPENSSH PRIVATE KEY-----, dsa_private: X, ecdsa_sk_public: Y}",
     );
     let expected = [
         "ssh/delete-host-keys: remove /etc/ssh/ssh_host_*key*",
-        "ssh/host-key/rsa/private: write /etc/ssh/ssh_host_rsa_key (8 bytes, 0600, root:root)",
+        "ssh/host-key/rsa/private: write /etc/ssh/ssh_host_rsa_key (28 bytes, 0600, root:root)",
         "ssh/host-key/rsa/public: write /etc/ssh/ssh_host_rsa_key.pub (13 bytes, 0644, root:root)",
         "ssh/host-key/rsa/certificate: write /etc/ssh/ssh_host_rsa_key-cert.pub (5 bytes, 0644, root:root)",
-        "ssh/host-key/ed25519/private: write /etc/ssh/ssh_host_ed25519_key (6 bytes, 0600, root:root)",
+        "ssh/host-key/ed25519/private: write /etc/ssh/ssh_host_ed25519_key (36 bytes, 0600, root:root)",
     ];
     assert_eq!(of(&plan, "ssh/")[..5], expected);
     let derived = &of(&plan, "ssh/")[5];
@@ -52,9 +52,22 @@ fn given_host_keys_are_written_and_stop_all_generation() {
         of(&plan, "ssh/host-certificate"),
         [format!("ssh/host-certificate: edit /etc/ssh/sshd_config.d/50-cloud-init.conf: {line}")]
     );
-    assert_eq!(written(&plan, "ssh/host-key/rsa/private"), "PRIVATE\n");
-    assert!(plan.secrets.iter().any(|secret| secret.expose() == "PRIVATE"));
+    assert_eq!(written(&plan, "ssh/host-key/rsa/private"), "-----BEGIN PRIVATE KEY-----\n");
+    assert!(plan.secrets.iter().any(|secret| secret.expose() == "-----BEGIN PRIVATE KEY-----"));
     assert!(problems(&plan).iter().all(|problem| problem.starts_with("degraded: unknown key")), "{:?}", problems(&plan));
+}
+
+#[test]
+fn what_is_no_host_key_is_not_written_and_never_leaves_sshd_without_one() {
+    let plan = first_boot("ssh_keys: {rsa_private: geheim, rsa_public: ssh-rsa AAAA}");
+    let help = "give the whole file behind `|`, from its line `-----BEGIN ... PRIVATE KEY-----` on";
+    assert_problems(&plan, &[&format!("failed: ssh_keys.rsa_private: this is no private key: it is not written ({help})")]);
+    let made = ["rsa", "ecdsa", "ed25519"].map(|kind| format!("ssh/host-key/{kind}: generate the {kind} SSH host key ~"));
+    assert_eq!(of(&plan, "ssh/host-key"), made);
+    let plan = first_boot("ssh_keys: {rsa_private: geheim, ed25519_private: -----BEGIN OPENSSH PRIVATE KEY-----}");
+    assert!(of(&plan, "ssh/host-key").iter().all(|step| step.starts_with("ssh/host-key/ed25519/")), "{:?}", of(&plan, "ssh/host-key"));
+    assert_eq!(of(&first_boot("ssh_keys: {}"), "ssh/host-key"), made);
+    assert_eq!(of(&applied("ssh_keys: {rsa_private: geheim}"), "ssh/host-key"), [""; 0], "this host has keys");
 }
 
 #[test]

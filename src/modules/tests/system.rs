@@ -176,7 +176,10 @@ fn power_state_says_that_its_timeout_means_nothing() {
     );
     assert_problems(
         &applied("power_state: {mode: reboot, timeout: soon}"),
-        &["failed: power_state.timeout must be a number of seconds, not a string"],
+        &[
+            "failed: power_state.timeout must be a number of seconds, not a string",
+            "failed: `power_state.timeout` cannot be read: the host stays on",
+        ],
     );
 }
 

@@ -59,6 +59,55 @@ fn nothing_is_done_instead_of_what_cannot_be_read() {
             "`preserve_hostname` cannot be read: the name is left as it is",
         ),
         ("ntp: {servers: []}", "ntp: {servers: ['a b']}", "ntp", "`ntp.servers` cannot be read: the time is left as it is"),
+        (
+            "power_state: {mode: reboot, timeout: 5}",
+            "power_state: {mode: reboot, timeout: x}",
+            "power_state_change",
+            "`power_state.timeout` cannot be read: the host stays on",
+        ),
+        (
+            "swap: {size: 2G, filename: /swapfile}",
+            "swap: {size: 2G, filename: swapfile}",
+            "mounts/swap",
+            "`swap.filename` cannot be read: no swap file is made",
+        ),
+        (
+            "salt_minion: {conf: {a: b}}",
+            "salt_minion: {conf: x}",
+            "salt_minion/restart",
+            "`salt_minion.conf` cannot be read: the minion is left alone",
+        ),
+        (
+            "mcollective: {conf: {a: b}}",
+            "mcollective: {conf: x}",
+            "mcollective/restart",
+            "`mcollective.conf` cannot be read: its server is left alone",
+        ),
+        ("puppet: {conf: {main: {a: b}}}", "puppet: {conf: x}", "puppet/start", "`puppet.conf` cannot be read: the agent is left alone"),
+        (
+            "chef: {server_url: 'http://x', validation_name: y, directories: /d}",
+            "chef: {server_url: 'http://x', validation_name: y, directories: d}",
+            "chef/client.rb",
+            "`chef.directories` cannot be read: the client is left alone",
+        ),
+        (
+            "grub_dpkg: {enabled: true, grub-pc/install_devices: /dev/vda}",
+            "grub_dpkg: {enabled: true, grub-pc/install_devices: [/dev/vda]}",
+            "grub_dpkg",
+            "`grub_dpkg.grub-pc/install_devices` cannot be read: GRUB's packages are told nothing",
+        ),
+        (
+            "keyboard: {layout: de, variant: nodeadkeys}",
+            "keyboard: {layout: de, variant: [nodeadkeys]}",
+            "keyboard",
+            "`keyboard.variant` cannot be read: the keyboard is left as it is",
+        ),
+        (
+            "rsyslog: {configs: [a], config_dir: /etc/x}",
+            "rsyslog: {configs: [a], config_dir: x}",
+            "rsyslog/etc/x/20-cloud-config.conf",
+            "`rsyslog.config_dir` cannot be read: nothing of it is done",
+        ),
         ("ntp: {pools: [a]}", "ntp: {pools: a}", "ntp", "`ntp.pools` cannot be read: the time is left as it is"),
     ] {
         assert_eq!(does(good, step, what), (true, 0), "{good}");

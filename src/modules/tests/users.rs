@@ -199,6 +199,10 @@ fn a_password_that_stays_locked_is_pointed_out() {
         &plan,
         &["degraded: `lock_passwd: false` does nothing for user `alice`, who has no password (add `hashed_passwd`, or remove `lock_passwd`)"],
     );
+    for given in ["chpasswd: {expire: false, users: [{name: debian, password: a, type: text}]}", "password: a"] {
+        let plan = first_boot(&format!("users: [default, {{name: debian, lock_passwd: false}}]\n{given}\n"));
+        assert!(!problems(&plan).iter().any(|problem| problem.contains("who has no password")), "{:?}", problems(&plan));
+    }
 }
 
 #[test]

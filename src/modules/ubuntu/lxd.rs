@@ -22,6 +22,9 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         steps.report.error("lxd", message).at(lxd.place("preseed")).help("keep one of them");
         return;
     }
+    if ops::is_unread("lxd", lxd.unread(), "nothing is set up", steps) {
+        return;
+    }
     let mut before = install(lxd, scope, steps);
     let from = steps.len();
     steps.add("ready", lxc(&["lxd", "waitready", "--timeout=300"], "wait until LXD is ready")).at(&lxd.origin);

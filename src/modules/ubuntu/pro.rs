@@ -38,6 +38,9 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         steps.report.error("ubuntu-pro", message).at(pro.place("commands")).help("write `token: ...` and `enable: [...]`");
         return;
     }
+    if ops::is_unread("ubuntu_pro", pro.unread(), "nothing is attached", steps) {
+        return;
+    }
     let missing = !scope.facts.has("pro");
     let installed = missing.then(|| packages::install_together(&["ubuntu-advantage-tools".to_owned()], &pro.origin, steps)).flatten();
     let from = steps.len();
