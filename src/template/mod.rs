@@ -5,11 +5,15 @@
 //! `CI_MISSING_JINJA_VAR/NAME` and named in the result. Values print as Python prints them, and the methods of Python's
 //! strings, mappings and lists that templates use are there.
 //!
-//! Not covered: `include`, `import` and `extends` (a template has no files), `cycler`, `joiner`, `lipsum`.
+//! Not covered: `include`, `import` and `extends` (a template has no files), `lipsum`, `pprint`, `urlize`; `%` of a text that does not
+//! stand there as such.
 
 mod filters;
+mod format;
 mod methods;
+mod objects;
 mod print;
+mod texts;
 mod variables;
 
 #[cfg(test)]
@@ -106,7 +110,8 @@ fn rendered(body: &str, variables: &Variables) -> Result<String, TemplateError> 
     environment.set_fuel(Some(FUEL));
     environment.set_formatter(|out, _, value| print::print(out, value));
     environment.set_unknown_method_callback(methods::call);
-    let template = environment.template_from_str(body).map_err(|error| told(&error, body))?;
+    let source = format::percent_as_filter(body);
+    let template = environment.template_from_str(&source).map_err(|error| told(&error, body))?;
     let mut out = Bounded::default();
     template.render_captured_to(variables.root(), &mut out).map_err(|error| told(&error, body))?;
     String::from_utf8(out.0).map_err(|_| TemplateError { line: 1, message: "the result is no text".into(), is_certain: false })
@@ -177,7 +182,10 @@ impl std::io::Write for Bounded {
 }
 
 fn told(error: &minijinja::Error, body: &str) -> TemplateError {
-    let is_certain = matches!(error.kind(), ErrorKind::SyntaxError | ErrorKind::OutOfFuel | ErrorKind::WriteFailure);
+    let is_certain = matches!(
+        error.kind(),
+        ErrorKind::SyntaxError | ErrorKind::OutOfFuel | ErrorKind::WriteFailure | ErrorKind::UnknownFilter | ErrorKind::UnknownTest
+    );
     let line = error.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(1).max(1);
     let mut message = match error.kind() {
         ErrorKind::OutOfFuel => "it does not come to an end".to_owned(),
