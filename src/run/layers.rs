@@ -108,9 +108,9 @@ fn file(host: &Host, path: &str, render: Option<Render<'_>>, report: &mut Report
     let Some(render) = render.filter(|_| template::is_template(&text)) else { return Ok(parsed(path, &text, report)) };
     Ok(match render(&text) {
         Ok(rendered) => {
-            for (name, line) in rendered.missing {
+            for (name, (line, column)) in rendered.missing {
                 let message = format!("there is no variable `{name}`");
-                report.warning("template-variable", message).at(&Origin::new(path, line, 1));
+                report.warning("template-variable", message).at(&Origin::new(path, line, column));
             }
             // The header's line stays: that of everything else then is the file's, where the template has no blocks.
             parsed(path, &format!("\n{}", rendered.text), report)
