@@ -294,7 +294,7 @@ mod tests {
             told(&report),
             [
                 "error: /srv/conf/1.cfg:4:1: the template cannot be rendered: undefined value: `no` is not defined, so there is no `such` in it",
-                "warning: /srv/conf/2.cfg:4:1: there is no variable `nothing`",
+                "warning: /srv/conf/2.cfg:4:15: there is no variable `nothing`",
                 "error: /srv/conf/4.cfg:1:1: a configuration is a mapping, not a list",
             ]
         );

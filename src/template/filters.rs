@@ -263,7 +263,7 @@ fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -
         }
         "sum" => sum(&attributes(items()?, given.get(0, "attribute"), None))?,
         "batch" => batches(&items()?, given),
-        "slice" => slices(&items()?, given),
+        "slice" => slices(&items()?, given)?,
         "groupby" => grouped(items()?, given)?,
         "random" => any_of(&items()?, state),
         // An entry of a mapping is none of its attributes.
@@ -343,15 +343,16 @@ fn batches(items: &[Value], given: &Given<'_>) -> Value {
 }
 
 /// So many lists of as many items.
-fn slices(items: &[Value], given: &Given<'_>) -> Value {
-    let count = given.get(0, "slices").and_then(|count| count.as_usize()).unwrap_or(1).clamp(1, 10_000);
+fn slices(items: &[Value], given: &Given<'_>) -> Result<Value, Error> {
+    let count = given.get(0, "slices").and_then(|count| count.as_usize()).unwrap_or(1).max(1);
+    print::bounded(count.saturating_mul(100))?;
     let (each, longer) = (items.len() / count, items.len() % count);
     let mut rest = items;
-    list((0..count).map(|at| {
+    Ok(list((0..count).map(|at| {
         let (slice, after) = rest.split_at(each + usize::from(at < longer));
         rest = after;
         list(slice.iter().cloned().chain(given.get(1, "fill_with").filter(|fill| longer > 0 && at >= longer && !fill.is_none())))
-    }))
+    })))
 }
 
 /// Groups of items with the same attribute, in its order.

@@ -100,8 +100,11 @@ pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<us
         };
         return error_here(&format!("the {what} ends here, and something follows it")).with_help(help);
     }
-    if before.ends_with(['|', '>']) && found != '\n' {
+    if "|>".contains(found) && error.info().contains("block scalar") {
         return error_here("something follows the `|` or `>` on its line").with_help("begin the text on the next line, indented");
+    }
+    if error.info().contains("mapping values") {
+        return error_here("this `:` makes a key of what stands before it, where no key can be").with_help(hint(source, line_number));
     }
     let is_item = line[blank..].starts_with("- ") && in_line(source, at) <= blank + 2;
     let expected = error.info().split("did not find expected ").nth(1).unwrap_or_default();
@@ -137,9 +140,11 @@ fn no_key(source: &Source, at: usize) -> YamlError {
     let (number, line) = found.unwrap_or((stopped, source.line(stopped)));
     let key = line.trim_start_matches([' ', '-']).split_once(':').filter(|(_, rest)| !rest.starts_with("//")).map(|(key, _)| key);
     let is_glued = key.is_some_and(|key| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)));
-    let help = match is_glued {
-        true => "put a blank behind the `:`",
-        false => "is it meant to be part of the text above? then indent it as that is",
+    let is_word = !line.trim().contains(|c: char| !c.is_ascii_lowercase() && c != '_');
+    let help = match (is_glued, is_word) {
+        (true, _) => "put a blank behind the `:`",
+        (_, true) => "is a `:` missing behind it?",
+        _ => "is it meant to be part of the text above? then indent it as that is",
     };
     YamlError::at(source.place_in_line(number), "this line is no `key: value`").with_help(help)
 }
@@ -150,7 +155,10 @@ pub(super) fn not_rendered(text: &str, error: YamlError) -> YamlError {
     let line = line.trim_start_matches([' ', '\t', '-']);
     let value = line.split_once(": ").map_or(line, |(_, value)| value.trim_start());
     let is_template = |text: &str| ["{{", "{%", "{#", "%{", "<%", "% "].iter().any(|sign| text.starts_with(sign));
-    if !is_template(line) && !is_template(value) {
+    // `${x}` is text, but for a line of its own, and in brackets, where it opens a mapping.
+    let is_variable = (line.starts_with("${") && line.trim_end().ends_with('}'))
+        || value.strip_prefix('[').is_some_and(|item| item.trim_start().starts_with("${"));
+    if !is_template(line) && !is_template(value) && !is_variable {
         return error;
     }
     let (message, help) = crate::template::NOT_RENDERED;

@@ -30,8 +30,7 @@ impl FromNode for WebAddress {
             Some(host) if !host.is_empty() && !address.contains(char::is_whitespace) => Some(Self(address)),
             _ if address.contains("{{") || address.contains("{%") => {
                 let (what, help) = crate::template::NOT_RENDERED;
-                let message = format!("{}: {what}", reader.path());
-                reader.invalid(&node.origin, message, help)
+                reader.invalid(&node.origin, what, help)
             }
             _ => {
                 let message = format!("`{}` is no http or https address", crate::redact::url(&address));

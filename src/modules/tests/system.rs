@@ -182,6 +182,11 @@ fn phone_home_sends_what_it_is_told_to_when_all_else_is_done() {
     assert_eq!(last.operation.describe(), "phone home to http://x: fqdn, hostname");
     assert_eq!(form(&Plan { steps: vec![last.clone()], ..plan.clone() }), "http://x/ 3 fqdn=web.example.org hostname=web");
     assert_eq!(first_boot(some).steps.last().map(|step| step.id.clone()).as_deref(), Some("final_message"), "after it");
+    assert_problems(
+        &applied("phone_home: {url: 'http://x/{{ v1.instance_id }}/'}"),
+        &["failed: phone_home.url: this looks like a template that was not rendered (render it first, or, where it is jinja, make \
+           `## template: jinja` the first line)"],
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Includes for Web {
         match self.contents.get(include.url) {
             Some(content) => Got::Content(content.clone()),
             None if include.url.contains("later") => Got::Later,
-            None => Got::Failed(Failure::new(Kind::Network, "nobody is there")),
+            None => Got::Failed(Failure::new(Kind::Network, format!("{}: nobody is there", include.url))),
         }
     }
 }
