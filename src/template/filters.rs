@@ -362,7 +362,7 @@ fn grouped(items: Vec<Value>, given: &Given<'_>) -> Result<Value, Error> {
     let key = |value: &Value| value.as_str().filter(|_| !is_sensitive).map_or_else(|| value.clone(), |text| text.to_lowercase().into());
     let named = attributes(items.clone(), Some(path), given.get(1, "default"));
     let mut entries: Vec<(Value, Value)> = named.into_iter().zip(items).collect();
-    entries.sort_by(|(a, _), (b, _)| key(a).cmp(&key(b)));
+    entries.sort_by_key(|(name, _)| key(name));
     let groups = entries.chunk_by(|(a, _), (b, _)| key(a) == key(b));
     Ok(list(groups.map(|group| Value::from_object(Group(group[0].0.clone(), list(group.iter().map(|(_, item)| item.clone())))))))
 }
