@@ -1,10 +1,13 @@
 //! What the console is told: `ssh.emit_keys_to_console`, `final_message`.
 
+use serde_json::{Map, Value as Json};
+
 use super::accounts::Account;
 use super::{Module, Scope, Steps};
 use crate::config::typed::others::Words;
 use crate::plan::operation::Operation;
 use crate::plan::{Frequency, Stage};
+use crate::template;
 
 /// Who may log in with which SSH key.
 pub const AUTHORIZED_KEY_FINGERPRINTS: Module = Module {
@@ -75,11 +78,11 @@ pub const FINAL_MESSAGE: Module = Module {
 
 const DEFAULT: &str = "landfall $VERSION finished at $TIMESTAMP. Datasource $DATASOURCE. Up $UPTIME seconds";
 
-const VARIABLES: [&str; 4] = ["VERSION", "TIMESTAMP", "DATASOURCE", "UPTIME"];
+const VARIABLES: [&str; 4] = ["UPTIME", "TIMESTAMP", "VERSION", "DATASOURCE"];
 
 fn plan_message(scope: &Scope<'_>, steps: &mut Steps) {
     let given = scope.keys.final_message.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let template = given.map_or_else(|| DEFAULT.to_owned(), with_plain_variables);
+    let template = given.and_then(|text| usable(text, scope, steps)).unwrap_or_else(|| DEFAULT.to_owned());
     let step = steps.add("", Operation::Message { template }).degrades();
     if given.is_none() {
         // Nobody asked for it: said once, it keeps no later boot busy.
@@ -87,20 +90,39 @@ fn plan_message(scope: &Scope<'_>, steps: &mut Steps) {
     }
 }
 
-/// `$uptime`, `${UPTIME}` and, after a jinja header, `{{ uptime }}` as `$UPTIME`.
-fn with_plain_variables(text: &str) -> String {
-    let jinja = text.lines().next().is_some_and(|line| line.replace(' ', "").starts_with("##template:jinja"));
-    let mut out = if jinja { text.split_once('\n').map_or("", |(_, rest)| rest).to_owned() } else { text.to_owned() };
-    for upper in VARIABLES {
-        let lower = upper.to_ascii_lowercase();
-        let plain = format!("${upper}");
-        for name in [upper, &lower] {
-            if jinja {
-                out = out.replace(&format!("{{{{{name}}}}}"), &plain).replace(&format!("{{{{ {name} }}}}"), &plain);
-            } else {
-                out = out.replace(&format!("${{{name}}}"), &plain).replace(&format!("${name}"), &plain);
+/// The message as the run fills it in: with `$UPTIME`, or as jinja where the first line says so. `None` where it cannot be used, which
+/// is reported.
+fn usable(text: &str, scope: &Scope<'_>, steps: &mut Steps) -> Option<String> {
+    let place = scope.keys.place("final_message");
+    let mut warn = |message: String| {
+        let help = format!("{} can be filled in", VARIABLES.join(", "));
+        steps.report.warning("final_message", message).at(place).help(help);
+    };
+    if template::is_template(text) {
+        let like = ["10.00", "Thu, 01 Jan 1970 00:00:00 +0000", "0.1.0", "DataSourceNone"];
+        let values: Map<String, Json> = VARIABLES
+            .iter()
+            .zip(like)
+            .flat_map(|(name, like)| [((*name).to_owned(), like.into()), (name.to_ascii_lowercase(), like.into())])
+            .collect();
+        match template::process::render(text, &Json::Object(values)) {
+            Ok(rendered) => rendered.missing.iter().for_each(|(name, _)| warn(format!("final_message: there is no variable `{name}`"))),
+            Err(error) => {
+                warn(format!("final_message cannot be rendered, so the usual message is shown: {error}"));
+                return None;
             }
         }
+        return Some(text.to_owned());
     }
-    out
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let kind = first.strip_prefix("##").map(str::trim_start).and_then(|header| header.strip_prefix("template:"));
+    let text = if kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("basic")) { rest } else { text };
+    for part in text.split('$').skip(1) {
+        let braced = part.strip_prefix('{').and_then(|inner| inner.split_once('}')).map(|(name, _)| name);
+        let name = braced.unwrap_or_else(|| part.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default());
+        if !name.is_empty() && !VARIABLES.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            warn(format!("final_message: there is no variable `{name}`, so `${name}` stays as it is"));
+        }
+    }
+    Some(text.to_owned())
 }

@@ -9,6 +9,7 @@ use crate::config::typed::ntp::{Hosts, Ntp, NtpConfig};
 use crate::config::typed::scalars::Word;
 use crate::plan::operation::{Operation, UnitAction};
 use crate::plan::{Frequency, Stage};
+use crate::template;
 
 /// Who tells the time.
 pub const NTP: Module = Module { name: "ntp", stage: Stage::Final, frequency: Frequency::Instance, keys: &["ntp"], implied: false, plan };
@@ -28,11 +29,12 @@ enum Format {
     Timesyncd,
     Ntpsec,
     Ntpd,
+    OpenNtpd,
     Template(String),
 }
 
 /// Names that mean something without `config`, in the order in which an installed one is looked for.
-const NAMES: [&str; 3] = ["chrony", "systemd-timesyncd", "ntp"];
+const NAMES: [&str; 4] = ["chrony", "systemd-timesyncd", "ntp", "ntpdate"];
 const TIMESYNCD: &str = "/usr/lib/systemd/systemd-timesyncd";
 
 /// A program by its name.
@@ -56,6 +58,10 @@ fn known(name: &str, scope: &Scope<'_>) -> Option<Client> {
         // Since Debian 12 and Ubuntu 23.04 `ntp` is a name of ntpsec's, which reads a file of its own.
         "ntp" if has_ntpsec(scope) => client("ntpd", "/etc/ntpsec/ntp.conf", &["ntpsec"], "ntpsec", Format::Ntpsec),
         "ntp" => client("ntpd", "/etc/ntp.conf", &["ntp"], "ntp", Format::Ntpd),
+        // It asks when an interface comes up, and is no service.
+        "ntpdate" if has_ntpsec(scope) => client("ntpdate", "/etc/ntpsec/ntp.conf", &["ntpsec-ntpdate"], "", Format::Ntpsec),
+        "ntpdate" => client("ntpdate", "/etc/ntp.conf", &["ntpdate"], "", Format::Ntpd),
+        "openntpd" => client("ntpctl", "/etc/openntpd/ntpd.conf", &["openntpd"], "openntpd", Format::OpenNtpd),
         _ => return None,
     })
 }
@@ -84,6 +90,9 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     steps.add("keep", Operation::CopyFile { from: path.clone(), to: format!("{path}.dist") }).at(&ntp.origin);
     let written = steps.add("", ops::write(path, text, 0o644)).at(&ntp.origin).id();
     let installed = (!is_installed(&client, scope)).then(|| packages::install_together(&client.packages, &ntp.origin, steps)).flatten();
+    if client.service.is_empty() {
+        return;
+    }
     let reload = steps.add("service", ops::unit(&client.service, UnitAction::Reload)).at(&ntp.origin).needs(written);
     if let Some(installed) = installed {
         let _ = reload.needs(installed);
@@ -128,7 +137,7 @@ fn client(ntp: &Ntp, scope: &Scope<'_>, steps: &mut Steps) -> Option<Client> {
 fn report_unknown(ntp: &Ntp, place: &Origin, steps: &mut Steps) {
     let name = ntp.ntp_client.as_deref().unwrap_or_default();
     let message = format!("ntp.ntp_client: how `{name}` is configured here is not known: the time is left as it is");
-    let help = "use auto, chrony, systemd-timesyncd or ntp, or say all of `config`: confpath, check_exe, packages, service_name, template";
+    let help = "use auto, chrony, systemd-timesyncd, ntp, ntpdate or openntpd, or say all of `config`: confpath, check_exe, packages, service_name, template";
     steps.report.error("ntp", message).at(place).help(help);
 }
 
@@ -153,50 +162,50 @@ fn configuration(ntp: &Ntp, client: &Client, scope: &Scope<'_>, steps: &mut Step
         Format::Chrony => format!("{HEADER}{}{}{CHRONY}", hosts(), lines("allow ", &names(&ntp.allow), "")),
         Format::Ntpsec => format!("{HEADER}{}{NTPSEC}", hosts()),
         Format::Ntpd => format!("{HEADER}{}{NTPD}", hosts()),
+        Format::OpenNtpd => {
+            unused(ntp, &["peers", "allow"], "openntpd", steps);
+            format!("{HEADER}{}{}sensor *\n", lines("servers ", &pools, ""), lines("server ", &servers, ""))
+        }
         Format::Timesyncd => {
-            for key in ["peers", "allow"].into_iter().filter(|key| ntp.given.contains(key)) {
-                let message = format!("`ntp.{key}` does nothing with systemd-timesyncd, which only asks others for the time");
-                steps.report.warning("ntp", message).at(ntp.place(key)).help("use `ntp_client: chrony`");
-            }
+            unused(ntp, &["peers", "allow"], "systemd-timesyncd", steps);
             format!("{HEADER}[Time]\nNTP={}\n", [servers, pools].concat().join(" "))
         }
         Format::Template(template) => {
             let lists = [("servers", servers), ("pools", pools), ("peers", names(&ntp.peers)), ("allow", names(&ntp.allow))];
-            match rendered(template, lists) {
-                Ok(text) => text,
-                Err(why) => {
-                    let message = format!("ntp.config.template cannot be rendered: {why}; the time is left as it is");
-                    let place = ntp.config.as_ref().map_or(&ntp.origin, |config| config.place("template"));
-                    steps.report.error("ntp", message).at(place).help("correct the template");
-                    return None;
-                }
-            }
+            return rendered(template, lists, ntp, steps);
         }
     })
 }
 
-/// Steps of a template's program: many times what a configuration file takes.
-const FUEL: u64 = 1_000_000;
-
-/// A template with its lists filled in, as Jinja has it where the first line says so; otherwise the text as it is.
-fn rendered(template: &str, lists: [(&str, Vec<String>); 4]) -> Result<String, String> {
-    let Some((header, body)) = template.split_once('\n') else { return Ok(template.to_owned()) };
-    if header.replace(' ', "").to_ascii_lowercase().trim_end() != "##template:jinja" {
-        return Ok(template.to_owned());
+/// Reports keys that a program has no use for.
+fn unused(ntp: &Ntp, keys: &[&str], program: &str, steps: &mut Steps) {
+    for key in keys.iter().filter(|key| ntp.given.contains(key)) {
+        let message = format!("`ntp.{key}` does nothing with {program}, which is only told whom to ask for the time");
+        steps.report.warning("ntp", message).at(ntp.place(key)).help("use `ntp_client: chrony`");
     }
-    let mut environment = minijinja::Environment::empty();
-    // Of the filters those that make something of a list of names.
-    environment.add_filter("join", minijinja::filters::join);
-    environment.add_filter("first", minijinja::filters::first);
-    environment.add_filter("last", minijinja::filters::last);
-    environment.add_filter("list", minijinja::filters::list);
-    environment.add_filter("length", minijinja::filters::length);
-    environment.set_trim_blocks(true);
-    environment.set_fuel(Some(FUEL));
-    let variables: minijinja::Value = lists.into_iter().map(|(name, words)| (name, minijinja::Value::from(words))).collect();
-    // As the peer: the last newline is kept, whatever stands before it.
-    let end = if body.ends_with('\n') { "\n" } else { "" };
-    environment.render_str(body, variables).map(|text| text + end).map_err(|error| error.to_string())
+}
+
+/// A template with its lists filled in, as jinja has it where the first line says so; otherwise the text as it is. `None` where it
+/// cannot be, which is reported.
+fn rendered(text: &str, lists: [(&str, Vec<String>); 4], ntp: &Ntp, steps: &mut Steps) -> Option<String> {
+    if !template::is_template(text) {
+        return Some(text.to_owned());
+    }
+    let place = ntp.config.as_ref().map_or(&ntp.origin, |config| config.place("template"));
+    match template::process::render(text, &lists.into_iter().collect()) {
+        Ok(rendered) => {
+            for (name, _) in &rendered.missing {
+                let message = format!("ntp.config.template: there is no variable `{name}`");
+                steps.report.warning("ntp", message).at(place).help("servers, pools, peers and allow can be filled in");
+            }
+            Some(rendered.text)
+        }
+        Err(why) => {
+            let message = format!("ntp.config.template cannot be rendered: {why}; the time is left as it is");
+            steps.report.error("ntp", message).at(place).help("correct the template");
+            None
+        }
+    }
 }
 
 const HEADER: &str = "# Written by landfall from user-data.\n";

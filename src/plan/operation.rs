@@ -704,7 +704,8 @@ pub enum Operation {
         /// Tries in all.
         tries: u32,
     },
-    /// Shows a text on the console and in the log. `$UPTIME`, `$TIMESTAMP`, `$VERSION`, `$DATASOURCE` are filled in.
+    /// Shows a text on the console and in the log. `$UPTIME`, `$TIMESTAMP`, `$VERSION`, `$DATASOURCE` are filled in;
+    /// or it is rendered, where it begins with the header of a template.
     Message {
         /// Template.
         template: String,

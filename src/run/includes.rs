@@ -81,7 +81,8 @@ impl<'h> Fetcher<'h> {
             };
             attempt += 1;
             let Some(pause) = self.policy.pause(attempt, self.start.elapsed(), &failure, self.host.noise()) else { return Err(failure) };
-            let text = format!("include {shown}: {}; attempt {attempt} in {} s", failure.message, pause.as_secs().max(1));
+            let why = failure.message.strip_prefix(&format!("{shown}: ")).unwrap_or(&failure.message);
+            let text = format!("include {shown}: {why}; attempt {attempt} in {} s", pause.as_secs().max(1));
             telemetry::say(tracing::Level::WARN, Place::default(), &text);
             if !signals::sleep(pause) {
                 return Err(Failure::new(Kind::Interrupted, "stopped while an include was waited for"));

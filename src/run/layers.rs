@@ -108,9 +108,9 @@ fn file(host: &Host, path: &str, render: Option<Render<'_>>, report: &mut Report
     let Some(render) = render.filter(|_| template::is_template(&text)) else { return Ok(parsed(path, &text, report)) };
     Ok(match render(&text) {
         Ok(rendered) => {
-            for (name, line) in rendered.missing {
+            for (name, (line, column)) in rendered.missing {
                 let message = format!("there is no variable `{name}`");
-                report.warning("template-variable", message).at(&Origin::new(path, line, 1));
+                report.warning("template-variable", message).at(&Origin::new(path, line, column));
             }
             // The header's line stays: that of everything else then is the file's, where the template has no blocks.
             parsed(path, &format!("\n{}", rendered.text), report)
@@ -294,7 +294,7 @@ mod tests {
             told(&report),
             [
                 "error: /srv/conf/1.cfg:4:1: the template cannot be rendered: undefined value: `no` is not defined, so there is no `such` in it",
-                "warning: /srv/conf/2.cfg:4:1: there is no variable `nothing`",
+                "warning: /srv/conf/2.cfg:4:15: there is no variable `nothing`",
                 "error: /srv/conf/4.cfg:1:1: a configuration is a mapping, not a list",
             ]
         );

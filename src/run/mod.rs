@@ -11,7 +11,6 @@ mod layers;
 mod lookup;
 mod notify;
 mod prepare;
-pub mod rendering;
 mod reporter;
 mod restore;
 mod retention;
@@ -19,6 +18,7 @@ mod view;
 
 use std::time::Duration;
 
+pub use crate::template::process as rendering;
 pub use includes::{Missing, Patience};
 pub use instance_dir::InstanceDir;
 pub use lookup::{off_switch, OffSwitch};

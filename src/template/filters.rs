@@ -1,25 +1,33 @@
 //! The filters and tests of templates: jinja's, for what configurations are made of. One function for all of each, because every
 //! function that the engine is given by itself is many kilobytes of program.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{functions, Environment, Error, ErrorKind, State};
 
-use super::methods;
-use super::print;
-use super::variables::{is_missing, keys, List};
+use super::objects::{Cycler, Group, Joiner};
+use super::variables::{is_missing, keys, missing, List, FUNCTIONS};
+use super::{format, methods, print, texts};
 
-const FILTERS: [&str; 38] = [
+const FILTERS: [&str; 50] = [
     "abs",
+    "attr",
+    "batch",
     "capitalize",
+    "center",
     "count",
     "d",
     "default",
     "dictsort",
     "e",
     "escape",
+    "filesizeformat",
     "first",
     "float",
+    "forceescape",
     "format",
+    "groupby",
     "indent",
     "int",
     "items",
@@ -31,6 +39,7 @@ const FILTERS: [&str; 38] = [
     "map",
     "max",
     "min",
+    "random",
     "reject",
     "rejectattr",
     "replace",
@@ -39,14 +48,19 @@ const FILTERS: [&str; 38] = [
     "safe",
     "select",
     "selectattr",
+    "slice",
     "sort",
     "string",
     "sum",
     "title",
     "tojson",
     "trim",
+    "truncate",
     "unique",
     "upper",
+    "urlencode",
+    "wordcount",
+    "wordwrap",
 ];
 
 const TESTS: [&str; 32] = [
@@ -96,33 +110,72 @@ pub(super) fn teach(environment: &mut Environment<'_>) {
     for name in TESTS {
         environment.add_test(name, move |value: &Value, given: Rest<Value>| test(name, value, given.first()));
     }
-    environment.add_function("range", functions::range);
-    environment.add_function("namespace", functions::namespace);
+    for name in FUNCTIONS {
+        environment.add_function(name, move |given: Rest<Value>| function(name, &given));
+    }
 }
 
-/// The arguments of a filter.
-struct Given<'g> {
-    positional: &'g [Value],
-    named: Option<Kwargs>,
+fn function(name: &str, all: &[Value]) -> Result<Value, Error> {
+    let given = Given::of(all)?;
+    Ok(match name {
+        "range" => {
+            let bound = |at: usize| given.positional.get(at).and_then(|value| value.as_i64()).and_then(|bound| isize::try_from(bound).ok());
+            let from = bound(0).ok_or_else(|| wrong("range needs a whole number".to_owned()))?;
+            functions::range(from, bound(1), bound(2))?
+        }
+        "dict" => mapping(&given)?,
+        "cycler" => Value::from_object(Cycler { items: given.positional.to_vec(), at: 0.into() }),
+        "joiner" => Value::from_object(Joiner { between: given.text(0, "sep").unwrap_or_else(|| ", ".to_owned()), calls: 0.into() }),
+        _ => functions::namespace(all.first().cloned())?,
+    })
+}
+
+/// Python's `dict`: of another one or of pairs, and of names.
+fn mapping(given: &Given<'_>) -> Result<Value, Error> {
+    let mut entries: Vec<(Value, Value)> = Vec::new();
+    if let Some(other) = given.positional.first() {
+        match keys(other) {
+            Some(keys) => {
+                for key in keys {
+                    entries.push((key.clone(), other.get_item(&key)?));
+                }
+            }
+            None => {
+                for pair in other.try_iter()? {
+                    entries.push((pair.get_item(&Value::from(0))?, pair.get_item(&Value::from(1))?));
+                }
+            }
+        }
+    }
+    if let Some(named) = &given.named {
+        entries.extend(named.args().map(|name| (Value::from(name), named.peek(name).unwrap_or_default())));
+    }
+    Ok(entries.into_iter().collect())
+}
+
+/// The arguments of a filter, a function or a method.
+pub(super) struct Given<'g> {
+    pub positional: &'g [Value],
+    pub named: Option<Kwargs>,
 }
 
 impl<'g> Given<'g> {
-    fn of(given: &'g [Value]) -> Result<Self, Error> {
+    pub fn of(given: &'g [Value]) -> Result<Self, Error> {
         match given.split_last() {
             Some((last, before)) if last.is_kwargs() => Ok(Self { positional: before, named: Some(Kwargs::try_from(last.clone())?) }),
             _ => Ok(Self { positional: given, named: None }),
         }
     }
 
-    fn get(&self, at: usize, name: &str) -> Option<Value> {
+    pub fn get(&self, at: usize, name: &str) -> Option<Value> {
         self.positional.get(at).cloned().or_else(|| self.named.as_ref()?.peek::<Value>(name).ok())
     }
 
-    fn text(&self, at: usize, name: &str) -> Option<String> {
+    pub fn text(&self, at: usize, name: &str) -> Option<String> {
         self.get(at, name).as_ref().map(print::python_str)
     }
 
-    fn is_set(&self, at: usize, name: &str) -> bool {
+    pub fn is_set(&self, at: usize, name: &str) -> bool {
         self.get(at, name).is_some_and(|value| value.is_true())
     }
 }
@@ -131,7 +184,7 @@ fn list(items: impl IntoIterator<Item = Value>) -> Value {
     Value::from_object(List(items.into_iter().collect()))
 }
 
-fn wrong(message: String) -> Error {
+pub(super) fn wrong(message: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
 }
 
@@ -153,18 +206,31 @@ fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -
         }
         "safe" => value.clone(),
         "string" => text().into(),
-        "tojson" => print::json(value)?.into(),
-        "e" | "escape" => escaped(&text()).into(),
+        "tojson" => {
+            let indent = given.get(0, "indent").filter(|indent| !indent.is_none());
+            print::json(value, indent.map(|indent| indent.as_usize().unwrap_or(0)))?.into()
+        }
+        "e" | "escape" | "forceescape" => texts::escaped(&text()).into(),
         "lower" | "upper" | "capitalize" => methods::of_string(&text(), name, &[])?.unwrap_or_default(),
         "title" => methods::titled(&text()).into(),
-        "format" => formatted(&text(), given)?.into(),
+        "format" => format::percent(&text(), given.positional, given.named.as_ref())?.into(),
+        "truncate" => texts::truncated(&text(), given).into(),
+        "wordwrap" => texts::wrapped(&text(), given)?.into(),
+        "wordcount" => texts::words(&text()).into(),
+        "filesizeformat" => texts::file_size(value, given.is_set(0, "binary"))?.into(),
+        "urlencode" => texts::for_url(value, &value.try_iter().map(|_| items()).unwrap_or_else(|_| Ok(Vec::new()))?)?.into(),
+        "center" => {
+            let width = given.get(0, "width").and_then(|width| width.as_usize()).unwrap_or(80);
+            print::bounded(width)?;
+            texts::centred(&text(), width, ' ').into()
+        }
         "trim" => methods::of_string(&text(), "strip", given.positional)?.unwrap_or_default(),
         "replace" => {
             let arguments = [Value::from(given.text(0, "old").unwrap_or_default()), Value::from(given.text(1, "new").unwrap_or_default())];
             methods::of_string(&text(), name, &arguments)?.unwrap_or_default()
         }
-        "indent" => indented(&text(), given)?.into(),
-        "int" => int(&text(), given.get(0, "default")).into(),
+        "indent" => texts::indented(&text(), given)?.into(),
+        "int" => int(value, given).into(),
         "float" => {
             text().trim().parse().unwrap_or(given.get(0, "default").and_then(|value| f64::try_from(value).ok()).unwrap_or(0.0)).into()
         }
@@ -174,7 +240,7 @@ fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -
         }
         "join" => {
             let between = given.text(0, "d").unwrap_or_default();
-            let parts = attributes(items()?, given.get(1, "attribute"));
+            let parts = attributes(items()?, given.get(1, "attribute"), None);
             methods::joined(&mut parts.into_iter(), &between)?.into()
         }
         "first" => items()?.into_iter().next().unwrap_or_default(),
@@ -195,73 +261,38 @@ fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -
             });
             list(seen)
         }
-        "sum" => sum(&attributes(items()?, given.get(0, "attribute")))?,
+        "sum" => sum(&attributes(items()?, given.get(0, "attribute"), None))?,
+        "batch" => batches(&items()?, given),
+        "slice" => slices(&items()?, given)?,
+        "groupby" => grouped(items()?, given)?,
+        "random" => any_of(&items()?, state),
+        // An entry of a mapping is none of its attributes.
+        "attr" => missing(&given.text(0, "name").unwrap_or_default()),
         "map" => return mapped(items()?, state, given),
         "select" | "reject" | "selectattr" | "rejectattr" => chosen(name, items()?, state, given)?,
         _ => return Err(Error::new(ErrorKind::UnknownFilter, name.to_owned())),
     })
 }
 
-/// `%s`, `%d`, `%x` and `%f` with width and precision, as Python fills them in.
-fn formatted(text: &str, given: &Given<'_>) -> Result<String, Error> {
-    let mut values = given.positional.iter();
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        out.push_str(before);
-        print::bounded(out.len())?;
-        let end =
-            after.find(|c: char| c.is_ascii_alphabetic() || c == '%').ok_or_else(|| wrong("`%` at the end of a format".to_owned()))?;
-        let (spec, kind) = (&after[..end], &after[end..=end]);
-        rest = &after[end + 1..];
-        if kind == "%" {
-            out.push('%');
-            continue;
-        }
-        let value = values.next().ok_or_else(|| wrong("a format asks for more values than it is given".to_owned()))?;
-        let (width, precision) = spec
-            .split_once('.')
-            .map_or((spec, None), |(width, precision)| (width, precision.parse().ok().map(|precision: usize| precision.min(1_000))));
-        let digits = width.trim_start_matches(['-', '0', '+', ' ']);
-        let flags = &width[..width.len() - digits.len()];
-        let width: usize = digits.parse().unwrap_or(0).min(1_000);
-        let whole = || value.as_i64().ok_or_else(|| wrong(format!("{} is no whole number", value.kind())));
-        let written = match kind {
-            "s" => print::python_str(value),
-            "d" | "i" => whole()?.to_string(),
-            "x" => format!("{:x}", whole()?),
-            "f" => format!("{:.*}", precision.unwrap_or(6), f64::try_from(value.clone())?),
-            other => return Err(wrong(format!("`%{other}` is not known"))),
-        };
-        out.push_str(&match (flags.contains('-'), flags.contains('0') && kind != "s") {
-            (true, _) => format!("{written:<width$}"),
-            (false, true) => match written.strip_prefix('-') {
-                Some(digits) => format!("-{digits:0>width$}", width = width.saturating_sub(1)),
-                None => format!("{written:0>width$}"),
-            },
-            (false, false) => format!("{written:>width$}"),
-        });
-    }
-    Ok(out + rest)
-}
-
-fn indented(text: &str, given: &Given<'_>) -> Result<String, Error> {
-    let width = given.get(0, "width").and_then(|width| width.as_usize()).unwrap_or(4);
-    let blanks = " ".repeat(width.min(1_000));
-    print::bounded(text.len() + text.matches('\n').count() * blanks.len())?;
-    let mut lines = Vec::new();
-    for (at, line) in text.split('\n').enumerate() {
-        let is_left = (at == 0 && !given.is_set(1, "first")) || (at > 0 && line.is_empty() && !given.is_set(2, "blank"));
-        lines.push(if is_left { line.to_owned() } else { format!("{blanks}{line}") });
-    }
-    Ok(lines.join("\n"))
-}
-
 /// What cannot be read as a number is the other one.
-fn int(text: &str, other: Option<Value>) -> i64 {
-    let text = text.trim();
-    let number = text.parse().ok().or_else(|| text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number as i64));
-    number.unwrap_or_else(|| other.and_then(|other| other.as_i64()).unwrap_or(0))
+fn int(value: &Value, given: &Given<'_>) -> i64 {
+    if value.kind() == ValueKind::Bool {
+        return value.is_true().into();
+    }
+    let base = given
+        .get(1, "base")
+        .and_then(|base| base.as_usize())
+        .and_then(|base| u32::try_from(base).ok())
+        .filter(|_| value.as_str().is_some());
+    let text = print::python_str(value);
+    let text = text.trim().replace('_', "");
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text.strip_prefix('+').unwrap_or(&text)), |digits| (-1, digits));
+    let base = base.filter(|base| (2..=36).contains(base)).unwrap_or(10);
+    let prefix = [(2, "0b"), (8, "0o"), (16, "0x")].into_iter().find(|(of, _)| *of == base).map_or("", |(_, prefix)| prefix);
+    let is_prefixed = !prefix.is_empty() && digits.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let number = i64::from_str_radix(if is_prefixed { &digits[2..] } else { digits }, base).ok().map(|number| sign * number);
+    let number = number.or_else(|| text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number as i64));
+    number.unwrap_or_else(|| given.get(0, "default").and_then(|other| other.as_i64()).unwrap_or(0))
 }
 
 fn number(name: &str, value: &Value, given: &Given<'_>) -> Result<Value, Error> {
@@ -278,11 +309,71 @@ fn number(name: &str, value: &Value, given: &Given<'_>) -> Result<Value, Error> 
 }
 
 /// The attributes of items, where one is asked for, or the items.
-fn attributes(items: Vec<Value>, attribute: Option<Value>) -> Vec<Value> {
-    match attribute {
-        Some(attribute) => items.iter().map(|item| item.get_item(&attribute).unwrap_or_default()).collect(),
-        None => items,
+fn attributes(items: Vec<Value>, attribute: Option<Value>, other: Option<Value>) -> Vec<Value> {
+    let Some(path) = attribute else { return items };
+    let found = |item: &Value| match (attribute_of(item, &path), &other) {
+        (value, Some(other)) if is_missing(&value) => other.clone(),
+        (value, _) => value,
+    };
+    items.iter().map(found).collect()
+}
+
+/// What an item has at `a.b.0`.
+fn attribute_of(item: &Value, path: &Value) -> Value {
+    let Some(path) = path.as_str() else { return item.get_item(path).unwrap_or_default() };
+    let mut value = item.clone();
+    for key in path.split('.') {
+        if is_missing(&value) {
+            break;
+        }
+        let key = key.parse::<usize>().map_or_else(|_| Value::from(key), Value::from);
+        value = value.get_item(&key).unwrap_or_default();
     }
+    value
+}
+
+/// Lists of so many items each; the last one is filled up where something is given for it.
+fn batches(items: &[Value], given: &Given<'_>) -> Value {
+    let size = given.get(0, "linecount").and_then(|size| size.as_usize()).unwrap_or(1).max(1);
+    let fill = given.get(1, "fill_with").filter(|fill| !fill.is_none() && items.len() + size < print::LONGEST_VALUE);
+    list(items.chunks(size).map(|chunk| {
+        let missing = fill.iter().flat_map(|fill| std::iter::repeat_n(fill.clone(), size - chunk.len()));
+        list(chunk.iter().cloned().chain(missing))
+    }))
+}
+
+/// So many lists of as many items.
+fn slices(items: &[Value], given: &Given<'_>) -> Result<Value, Error> {
+    let count = given.get(0, "slices").and_then(|count| count.as_usize()).unwrap_or(1).max(1);
+    print::bounded(count.saturating_mul(100))?;
+    let (each, longer) = (items.len() / count, items.len() % count);
+    let mut rest = items;
+    Ok(list((0..count).map(|at| {
+        let (slice, after) = rest.split_at(each + usize::from(at < longer));
+        rest = after;
+        list(slice.iter().cloned().chain(given.get(1, "fill_with").filter(|fill| longer > 0 && at >= longer && !fill.is_none())))
+    })))
+}
+
+/// Groups of items with the same attribute, in its order.
+fn grouped(items: Vec<Value>, given: &Given<'_>) -> Result<Value, Error> {
+    let path = given.get(0, "attribute").ok_or_else(|| wrong("groupby needs an attribute".to_owned()))?;
+    let is_sensitive = given.is_set(2, "case_sensitive");
+    let key = |value: &Value| value.as_str().filter(|_| !is_sensitive).map_or_else(|| value.clone(), |text| text.to_lowercase().into());
+    let named = attributes(items.clone(), Some(path), given.get(1, "default"));
+    let mut entries: Vec<(Value, Value)> = named.into_iter().zip(items).collect();
+    entries.sort_by_key(|(name, _)| key(name));
+    let groups = entries.chunk_by(|(a, _), (b, _)| key(a) == key(b));
+    Ok(list(groups.map(|group| Value::from_object(Group(group[0].0.clone(), list(group.iter().map(|(_, item)| item.clone())))))))
+}
+
+/// Any of the items, and the same one whenever this instance renders this.
+fn any_of(items: &[Value], state: &State<'_, '_>) -> Value {
+    let mut hasher = DefaultHasher::new();
+    state.lookup("instance_id").map(|id| print::python_str(&id)).hash(&mut hasher);
+    items.iter().for_each(|item| print::python_str(item).hash(&mut hasher));
+    let at = hasher.finish() % (items.len() as u64).max(1);
+    items.get(at as usize).cloned().unwrap_or_default()
 }
 
 fn sum(items: &[Value]) -> Result<Value, Error> {
@@ -298,7 +389,7 @@ fn sum(items: &[Value]) -> Result<Value, Error> {
 fn sorted(items: Vec<Value>, given: &Given<'_>) -> Value {
     let attribute = given.get(2, "attribute");
     let key = |item: &Value| {
-        let value = attribute.as_ref().map_or_else(|| item.clone(), |attribute| item.get_item(attribute).unwrap_or_default());
+        let value = attribute.as_ref().map_or_else(|| item.clone(), |attribute| attribute_of(item, attribute));
         match value.as_str() {
             Some(text) if !given.is_set(1, "case_sensitive") => Value::from(text.to_lowercase()),
             _ => value,
@@ -327,7 +418,7 @@ fn pairs(value: &Value, is_sorted: bool) -> Result<Value, Error> {
 
 fn mapped(items: Vec<Value>, state: &State<'_, '_>, given: &Given<'_>) -> Result<Value, Error> {
     if let Some(attribute) = given.named.as_ref().and_then(|_| given.get(usize::MAX, "attribute")) {
-        return Ok(list(attributes(items, Some(attribute))));
+        return Ok(list(attributes(items, Some(attribute), given.get(usize::MAX, "default"))));
     }
     let (name, rest) = given.positional.split_first().ok_or_else(|| wrong("map needs the name of a filter".to_owned()))?;
     let name = print::python_str(name);
@@ -344,7 +435,7 @@ fn chosen(name: &str, items: Vec<Value>, state: &State<'_, '_>, given: &Given<'_
     }
     let mut kept = Vec::new();
     for item in items {
-        let asked = attribute.map_or_else(|| item.clone(), |attribute| item.get_item(attribute).unwrap_or_default());
+        let asked = attribute.map_or_else(|| item.clone(), |attribute| attribute_of(&item, attribute));
         let is_so = match given.split_first() {
             Some((wanted, rest)) => state.perform_test(&print::python_str(wanted), &[std::slice::from_ref(&asked), rest].concat())?,
             None => asked.is_true(),
@@ -354,10 +445,6 @@ fn chosen(name: &str, items: Vec<Value>, state: &State<'_, '_>, given: &Given<'_
         }
     }
     Ok(list(kept))
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&#39;").replace('"', "&#34;")
 }
 
 fn test(name: &str, value: &Value, other: Option<&Value>) -> Result<bool, Error> {

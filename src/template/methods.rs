@@ -3,18 +3,36 @@
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
+use super::filters::Given;
+use super::format;
 use super::print::{bounded, python_str};
+use super::texts::{centred, padded};
 use super::variables::{is_missing, keys, List};
 
 /// Calls a method that the engine does not know.
 pub(super) fn call(_: &State<'_, '_>, value: &Value, method: &str, arguments: &[Value]) -> Result<Value, Error> {
-    let known = match value.kind() {
+    let given = Given::of(arguments)?;
+    let known = match (value.kind(), method) {
+        (ValueKind::String, "format") => {
+            let text = format::braces(value.as_str().unwrap_or_default(), given.positional, given.named.as_ref())?;
+            Some(text.into())
+        }
+        (ValueKind::String, "split" | "rsplit") if given.named.is_some() => {
+            let filled = [given.get(0, "sep").unwrap_or_default(), given.get(1, "maxsplit").unwrap_or_default()];
+            of_string(value.as_str().unwrap_or_default(), method, &filled)?
+        }
+        _ => of_any(value, method, arguments)?,
+    };
+    known.ok_or_else(|| Error::new(ErrorKind::UnknownMethod, format!("`{method}` of {}", value.kind())))
+}
+
+fn of_any(value: &Value, method: &str, arguments: &[Value]) -> Result<Option<Value>, Error> {
+    Ok(match value.kind() {
         ValueKind::String => of_string(value.as_str().unwrap_or_default(), method, arguments)?,
         _ if keys(value).is_some() => of_mapping(value, method, arguments)?,
         ValueKind::Seq => of_list(value, method, arguments)?,
         _ => None,
-    };
-    known.ok_or_else(|| Error::new(ErrorKind::UnknownMethod, format!("`{method}` of {}", value.kind())))
+    })
 }
 
 fn list(items: impl IntoIterator<Item = Value>) -> Value {
@@ -34,7 +52,7 @@ pub(super) fn of_string(text: &str, method: &str, arguments: &[Value]) -> Result
             let times = text.matches(from).count().min(count_of(arguments.get(2)));
             bounded((text.len() + times * to.len()).saturating_sub(times * from.len()))?;
         }
-        ("zfill", ..) => bounded(arguments.first().and_then(Value::as_usize).unwrap_or(0))?,
+        ("zfill" | "ljust" | "rjust" | "center", ..) => bounded(arguments.first().and_then(Value::as_usize).unwrap_or(0))?,
         ("join", ..) => {
             let Some(mut items) = arguments.first().and_then(|items| items.try_iter().ok()) else { return Ok(None) };
             return joined(&mut items, text).map(|text| Some(text.into()));
@@ -69,28 +87,75 @@ fn plain(text: &str, method: &str, arguments: &[Value]) -> Option<Value> {
             let mut chars = text.chars();
             chars.next().map(|first| first.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase()).unwrap_or_default().into()
         }
-        "title" => titled(text).into(),
-        "startswith" => argument(0).is_some_and(|start| text.starts_with(start)).into(),
-        "endswith" => argument(0).is_some_and(|end| text.ends_with(end)).into(),
+        "title" => capitals(text, |c| !c.is_alphabetic()).into(),
+        "startswith" => is_any(arguments.first()?, &|start| text.starts_with(start)).into(),
+        "endswith" => is_any(arguments.first()?, &|end| text.ends_with(end)).into(),
+        "removeprefix" => text.strip_prefix(argument(0)?).unwrap_or(text).into(),
+        "removesuffix" => text.strip_suffix(argument(0)?).unwrap_or(text).into(),
+        "partition" => {
+            let (before, after) = text.split_once(argument(0)?).unwrap_or((text, ""));
+            texts([before, if before.len() < text.len() { argument(0)? } else { "" }, after].into_iter())
+        }
+        "rpartition" => {
+            let (before, after) = text.rsplit_once(argument(0)?).unwrap_or(("", text));
+            texts([before, if after.len() < text.len() { argument(0)? } else { "" }, after].into_iter())
+        }
+        "ljust" | "rjust" | "center" => {
+            let (width, fill) = (arguments.first()?.as_usize()?, argument(1).and_then(|fill| fill.chars().next()).unwrap_or(' '));
+            match method {
+                "ljust" => padded(text, width, fill, '<').into(),
+                "rjust" => padded(text, width, fill, '>').into(),
+                _ => centred(text, width, fill).into(),
+            }
+        }
+        "casefold" => text.to_lowercase().replace('ß', "ss").into(),
+        "swapcase" => {
+            let swapped = |c: char| if c.is_uppercase() { c.to_lowercase().to_string() } else { c.to_uppercase().to_string() };
+            text.chars().map(swapped).collect::<String>().into()
+        }
         "replace" => replaced(text, argument(0)?, argument(1)?, arguments.get(2)).into(),
         "split" => return split(text, argument(0), arguments.get(1)),
-        "rsplit" => return split_from_the_end(text, argument(0)?, arguments.get(1)),
+        "rsplit" => return split_from_the_end(text, argument(0), arguments.get(1)),
         "splitlines" => texts(text.lines()),
-        "find" => argument(0).and_then(|part| text.find(part)).map_or(-1, |at| text[..at].chars().count() as i64).into(),
+        "find" | "rfind" | "index" | "rindex" if arguments.len() < 3 => {
+            let from = text.char_indices().nth(arguments.get(1).map_or(Some(0), Value::as_usize)?).map_or(text.len(), |(at, _)| at);
+            let found = if method.starts_with('r') { text[from..].rfind(argument(0)?) } else { text[from..].find(argument(0)?) };
+            match found {
+                Some(at) => text[..from + at].chars().count().into(),
+                None => method.ends_with("find").then_some(-1)?.into(),
+            }
+        }
         "count" => argument(0).map_or(0, |part| text.matches(part).count()).into(),
-        "isdigit" | "isnumeric" => all(char::is_numeric),
+        "isdigit" | "isnumeric" | "isdecimal" => all(char::is_numeric),
+        "isidentifier" => Value::from(!text.starts_with(|c: char| c.is_numeric()) && all(|c| c.is_alphanumeric() || c == '_').is_true()),
+        "istitle" => Value::from(text.chars().any(char::is_alphabetic) && capitals(text, |c| !c.is_alphabetic()) == text),
         "isalpha" => all(char::is_alphabetic),
         "isalnum" => all(char::is_alphanumeric),
         "isspace" => all(char::is_whitespace),
         "isupper" => Value::from(text != text.to_lowercase() && text == text.to_uppercase()),
         "islower" => Value::from(text != text.to_uppercase() && text == text.to_lowercase()),
-        "zfill" => ("0".repeat(arguments.first()?.as_usize()?.saturating_sub(text.chars().count())) + text).into(),
+        "zfill" => {
+            let sign = text.get(..1).filter(|sign| ["-", "+"].contains(sign)).unwrap_or_default();
+            let width = arguments.first()?.as_usize()?.saturating_sub(sign.len());
+            (sign.to_owned() + &padded(&text[sign.len()..], width, '0', '>')).into()
+        }
         _ => return None,
     })
 }
 
+fn is_any(wanted: &Value, is: &dyn Fn(&str) -> bool) -> bool {
+    match wanted.as_str() {
+        Some(wanted) => is(wanted),
+        None => wanted.try_iter().into_iter().flatten().any(|wanted| wanted.as_str().is_some_and(is)),
+    }
+}
+
 /// Every word with a capital letter, as jinja's filter of this name has it.
 pub(super) fn titled(text: &str) -> String {
+    capitals(text, |c| c.is_whitespace() || "-([{<".contains(c))
+}
+
+fn capitals(text: &str, is_between: fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut begins = true;
     for c in text.chars() {
@@ -99,7 +164,7 @@ pub(super) fn titled(text: &str) -> String {
         } else {
             out.extend(c.to_lowercase());
         }
-        begins = c.is_whitespace() || "-([{<".contains(c);
+        begins = is_between(c);
     }
     out
 }
@@ -134,13 +199,26 @@ fn split(text: &str, separator: Option<&str>, limit: Option<&Value>) -> Option<V
     })
 }
 
-fn split_from_the_end(text: &str, separator: &str, limit: Option<&Value>) -> Option<Value> {
-    if separator.is_empty() {
-        return None;
-    }
-    let mut pieces: Vec<&str> = text.rsplitn(count_of(limit).saturating_add(1), separator).collect();
-    pieces.reverse();
-    Some(texts(pieces.into_iter()))
+fn split_from_the_end(text: &str, separator: Option<&str>, limit: Option<&Value>) -> Option<Value> {
+    let pieces = count_of(limit).saturating_add(1);
+    let mut found: Vec<&str> = match separator {
+        Some("") => return None,
+        Some(separator) => text.rsplitn(pieces, separator).collect(),
+        None if pieces == usize::MAX => return split(text, None, None),
+        None => {
+            let mut rest = text.trim_end();
+            let mut found = Vec::new();
+            while found.len() + 1 < pieces {
+                let Some((before, piece)) = rest.rsplit_once(char::is_whitespace) else { break };
+                found.push(piece);
+                rest = before.trim_end();
+            }
+            found.extend(Some(rest).filter(|rest| !rest.is_empty()));
+            found
+        }
+    };
+    found.reverse();
+    Some(texts(found.into_iter()))
 }
 
 fn of_mapping(value: &Value, method: &str, arguments: &[Value]) -> Result<Option<Value>, Error> {
@@ -148,6 +226,7 @@ fn of_mapping(value: &Value, method: &str, arguments: &[Value]) -> Result<Option
     Ok(Some(match (method, arguments) {
         ("get", [key]) => held(key).unwrap_or_else(|| Value::from(())),
         ("get", [key, other]) => held(key).unwrap_or_else(|| other.clone()),
+        ("copy", []) => value.clone(),
         ("keys", []) => list(value.try_iter()?),
         ("values", []) => list(value.try_iter()?.filter_map(|key| held(&key))),
         ("items", []) => list(value.try_iter()?.map(|key| list([key.clone(), held(&key).unwrap_or_default()]))),
@@ -158,6 +237,7 @@ fn of_mapping(value: &Value, method: &str, arguments: &[Value]) -> Result<Option
 fn of_list(value: &Value, method: &str, arguments: &[Value]) -> Result<Option<Value>, Error> {
     Ok(match (method, arguments) {
         ("count", [wanted]) => Some(value.try_iter()?.filter(|item| item == wanted).count().into()),
+        ("copy", []) => Some(value.clone()),
         ("index", [wanted]) => value.try_iter()?.position(|item| item == *wanted).map(Value::from),
         _ => None,
     })

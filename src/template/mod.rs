@@ -5,11 +5,16 @@
 //! `CI_MISSING_JINJA_VAR/NAME` and named in the result. Values print as Python prints them, and the methods of Python's
 //! strings, mappings and lists that templates use are there.
 //!
-//! Not covered: `include`, `import` and `extends` (a template has no files), `cycler`, `joiner`, `lipsum`.
+//! Not covered: `include`, `import` and `extends` (a template has no files), `lipsum`, `pprint`, `urlize`; `%` of a text that does not
+//! stand there as such.
 
 mod filters;
+mod format;
 mod methods;
+mod objects;
 mod print;
+pub mod process;
+mod texts;
 mod variables;
 
 #[cfg(test)]
@@ -18,6 +23,12 @@ mod tests;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 
 pub use variables::{alias, converted, Variables};
+
+/// What is said of a text with the signs of templates where a value should be, and what to do about it.
+pub const NOT_RENDERED: (&str, &str) = (
+    "this looks like a template that was not rendered",
+    "render it first, or, where it is jinja, make `## template: jinja` the first line",
+);
 
 /// What a variable that is not defined is written as, before its name.
 pub const MISSING: &str = "CI_MISSING_JINJA_VAR/";
@@ -45,8 +56,8 @@ pub struct TemplateError {
 pub struct Rendered {
     /// The text, without the header.
     pub text: String,
-    /// What was not defined and was written all the same: each name with the line it is looked for on.
-    pub missing: Vec<(String, u32)>,
+    /// What was not defined and was written all the same: each name with the line and the column that it is asked for at, from 1.
+    pub missing: Vec<(String, (u32, u32))>,
 }
 
 /// Renders a template with variables that are known.
@@ -82,13 +93,11 @@ pub fn text_of(template: &str, variables: &Variables) -> Result<String, Template
 
 /// The text that a template has become, with what was not defined in it.
 pub fn with_missing(template: &str, text: String) -> Rendered {
-    let mut missing: Vec<(String, u32)> = Vec::new();
+    let mut missing: Vec<(String, (u32, u32))> = Vec::new();
     for (at, _) in text.match_indices(MISSING) {
-        let ends = |c: char| c.is_whitespace() || "'\"`,;()[]{}<>".contains(c);
-        let name = text[at + MISSING.len()..].split(ends).next().unwrap_or_default().to_owned();
-        if !missing.iter().any(|(known, _)| *known == name) {
-            let line = line_of(template, &name);
-            missing.push((name, line));
+        let (name, place) = missing_name(template, &text[at + MISSING.len()..]);
+        if !missing.iter().any(|(known, _)| known == name) {
+            missing.push((name.to_owned(), place));
         }
     }
     Rendered { text, missing }
@@ -106,7 +115,8 @@ fn rendered(body: &str, variables: &Variables) -> Result<String, TemplateError> 
     environment.set_fuel(Some(FUEL));
     environment.set_formatter(|out, _, value| print::print(out, value));
     environment.set_unknown_method_callback(methods::call);
-    let template = environment.template_from_str(body).map_err(|error| told(&error, body))?;
+    let source = format::percent_as_filter(body);
+    let template = environment.template_from_str(&source).map_err(|error| told(&error, body))?;
     let mut out = Bounded::default();
     template.render_captured_to(variables.root(), &mut out).map_err(|error| told(&error, body))?;
     String::from_utf8(out.0).map_err(|_| TemplateError { line: 1, message: "the result is no text".into(), is_certain: false })
@@ -177,7 +187,10 @@ impl std::io::Write for Bounded {
 }
 
 fn told(error: &minijinja::Error, body: &str) -> TemplateError {
-    let is_certain = matches!(error.kind(), ErrorKind::SyntaxError | ErrorKind::OutOfFuel | ErrorKind::WriteFailure);
+    let is_certain = matches!(
+        error.kind(),
+        ErrorKind::SyntaxError | ErrorKind::OutOfFuel | ErrorKind::WriteFailure | ErrorKind::UnknownFilter | ErrorKind::UnknownTest
+    );
     let line = error.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(1).max(1);
     let mut message = match error.kind() {
         ErrorKind::OutOfFuel => "it does not come to an end".to_owned(),
@@ -194,9 +207,28 @@ fn told(error: &minijinja::Error, body: &str) -> TemplateError {
     TemplateError { line, message, is_certain }
 }
 
-/// The first line that names it where the template is more than text; the first of all where none does.
-fn line_of(template: &str, name: &str) -> u32 {
-    let names = |line: &str| line.contains(name) && (line.contains("{{") || line.contains("{%"));
-    let at = template.lines().position(names).unwrap_or(0);
-    u32::try_from(at + 1).unwrap_or(1)
+/// The name that a text begins with, and where the template asks for it. What follows a variable may look like more of its name: it
+/// is the longest one that the template has. The place is the first of all where it has none.
+fn missing_name<'t>(template: &str, text: &'t str) -> (&'t str, (u32, u32)) {
+    let is_of_name = |c: char| c.is_alphanumeric() || "_.".contains(c);
+    let longest = text.find(|c: char| !is_of_name(c) && c != '-').unwrap_or(text.len()).min(200);
+    let ends = (1..=longest).rev().filter(|end| text.is_char_boundary(*end));
+    let found = ends.map(|end| &text[..end]).find_map(|name| Some((name, place_of(template, name)?)));
+    let usual = || text.split(|c| !is_of_name(c)).next().unwrap_or_default().trim_end_matches('.');
+    found.unwrap_or_else(|| (usual(), (1, 1)))
+}
+
+/// Where a name stands as such between the signs of an expression or of a statement.
+fn place_of(template: &str, name: &str) -> Option<(u32, u32)> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_asked = |at: &usize| {
+        let (before, after) = (&template[..*at], &template[*at + name.len()..]);
+        let opened = before.rfind("{{").max(before.rfind("{%"));
+        let closed = before.rfind("}}").max(before.rfind("%}"));
+        opened.is_some() && opened > closed && !before.ends_with(is_word) && !after.starts_with(is_word)
+    };
+    let at = template.match_indices(name).map(|(at, _)| at).find(is_asked)?;
+    let line_start = template[..at].rfind('\n').map_or(0, |end| end + 1);
+    let count = |number: usize| u32::try_from(number + 1).unwrap_or(1);
+    Some((count(template[..at].matches('\n').count()), count(template[line_start..at].chars().count())))
 }

@@ -2,6 +2,7 @@
 
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind, Output};
+use serde::Serialize as _;
 use serde_json::{Map, Value as Json};
 
 use super::variables::{is_missing, keys};
@@ -47,7 +48,7 @@ pub(super) fn python_str(value: &Value) -> String {
     }
 }
 
-fn python_repr(value: &Value, depth: usize, out: &mut String) {
+pub(super) fn python_repr(value: &Value, depth: usize, out: &mut String) {
     if is_missing(value) {
         out.push_str(&value.to_string());
         return;
@@ -93,17 +94,32 @@ fn python_repr(value: &Value, depth: usize, out: &mut String) {
     }
 }
 
-/// As jinja's `tojson`: what HTML would take for its own is escaped.
-pub(super) fn json(value: &Value) -> Result<String, Error> {
-    let text = to_json(value, 0, &mut 0)?.to_string();
+/// As jinja's `tojson`: in ASCII, and what HTML would take for its own is escaped. `indent`: the blanks of each level, on lines of
+/// their own.
+pub(super) fn json(value: &Value, indent: Option<usize>) -> Result<String, Error> {
+    let value = to_json(value, 0, &mut 0)?;
+    let mut text = Vec::new();
+    let blanks = " ".repeat(indent.unwrap_or(0).min(100));
+    let written = match indent {
+        Some(_) => {
+            let formatter = serde_json::ser::PrettyFormatter::with_indent(blanks.as_bytes());
+            value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))
+        }
+        None => value.serialize(&mut serde_json::Serializer::new(&mut text)),
+    };
+    written.map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))?;
+    let text = String::from_utf8(text).unwrap_or_default();
+    bounded(text.len())?;
     let mut out = String::with_capacity(text.len());
     let mut quoted = false;
     let mut escaped = false;
     for c in text.chars() {
         match c {
-            '<' | '>' | '&' | '\'' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '<' | '>' | '&' | '\'' | '\u{7f}'.. => {
+                c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+            }
             // Python puts a blank behind what separates.
-            ',' | ':' if !quoted => out.extend([c, ' ']),
+            ',' | ':' if !quoted && indent.is_none() => out.extend([c, ' ']),
             _ => out.push(c),
         }
         quoted ^= c == '"' && !escaped;

@@ -88,5 +88,28 @@ fn a_slice_that_steps_back_is_refused_where_it_stands_and_no_other() {
 fn missing_names_are_told_once_with_the_line_they_are_asked_for_on() {
     let template = "## template: jinja\nnothing here\n{% if a %}{% endif %}{{ nothing }} {{ nothing }} '{{ other }}'\n";
     let rendered = render(template, &Variables::of(&json!({}))).expect("rendered");
-    assert_eq!(rendered.missing, [("nothing".to_owned(), 3), ("other".to_owned(), 3)]);
+    assert_eq!(rendered.missing, [("nothing".to_owned(), (3, 25)), ("other".to_owned(), (3, 54))]);
+}
+
+#[test]
+fn a_missing_name_ends_where_the_template_ends_it() {
+    for (body, name, place) in [
+        ("a: {{ hostname }}\\'", "hostname", (2, 7)),
+        ("\nfqdn: {{ hostname }}-web.example.org", "hostname", (3, 10)),
+        ("{{ a.b['no-thing'] }}.", "no-thing", (2, 9)),
+        ("{{ a.b['k.v'] }}.x", "k.v", (2, 9)),
+        ("the host is {{ host }}.", "host", (2, 16)),
+        ("{{ host|upper }}.", "HOST", (1, 1)),
+    ] {
+        let found = render(&format!("## template: jinja\n{body}"), &Variables::of(&json!({"a": {"b": {}}}))).expect(body);
+        assert_eq!(found.missing, [(name.to_owned(), place)], "{body}");
+    }
+}
+
+#[test]
+fn what_is_not_known_can_never_be_rendered() {
+    for body in ["{{ 1 is version('2') }}", "{{ 1|nofilter }}"] {
+        let error = render(&format!("## template: jinja\n{body}"), &Variables::of(&json!({}))).expect_err(body);
+        assert!(error.is_certain, "{error:?}");
+    }
 }

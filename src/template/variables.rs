@@ -77,7 +77,7 @@ pub fn converted(data: &Json, aliases: bool) -> Json {
 }
 
 /// What the engine has a name for although it is no variable.
-const FUNCTIONS: [&str; 2] = ["range", "namespace"];
+pub(super) const FUNCTIONS: [&str; 5] = ["range", "namespace", "dict", "cycler", "joiner"];
 
 /// A mapping of instance data. What is looked for in it and is not there is a [`Missing`], which knows its name.
 #[derive(Debug)]
@@ -185,6 +185,11 @@ impl Object for Missing {
 pub(super) fn keys(value: &Value) -> Option<Vec<Value>> {
     let is_mapping = value.kind() == ValueKind::Map || value.downcast_object_ref::<Scope>().is_some();
     is_mapping.then(|| value.try_iter().into_iter().flatten().collect())
+}
+
+/// What stands for what is not defined.
+pub(super) fn missing(name: &str) -> Value {
+    Value::from_object(Missing(name.to_owned()))
 }
 
 /// Whether a value stands for what is not defined.

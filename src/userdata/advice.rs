@@ -18,10 +18,17 @@ pub(super) fn report(part: &Part, is_handled: bool, report: &mut Report) {
     let text = String::from_utf8_lossy(&part.content);
     if part.kind == PartKind::CloudConfig || part.kind.is_script() {
         late_template(part, &text, report);
+        if sniff::kind(&part.content) == Some(PartKind::Jinja) {
+            let message = format!("{}: nothing is filled in, because this is declared `{}`", part.name, part.kind.mime_type());
+            report.warning("user-data-header", message).at(&place(part, 1)).help("declare it `text/jinja2`");
+        }
     }
     match &part.kind {
         PartKind::CloudConfig => odd_header(part, &text, report),
         PartKind::Unknown(_) if is_handled => {}
+        PartKind::Unknown(declared) if sniff::kind(&part.content).is_some() || !sniff::is_sniffed_type(declared) => {
+            odd_type(part, declared, &text, report);
+        }
         PartKind::Unknown(declared) => match mistake(part, &text) {
             Some(Mistake { line, message, help }) => {
                 report.error("user-data-header", message).at(&place(part, line)).help(help);
@@ -44,6 +51,24 @@ pub(super) fn report(part: &Part, is_handled: bool, report: &mut Report) {
             let message =
                 format!("{}: nothing inside an archive is unpacked again, so nothing is done with this {}", part.name, kind.mime_type());
             report.error("part-not-supported", message).at(&place(part, 1)).help("put it beside the archive, as a part of a MIME message");
+        }
+    }
+}
+
+/// A declared type that nothing is done with. What the first line says does not count then.
+fn odd_type(part: &Part, declared: &str, text: &str, report: &mut Report) {
+    let message = format!("{}: this is of the type `{declared}`, which is not one that is handled: nothing is done with it", part.name);
+    let start = text.lines().find(|line| !is_comment(line) && line.trim() != "---").unwrap_or_default();
+    let is_config = is_almost_header(first_line(text).trim()) || looks_like_yaml(start);
+    let meant = sniff::kind(&part.content).or(is_config.then_some(PartKind::CloudConfig));
+    match meant {
+        Some(meant) => {
+            let help = format!("declare it `{}`", meant.mime_type());
+            report.error("user-data-header", message).at(&place(part, 1)).help(help);
+        }
+        None => {
+            let help = "a configuration is `text/cloud-config`, a script `text/x-shellscript`, a template `text/jinja2`";
+            report.warning("unknown-part", message).at(&place(part, 1)).help(help);
         }
     }
 }
@@ -74,7 +99,7 @@ fn place(part: &Part, line: u32) -> Origin {
 /// `#cloud-config:` and `#cloud-configuration` are taken for the header, as cloud-init takes them.
 fn odd_header(part: &Part, text: &str, report: &mut Report) {
     let first = first_line(text);
-    let rest = first.trim_start().get("#cloud-config".len()..).filter(|_| sniff::kind(first.as_bytes()).is_some());
+    let rest = first.trim_start().get("#cloud-config".len()..).filter(|_| sniff::kind(first.as_bytes()) == Some(PartKind::CloudConfig));
     if rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(char::is_whitespace)) {
         let message = format!("`{}` is taken as `#cloud-config`", first.trim());
         report.warning("user-data-header", message).at(&place(part, 1)).help(HEADER_HELP);

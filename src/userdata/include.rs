@@ -101,7 +101,9 @@ impl Unpacking<'_, '_> {
                 self.report.note("include-not-fetched", message).at(include.place);
             }
             Got::Failed(failure) => {
-                let message = format!("{shown} is not included: {}", failure.message);
+                // Most failures begin with the address.
+                let why = failure.message.strip_prefix(&format!("{shown}: ")).unwrap_or(&failure.message);
+                let message = format!("{shown} is not included: {why}");
                 let help = match (failure.transient, failure.kind) {
                     (true, _) => "the next boot tries again, and so does `landfall resume`",
                     (false, Kind::Input) => failure.next_action(),

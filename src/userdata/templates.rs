@@ -32,13 +32,14 @@ impl Unpacking<'_, '_> {
                 return None;
             }
         };
-        for (name, line) in &rendered.missing {
+        for (name, (line, column)) in &rendered.missing {
+            let place = Origin::new(part.name.as_str(), *line, *column);
             let message = format!("there is no variable `{name}`: `{}{name}` stands in its place", template::MISSING);
             if self.reading.knows_instance {
-                let problem = self.report.warning("template-variable", message).at(&place(*line));
+                let problem = self.report.warning("template-variable", message).at(&place);
                 problem.help("`landfall query --list-keys` shows which there are");
             } else {
-                self.report.note("template-variable", format!("`{name}` is not known here: an instance may have it")).at(&place(*line));
+                self.report.note("template-variable", format!("`{name}` is not known here: an instance may have it")).at(&place);
             }
         }
         let kind = sniff::kind(rendered.text.as_bytes());

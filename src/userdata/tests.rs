@@ -218,6 +218,27 @@ fn nothing_is_dropped_silently() {
 }
 
 #[test]
+fn a_part_of_a_type_that_is_not_handled_is_told_its_type_and_not_its_first_line() {
+    for (part, help, is_error) in [
+        ("Content-Type: text/yaml\n\n#cloud-config\na: 1", "declare it `text/cloud-config`", true),
+        ("Content-Type: text/yaml\n\nhostname: a", "declare it `text/cloud-config`", true),
+        ("Content-Type: application/octet-stream\n\n#!/bin/sh", "declare it `text/x-shellscript`", true),
+        ("Content-Type: text/upstart-job\n\nstart on x", "a configuration is `text/cloud-config`", false),
+        ("Content-Type: foo/wark\n\n#include http://x", "declare it `text/x-include-url`", true),
+        ("Content-Type: text/cloud-config\n\n## template: jinja\n#cloud-config\n", "declare it `text/jinja2`", false),
+        ("Content-Type: text/plain\n\n# cloud-config\na: 1", "make `#cloud-config` the first line", true),
+    ] {
+        let (_, report) = unpacked(&message(&[part.as_bytes()]));
+        let problem = &report.problems[0];
+        assert!(problem.help.as_deref().is_some_and(|found| found.starts_with(help)), "{part}: {problem:?}");
+        assert_eq!((report.problems.len(), report.has_errors()), (1, is_error), "{part}: {report:?}");
+    }
+    let (_, report) = unpacked(b"#cloud-config-archive\n- type: plain/text\n  content: |\n    #cloud-config\n    a: 1\n");
+    let told = "part-001: this is of the type `plain/text`, which is not one that is handled: nothing is done with it";
+    assert_eq!((report.problems[0].message.as_str(), report.problems.len()), (told, 1));
+}
+
+#[test]
 fn a_header_that_is_almost_right_is_an_error_with_the_fix() {
     let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, "#cloud-config\nhostname: a\n");
     let rows: &[(&str, u32, &str)] = &[

@@ -88,7 +88,81 @@ pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<us
         return error_here("a backslash stands in this quoted string before a character it cannot stand before")
             .with_help("write the backslash twice, or put the value in single quotes");
     }
+    // Which of its rules was broken is only in the parser's words.
+    if error.info().contains("simple key") {
+        return no_key(source, at);
+    }
+    let before = text[..at].trim_end_matches(' ');
+    if let Some(what) = before.chars().next_back().and_then(ended) {
+        let help = match text[at..].starts_with("(http") {
+            true => "this looks like a link of Markdown: write the address alone",
+            false => "put all of the value in quotes; or is a quote or a bracket missing above?",
+        };
+        return error_here(&format!("the {what} ends here, and something follows it")).with_help(help);
+    }
+    if "|>".contains(found) && error.info().contains("block scalar") {
+        return error_here("something follows the `|` or `>` on its line").with_help("begin the text on the next line, indented");
+    }
+    if error.info().contains("mapping values") {
+        return error_here("this `:` makes a key of what stands before it, where no key can be").with_help(hint(source, line_number));
+    }
+    let is_item = line[blank..].starts_with("- ") && in_line(source, at) <= blank + 2;
+    let expected = error.info().split("did not find expected ").nth(1).unwrap_or_default();
+    if expected == "key" && is_item {
+        return YamlError::at(source.place_in_line(line_number), "an item of a list stands where the next key should")
+            .with_help("a list stands below its key: check the indentation, and whether the key above has another value already");
+    }
+    if expected == "key" || expected.contains("'-'") {
+        let what = if expected == "key" { "the next `key: value`" } else { "the next `- ` of the list" };
+        return error_here(&format!("{what} should stand here, in the same column as the ones above"))
+            .with_help("check the indentation; a text of several lines begins with `|` behind its key, and is indented further");
+    }
     error_here(&format!("not valid YAML: {}", error.info())).with_help(hint(source, line_number))
+}
+
+/// What ends with this sign.
+const fn ended(sign: char) -> Option<&'static str> {
+    match sign {
+        ']' => Some("list in brackets"),
+        '}' => Some("mapping in braces"),
+        '"' | '\'' => Some("quoted string"),
+        _ => None,
+    }
+}
+
+/// A line that is no entry of the mapping that it stands in. The parser has noticed it at `at`, where the next one begins.
+fn no_key(source: &Source, at: usize) -> YamlError {
+    let stopped = source.line_of(at);
+    let is_last = source.text()[at..].trim().is_empty() && !source.line(stopped).trim().is_empty();
+    let last = if is_last { stopped } else { stopped.saturating_sub(1) };
+    let is_said = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let found = (0..=last).rev().map(|number| (number, source.line(number))).find(|(_, line)| is_said(line));
+    let (number, line) = found.unwrap_or((stopped, source.line(stopped)));
+    let key = line.trim_start_matches([' ', '-']).split_once(':').filter(|(_, rest)| !rest.starts_with("//")).map(|(key, _)| key);
+    let is_glued = key.is_some_and(|key| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)));
+    let is_word = !line.trim().contains(|c: char| !c.is_ascii_lowercase() && c != '_');
+    let help = match (is_glued, is_word) {
+        (true, _) => "put a blank behind the `:`",
+        (_, true) => "is a `:` missing behind it?",
+        _ => "is it meant to be part of the text above? then indent it as that is",
+    };
+    YamlError::at(source.place_in_line(number), "this line is no `key: value`").with_help(help)
+}
+
+/// The error as it is, or, where a value begins with the signs of a template, that.
+pub(super) fn not_rendered(text: &str, error: YamlError) -> YamlError {
+    let line = text.lines().nth(error.line as usize - 1).unwrap_or_default();
+    let line = line.trim_start_matches([' ', '\t', '-']);
+    let value = line.split_once(": ").map_or(line, |(_, value)| value.trim_start());
+    let is_template = |text: &str| ["{{", "{%", "{#", "%{", "<%", "% "].iter().any(|sign| text.starts_with(sign));
+    // `${x}` is text, but for a line of its own, and in brackets, where it opens a mapping.
+    let is_variable = (line.starts_with("${") && line.trim_end().ends_with('}'))
+        || value.strip_prefix('[').is_some_and(|item| item.trim_start().starts_with("${"));
+    if !is_template(line) && !is_template(value) && !is_variable {
+        return error;
+    }
+    let (message, help) = crate::template::NOT_RENDERED;
+    YamlError { message: message.into(), help: Some(help.into()), ..error }
 }
 
 /// Bytes between the start of its line and an offset.

@@ -94,6 +94,10 @@ pub fn parse(part: &str, text: &str) -> Result<Node, YamlError> {
 /// # Errors
 /// As [`parse`]; the error itself is not put into the report, see [`YamlError::report`].
 pub fn parse_with_report(part: &str, text: &str, report: &mut Report) -> Result<Node, YamlError> {
+    parsed(part, text, report).map_err(|error| explain::not_rendered(text, error))
+}
+
+fn parsed(part: &str, text: &str, report: &mut Report) -> Result<Node, YamlError> {
     if text.len() > MAX_BYTES {
         return Err(YamlError::at((1, 1), format!("the document is longer than {} MiB", MAX_BYTES >> 20)));
     }
@@ -102,7 +106,7 @@ pub fn parse_with_report(part: &str, text: &str, report: &mut Report) -> Result<
     let mut parsed_bytes = 0;
     loop {
         parsed_bytes += source.text().len();
-        let (error, opener) = match events(source.text()) {
+        let (error, opener, earlier) = match events(source.text()) {
             Ok(events) if events.len() > MAX_VALUES => {
                 let place = events.last().map_or((1, 1), |(_, span)| source.place(source.offset(&span.start)));
                 return Err(YamlError::at(place, format!("the document has more than {MAX_VALUES} values, and this is the next")));
@@ -114,12 +118,14 @@ pub fn parse_with_report(part: &str, text: &str, report: &mut Report) -> Result<
             Err((events, error)) => {
                 refuse_depth(&source, &events, source.offset(error.marker()))?;
                 let opener = explain::open_construct(&source, &events, &error);
-                (error, opener)
+                (error, opener, strict::check_so_far(&source, &events).err())
             }
         };
         let at = source.offset(error.marker());
         if parsed_bytes > MAX_REPEATED_BYTES || !source.smooth(at, opener) {
-            return Err(explain::syntax_error(&source, &error, opener));
+            // The parser goes on behind what PyYAML stumbles over, and may stop far below.
+            let earlier = earlier.filter(|earlier| earlier.line < source.place(at).0);
+            return Err(earlier.unwrap_or_else(|| explain::syntax_error(&source, &error, opener)));
         }
     }
 }

@@ -87,6 +87,12 @@ impl Source {
         (count(line + 1), count(column + 1))
     }
 
+    /// Where a line, from 0, begins behind its blanks.
+    pub(super) fn place_in_line(&self, line: usize) -> (u32, u32) {
+        let text = self.line(line);
+        self.place(self.lines.get(line).copied().unwrap_or(0) + text.len() - text.trim_start().len())
+    }
+
     /// The line, from 0, that a byte offset is in.
     pub(super) fn line_of(&self, offset: usize) -> usize {
         self.lines.partition_point(|&start| start <= offset).saturating_sub(1)

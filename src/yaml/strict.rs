@@ -13,6 +13,11 @@ use super::YamlError;
 
 /// Checks a parsed document.
 pub(super) fn check(source: &Source, events: &[(Event<'_>, Span)]) -> Result<(), YamlError> {
+    check_so_far(source, events)?.gap(source.text().len())
+}
+
+/// Checks what stands before the last of the events.
+pub(super) fn check_so_far<'a>(source: &'a Source, events: &[(Event<'_>, Span)]) -> Result<Check<'a>, YamlError> {
     let mut check = Check { source, at: 0, flow: 0, anchors: HashSet::new(), last: None, started: false };
     let mut keys = Keys::default();
     for (event, span) in events {
@@ -40,7 +45,7 @@ pub(super) fn check(source: &Source, events: &[(Event<'_>, Span)]) -> Result<(),
             _ => {}
         }
     }
-    check.gap(source.text().len())
+    Ok(check)
 }
 
 /// Whether this is the empty scalar that stands for a key or value that was not written.
@@ -48,7 +53,7 @@ fn is_nothing(event: &Event<'_>) -> bool {
     matches!(event, Event::Scalar(text, ScalarStyle::Plain, 0, None) if text.is_empty())
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     source: &'a Source,
     /// Everything before this offset is checked.
     at: usize,

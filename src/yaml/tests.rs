@@ -176,18 +176,67 @@ fn the_help_says_what_to_change() {
         ("a:\n\tb: 1", "spaces"),
         ("a: @b", "quotes"),
         ("a: b: c", "the value of `a` in quotes"),
-        ("a: {{ b }}", "quotes"),
+        ("a: {{ b }}", "template"),
         ("k: 2024-13-45", "'2024-13-45'"),
         ("a: [1, 2", "missing `]`"),
         ("a: \"b\nc: d", "missing `\"`"),
         ("k: =", "'='"),
         ("a: !foo", "quotes"),
         ("a: *x", "quotes"),
-        ("a:\n  b: 1\n c: 2", "same column"),
+        ("a:\n  b: 1\n c: 2", "check the indentation"),
     ];
     for (text, expected) in rows {
         let error = refused(text);
         assert!(error.help.as_deref().unwrap_or_default().contains(expected), "{text:?}: {error:?}");
+    }
+}
+
+#[test]
+fn a_template_that_was_not_rendered_is_told_as_such() {
+    for (text, line) in [
+        ("a: 1\n%{ if x ~}\nb: 2\n%{ endif ~}\n", 2),
+        ("a: 1\n{% if x %}\nb: 2\n{% endif %}\n", 2),
+        ("hostname: {{ v1.instance_id }}-web\n", 1),
+        ("users:\n  - name: {{ user }}\n", 2),
+        ("keys:\n  - {{ key }}\n", 2),
+        ("a:\n  %{~ for f in files ~}\n", 2),
+        ("{# a comment #}\na: 1\n", 1),
+        ("a: 1\n${KEYS}\nb: 2\n", 2),
+        ("mounts:\n  - [ ${path}, /mnt ]\n", 2),
+    ] {
+        let error = refused(text);
+        assert_eq!((error.message.as_str(), error.line), (crate::template::NOT_RENDERED.0, line), "{text:?}: {error:?}");
+        assert!(error.help.is_some_and(|help| help.contains("make `## template: jinja` the first line")), "{text:?}");
+    }
+    assert_ne!(refused("a: 1\nb: %x").message, crate::template::NOT_RENDERED.0);
+}
+
+/// The lines are those that PyYAML names.
+#[test]
+fn slips_of_indentation_are_told_plainly_at_their_line() {
+    let files = "write_files:\n  - path: /a\n    content: |\n      one\n";
+    for (text, place, message, help) in [
+        (format!("{files}BOT_TOKEN=abc\n  - path: /b\n"), (5, 1), "this line is no `key: value`", "indent it as that is"),
+        (format!("{files}BOT_TOKEN=abc\nWEBAPP=http://x:80\nHOST=1\n"), (5, 1), "this line is no `key: value`", "indent it"),
+        (format!("{files}[Definition]\n\n# why\nfailregex = x\n"), (5, 1), "this line is no `key: value`", "indent it"),
+        (format!("{files}EOF"), (5, 1), "this line is no `key: value`", "indent it"),
+        ("a:\n    version: 1\n    ....\n\n".into(), (3, 5), "this line is no `key: value`", "indent it"),
+        ("a: 1\nkey:value\nb: 2\n".into(), (2, 1), "this line is no `key: value`", "a blank behind the `:`"),
+        ("a: 1\npackages\nb: 2\n".into(), (2, 1), "this line is no `key: value`", "is a `:` missing behind it?"),
+        ("write_files\n- path: {x}/y\n".into(), (2, 7), "where no key can be", "is a `:` missing on the line above?"),
+        ("a:\n  - b: 1\n    c: 2\n   - b: 3\n".into(), (4, 4), "should stand here, in the same column", "check the indentation"),
+        ("a: $x\n- b: 1\n".into(), (2, 1), "an item of a list stands where the next key should", "below its key"),
+        ("url: [https://x.org](https://x.org)\n".into(), (1, 21), "the list in brackets ends here", "link of Markdown"),
+        ("a: 1\n  b: 2\n".into(), (2, 4), "where no key can be", "check the indentation"),
+        ("a: {b: 1}c\n".into(), (1, 10), "the mapping in braces ends here", "in quotes"),
+        ("a: 'b' c\n".into(), (1, 8), "the quoted string ends here", "in quotes"),
+        ("a: |@@TEXT@@\nb: 1\n".into(), (1, 4), "something follows the `|`", "on the next line"),
+        ("a: |\n  b\n\t  \nc:\n  - d\n e: 1\n".into(), (3, 1), "a tab stands where spaces should", "spaces only"),
+    ] {
+        let error = refused(&text);
+        assert!(error.message.contains(message), "{text:?}: {error:?}");
+        assert_eq!((error.line, error.column), place, "{text:?}: {error:?}");
+        assert!(error.help.as_deref().unwrap_or_default().contains(help), "{text:?}: {error:?}");
     }
 }
 

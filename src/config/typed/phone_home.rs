@@ -28,6 +28,10 @@ impl FromNode for WebAddress {
         let host = ["http://", "https://"].iter().find_map(|scheme| address.strip_prefix(scheme));
         match host.and_then(|rest| rest.split(['/', '?', '#']).next()) {
             Some(host) if !host.is_empty() && !address.contains(char::is_whitespace) => Some(Self(address)),
+            _ if address.contains("{{") || address.contains("{%") => {
+                let (what, help) = crate::template::NOT_RENDERED;
+                reader.invalid(&node.origin, what, help)
+            }
             _ => {
                 let message = format!("{} is no http or https address", quoted(&crate::redact::url(&address)));
                 reader.invalid(&node.origin, message, "as in https://example.org/hosts/$INSTANCE_ID")

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value as Json;
+
 use super::{Checked, Context, Effect, Prior};
 use crate::error::{Failure, Kind};
 use crate::host::process::Spec;
 use crate::plan::operation::Command;
+use crate::template::process;
 
 /// An image gets its name from `/etc/hostname` when it boots.
 pub(super) fn check_hostname(context: &Context<'_>, name: &str) -> Checked {
@@ -42,13 +45,25 @@ pub(super) fn command(context: &Context<'_>, command: &Command) -> Result<Effect
     }
 }
 
-/// Shows the message with its variables filled in: `$NAME` or `${NAME}`, upper or lower case; an unknown one stays as it is.
+/// Shows the message with its variables filled in: `$NAME` or `${NAME}`, upper or lower case, an unknown one stays as it is; or as
+/// jinja has it, where the first line says so.
 pub(super) fn message(context: &Context<'_>, template: &str) -> Effect {
-    let text = filled(template, &variables(context));
+    let (text, warning) = told(template, &variables(context));
     for line in text.lines() {
         (context.say)(line);
     }
-    Effect::default()
+    Effect { warnings: warning.into_iter().collect(), ..Effect::default() }
+}
+
+fn told(template: &str, variables: &BTreeMap<&'static str, String>) -> (String, Option<String>) {
+    if !crate::template::is_template(template) {
+        return (filled(template, variables), None);
+    }
+    let named = variables.iter().flat_map(|(name, value)| [((*name).to_owned(), value.as_str()), (name.to_ascii_uppercase(), value)]);
+    match process::render(template, &named.map(|(name, value)| (name, Json::from(value))).collect()) {
+        Ok(rendered) => (rendered.text, None),
+        Err(error) => (String::new(), Some(format!("the final message cannot be rendered: {error}"))),
+    }
 }
 
 fn variables(context: &Context<'_>) -> BTreeMap<&'static str, String> {
@@ -105,5 +120,13 @@ mod tests {
         ] {
             assert_eq!(filled(template, &variables), text);
         }
+    }
+
+    #[test]
+    fn a_message_with_the_header_is_rendered() {
+        let variables = BTreeMap::from([("uptime", "12.50".to_owned()), ("version", "1a".to_owned())]);
+        let told = |body: &str| told(&format!("## template: jinja\n{body}"), &variables);
+        assert_eq!(told("{% if uptime %}up {{ uptime }}{% endif %} {{- VERSION|upper }}"), ("up 12.501A".to_owned(), None));
+        assert!(told("{{ uptime + 1 }}").1.is_some_and(|warning| warning.starts_with("the final message cannot be rendered: ")));
     }
 }

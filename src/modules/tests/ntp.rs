@@ -79,6 +79,21 @@ fn ntp_means_what_the_release_calls_so() {
 }
 
 #[test]
+fn ntpdate_has_no_service_and_openntpd_has_names_of_its_own() {
+    let plan = on(&debian(), "ntp: {ntp_client: ntpdate, servers: [a]}");
+    assert!(steps(&plan)[1].starts_with("ntp: write /etc/ntpsec/ntp.conf ("));
+    assert_eq!(steps(&plan)[3..], ["ntp/install-ntpsec-ntpdate: install ntpsec-ntpdate @final"]);
+    assert_steps(
+        &on(&with(&["ntpdate"], &[]), "ntp: {servers: [a]}"),
+        &steps(&on(&with(&["ntpdate"], &[]), "ntp: {ntp_client: ntpdate, servers: [a]}")).iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    let plan = on(&with(&["ntpctl"], &[]), "ntp: {ntp_client: openntpd, servers: [a], pools: [p]}");
+    assert_eq!(settings(&plan), ["servers p", "server a", "sensor *"]);
+    assert!(steps(&plan)[1].starts_with("ntp: write /etc/openntpd/ntpd.conf ("));
+    assert_eq!(steps(&plan)[2], "ntp/service: reload openntpd.service @final <- ntp");
+}
+
+#[test]
 fn config_changes_what_is_known_of_a_client_or_describes_another_one() {
     let facts = with(&["myntpd"], &[]);
     let own = "config: {confpath: /etc/my.conf, check_exe: myntpd, packages: [my], service_name: my, template: 'plain text'}";
@@ -106,6 +121,13 @@ fn a_template_has_its_lists_filled_in_and_a_bad_one_is_named() {
     assert_problems(&plan, &[]);
     assert_eq!(written(&plan, "ntp"), "ask a\nask b\nnone 10.0.0.0/8\n", "the last newline is kept");
     assert_eq!(written(&template("      server {{ none }}\n      plain\n"), "ntp"), "server {{ none }}\nplain\n", "no header");
+    let plan = template(
+        "      ## template: jinja\n      {% if servers is defined %}{% for i in range(2) %}{{ i }} {{ servers[i]|upper }}\n      {% endfor %}{% endif %}\n",
+    );
+    assert_problems(&plan, &[]);
+    assert_eq!(written(&plan, "ntp"), "0 A\n1 B\n\n");
+    let plan = template("      ## template: jinja\n      {{ nothing }}\n");
+    assert!(problems(&plan)[0].starts_with("degraded: ntp.config.template: there is no variable `nothing`"), "{:?}", problems(&plan));
     let plan = template("      ## template: jinja\n      {% for %}\n");
     assert!(problems(&plan)[0].starts_with("failed: ntp.config.template cannot be rendered: "), "{:?}", problems(&plan));
     assert_steps(&plan, &[]);
@@ -116,8 +138,9 @@ fn a_template_has_its_lists_filled_in_and_a_bad_one_is_named() {
 #[test]
 fn what_cannot_be_used_is_named_with_its_place() {
     for (text, problem) in [
-        ("ntp: {ntp_client: openntpd}", "failed: ntp.ntp_client: how `openntpd` is configured here is not known"),
-        ("ntp: {ntp_client: ntpdate, config: {template: x}}", "failed: ntp.ntp_client: how `ntpdate` is configured here is not known"),
+        ("ntp: {ntp_client: sntp}", "failed: ntp.ntp_client: how `sntp` is configured here is not known"),
+        ("ntp: {ntp_client: myntp, config: {template: x}}", "failed: ntp.ntp_client: how `myntp` is configured here is not known"),
+        ("ntp: {ntp_client: openntpd, peers: [a]}", "degraded: `ntp.peers` does nothing with openntpd"),
         ("ntp: [a]", "failed: ntp must be a mapping, not a list"),
         ("ntp: {config: {confpath: x}}", "failed: ntp.config.confpath: `x` is no absolute path"),
         ("ntp: {server: [a]}", "degraded: unknown key `server` in ntp: it is ignored (did you mean `servers`?)"),

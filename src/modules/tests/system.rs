@@ -127,15 +127,31 @@ fn message(plan: &Plan) -> String {
 }
 
 #[test]
-fn the_final_message_has_its_variables_in_one_form() {
-    for (text, expected) in [
-        ("up $UPTIME at ${TIMESTAMP}", "up $UPTIME at $TIMESTAMP"),
-        ("up $uptime, v. ${version}", "up $UPTIME, v. $VERSION"),
-        ("'## template: jinja\n\n  {{ version }} {{DATASOURCE}} up {{uptime}}'", "{v}"),
+fn the_final_message_is_kept_for_the_run_to_fill_in_and_what_it_cannot_is_told() {
+    let jinja = "## template: jinja\n{% if uptime %}up {{ uptime|upper }}{% endif %} {{-VERSION}}";
+    for (text, kept, problem) in [
+        ("up $UPTIME, v. ${version}", "up $UPTIME, v. ${version}", None),
+        (jinja, jinja, None),
+        ("##template: basic\nup $uptime", "up $uptime", None),
+        ("costs $5, $foo", "costs $5, $foo", Some("degraded: final_message: there is no variable `5`, so `$5` stays as it is")),
+        (
+            "## template: jinja\n{{ nothing }}",
+            "## template: jinja\n{{ nothing }}",
+            Some("degraded: final_message: there is no variable `nothing`"),
+        ),
+        (
+            "## template: jinja\n{{ version",
+            "landfall $VERSION finished",
+            Some("degraded: final_message cannot be rendered, so the usual message is shown: "),
+        ),
     ] {
-        let found = message(&applied(&format!("final_message: {text}")));
-        let expected = if expected == "{v}" { "$VERSION $DATASOURCE up $UPTIME" } else { expected };
-        assert_eq!(found.trim(), expected, "{text}");
+        let plan = applied(&format!("final_message: {}", serde_json::Value::from(text)));
+        assert!(message(&plan).starts_with(kept), "{text}: {}", message(&plan));
+        assert!(
+            problems(&plan).first().map_or(problem.is_none(), |found| problem.is_some_and(|problem| found.starts_with(problem))),
+            "{text}: {:?}",
+            problems(&plan)
+        );
     }
     assert!(message(&first_boot("{}")).contains("finished at $TIMESTAMP"));
     assert!(message(&first_boot("final_message: ''")).contains("finished at $TIMESTAMP"));
@@ -166,6 +182,11 @@ fn phone_home_sends_what_it_is_told_to_when_all_else_is_done() {
     assert_eq!(last.operation.describe(), "phone home to http://x: fqdn, hostname");
     assert_eq!(form(&Plan { steps: vec![last.clone()], ..plan.clone() }), "http://x/ 3 fqdn=web.example.org hostname=web");
     assert_eq!(first_boot(some).steps.last().map(|step| step.id.clone()).as_deref(), Some("final_message"), "after it");
+    assert_problems(
+        &applied("phone_home: {url: 'http://x/{{ v1.instance_id }}/'}"),
+        &["failed: phone_home.url: this looks like a template that was not rendered (render it first, or, where it is jinja, make \
+           `## template: jinja` the first line)"],
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Includes for Web {
         match self.contents.get(include.url) {
             Some(content) => Got::Content(content.clone()),
             None if include.url.contains("later") => Got::Later,
-            None => Got::Failed(Failure::new(Kind::Network, "nobody is there")),
+            None => Got::Failed(Failure::new(Kind::Network, format!("{}: nobody is there", include.url))),
         }
     }
 }
@@ -258,8 +258,8 @@ fn a_variable_that_is_missing_is_marked_as_the_peer_marks_it_and_told() {
     assert_eq!(
         told(&report),
         [
-            format!("warning: user-data:3:1: there is no variable `none`: `CI_MISSING_JINJA_VAR/none` stands in its place {help}"),
-            format!("warning: user-data:4:1: there is no variable `nothing`: `CI_MISSING_JINJA_VAR/nothing` stands in its place {help}"),
+            format!("warning: user-data:3:20: there is no variable `none`: `CI_MISSING_JINJA_VAR/none` stands in its place {help}"),
+            format!("warning: user-data:4:7: there is no variable `nothing`: `CI_MISSING_JINJA_VAR/nothing` stands in its place {help}"),
         ]
     );
 }

@@ -13,11 +13,11 @@ use nix::sys::resource::{setrlimit, Resource};
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::{json, Value as Json};
 
+use super::{Rendered, TemplateError, Variables};
 use crate::error::exit;
 use crate::host::process::Spec;
 use crate::host::Host;
 use crate::secret::Secret;
-use crate::template::{self, Rendered, TemplateError, Variables};
 
 /// What the program is called with to render one template.
 const COMMAND: &str = "render-template";
@@ -42,14 +42,14 @@ pub fn answered_by(program: &'static str) {
 /// # Errors
 /// It cannot be read, or rendering it fails.
 pub fn render(template: &str, data: &Json) -> Result<Rendered, TemplateError> {
-    let here = || template::render(template, &Variables::of(data));
+    let here = || super::render(template, &Variables::of(data));
     let Some(program) = PROGRAM.get() else { return here() };
     let job = json!({ "template": template, "data": data });
     let mut spec = Spec::new([program, COMMAND]).stdin(Secret::new(job.to_string())).deadline(LONGEST);
     spec.ignore_stop = true;
     let Ok(ended) = Host::default().run(&spec) else { return here() };
     if ended.success() {
-        return Ok(template::with_missing(template, ended.stdout));
+        return Ok(super::with_missing(template, ended.stdout));
     }
     let said = (ended.code == i32::from(exit::DATA)).then(|| said(&ended.stdout)).flatten();
     Err(said.unwrap_or_else(|| TemplateError {
@@ -96,7 +96,7 @@ fn answer() -> Option<u8> {
         serde_json::from_slice(&question).ok()?
     };
     let mut out = std::io::stdout();
-    match template::text_of(job["template"].as_str()?, &Variables::of(&job["data"])) {
+    match super::text_of(job["template"].as_str()?, &Variables::of(&job["data"])) {
         Ok(text) => out.write_all(text.as_bytes()).ok().map(|()| exit::OK),
         Err(error) => {
             let said = json!({ "line": error.line, "message": error.message, "is_certain": error.is_certain });
