@@ -1,5 +1,5 @@
-//! The commands of cloud-init, for scripts that call them: the package landfall-cloud-init makes `/usr/bin/cloud-init` and
-//! `/usr/bin/cloud-id` links to landfall, which looks at the name it is called by.
+//! The commands of cloud-init, for scripts that call them: the package landfall-cloud-init makes `/usr/bin/cloud-init`,
+//! `/usr/bin/cloud-id` and `/usr/bin/cloud-init-per` links to landfall, which looks at the name it is called by.
 //!
 //! They read what landfall keeps and have no truth of their own. What they print has cloud-init 25.1's shape, and they end as it
 //! ends (its "CLI commands" documentation, and what it was seen to do): 0, 1, and 2 for a degraded run and for a command line that
@@ -9,6 +9,7 @@
 
 mod analyze;
 mod collect;
+mod per;
 mod schema;
 mod status;
 mod words;
@@ -107,6 +108,7 @@ pub fn main(args: &[OsString]) -> Option<u8> {
     let host = Host::default();
     let answer = match program.file_name()?.to_str()? {
         "cloud-init" => cloud_init(&words, &host),
+        "cloud-init-per" => per::per(&words, &host),
         "cloud-id" => Words::read("j/json l/long i/instance-data=", &words).map_err(usage).and_then(|words| cloud_id(&words, &host)),
         _ => return None,
     };
