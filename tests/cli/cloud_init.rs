@@ -51,3 +51,70 @@ fn a_script_finds_landfalls_own_cloud_init_per_where_the_host_has_none() {
         "{said}"
     );
 }
+
+#[test]
+fn schema_ends_as_the_real_one_and_marks_errors_and_deprecations_apart() {
+    let shown =
+        |text: &str, options: &str| on_host_with_names(&format!("printf '{text}' >/run/u; cd /run; cloud-init schema -c u {options}"));
+    for (text, code) in [
+        ("chpasswd: {expire: \"yes\"}", 1),
+        ("ssh_genkeytypes: [bad]", 1),
+        ("final_message: -1", 1),
+        ("disable_ec2_metadata: 1", 1),
+        ("packages: []", 1),
+        ("hostnam: x", 1),
+        ("apt_update: true", 0),
+        ("ssh_pwauth: \"yes\"", 0),
+        ("write_files: [{path: /x, encoding: b64, content: \"?\"}]", 0),
+    ] {
+        let Some(ran) = shown(&format!("#cloud-config\n{text}\n"), "") else { return };
+        let said = ran.ended(code);
+        let expected = if code == 1 { "Invalid user-data u\n" } else { "Valid schema u\n" };
+        assert!(said.stdout.ends_with(expected), "{text}: {}", said.stdout);
+        assert_eq!(said.stderr.contains("Error: Invalid schema: user-data\n"), code == 1, "{text}: {}", said.stderr);
+    }
+    let both = "#cloud-config\nhostnam: x\napt_update: true\n";
+    let Some(ran) = shown(both, "") else { return };
+    let said = ran.ended(1).stdout;
+    assert!(
+        said.starts_with("Cloud config schema deprecations: u:3:1: `apt_update`") && said.ends_with("\nInvalid user-data u\n"),
+        "{said}"
+    );
+    let Some(ran) = shown(both, "--annotate") else { return };
+    let said = ran.ended(1).stdout;
+    let expected = "#cloud-config\nhostnam: x\t\t# E1\napt_update: true\t\t# D1\n\n# Errors: -------------\n# E1: u:2:1: ";
+    assert!(said.starts_with(expected) && said.contains("\n\n\n# Deprecations: -------------\n# D1: u:3:1: "), "{said}");
+}
+
+#[test]
+fn schema_fills_templates_in_with_the_data_it_is_given_or_those_of_the_host() {
+    let prepare =
+        "cd /run; echo '{\"ds\": {\"x\": \"hostname\"}}' >id.json; printf '## template: jinja\n#cloud-config\n{{ ds.x }}: y\n' >u; ";
+    let Some(ran) = on_host_with_names(&format!("{prepare}cloud-init schema -c u -i id.json")) else { return };
+    assert_eq!(ran.ended(0).stdout, "Valid schema u\n");
+    let Some(ran) =
+        on_host_with_names(&format!("{prepare}mkdir cloud-init; cp id.json cloud-init/instance-data.json; cloud-init schema -c u"))
+    else {
+        return;
+    };
+    assert_eq!(ran.ended(0).stdout, "Valid schema u\n");
+    let Some(ran) = on_host_with_names(&format!("{prepare}sed -i s/hostname/hostnam/ id.json; cloud-init schema -c u -i id.json")) else {
+        return;
+    };
+    assert!(ran.ended(1).stderr.contains("`hostnam`"));
+    let Some(ran) = on_host_with_names(&format!("{prepare}cloud-init schema -c u -i nothing.json")) else { return };
+    assert!(ran.ended(1).stderr.contains("nothing.json: there is no instance data"));
+}
+
+#[test]
+fn schema_of_the_instance_lists_what_it_was_given() {
+    let script = "cd /var/lib/cloud/instance; printf '#cloud-config\nhostname: x\n' >user-data.txt; cloud-init schema --system; \
+        printf '#cloud-config\npackages: []\n' >vendor-data.txt; cloud-init schema --system 2>/dev/null; echo $?";
+    let Some(ran) = on_host_with_names(script) else { return };
+    let at = "/var/lib/cloud/instance";
+    let expected = format!(
+        "Valid schema user-data\nFound cloud-config data types: user-data, vendor-data\n\n1. user-data at {at}/user-data.txt:\n  Valid schema \
+         user-data\n\n2. vendor-data at {at}/vendor-data.txt:\n  Invalid vendor-data {at}/vendor-data.txt\n1\n"
+    );
+    assert_eq!(ran.ended(0).stdout, expected);
+}

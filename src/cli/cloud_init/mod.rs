@@ -11,6 +11,7 @@ mod analyze;
 mod collect;
 mod per;
 mod schema;
+mod shapes;
 mod status;
 mod words;
 
