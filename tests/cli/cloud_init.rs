@@ -118,3 +118,47 @@ fn schema_of_the_instance_lists_what_it_was_given() {
     );
     assert_eq!(ran.ended(0).stdout, expected);
 }
+
+#[test]
+fn what_single_cannot_do_is_refused() {
+    for words in ["--file /run/u", "--report", "argument"] {
+        let Some(ran) = on_host_with_names(&format!("cloud-init single -n runcmd {words}")) else { return };
+        assert!(ran.ended(1).stderr.contains("landfall apply FILE"), "{words}");
+    }
+}
+
+#[test]
+fn analyze_takes_the_options_of_the_real_one() {
+    let dump = r#"[{"name": "init-local/a", "event_type": "start", "timestamp": 1.5, "description": "do a"},
+        {"name": "init-local/a", "event_type": "finish", "timestamp": 3.0, "description": "do a", "result": "SUCCESS"}]"#;
+    let script = format!(
+        "cd /run; echo '{dump}' >d.json; cloud-init analyze show -i d.json -f '%n %d %r' -o shown; cat shown; \
+         cloud-init analyze blame --infile=d.json; cloud-init analyze boot; echo text >log; cloud-init analyze dump -i log; echo $?"
+    );
+    let Some(ran) = on_host_with_names(&script) else { return };
+    let ran = ran.ended(0);
+    let (said, told) = (ran.stdout, ran.stderr);
+    assert!(said.contains("\ninit-local/a 01.50000 SUCCESS\n") && said.contains("     01.50000s (init-local/a)\n"), "{said}");
+    assert!(said.contains(" Boot Record --\n    ") && said.contains("    Cloud-init start: 2026-08-01 12:30:45.000000+00:00\n"), "{said}");
+    assert!(said.ends_with("\n1\n") && told.contains("log: these are no events"), "{said}{told}");
+}
+
+#[test]
+fn devel_makes_one_user_data_of_several_files_and_renders_templates() {
+    let script = "cd /run; printf '#!/bin/sh\\n' >s; printf '#cloud-config\\nhostname: x\\n' >c; cloud-init devel make-mime -l | wc -l; \
+        cloud-init devel make-mime -a s:x-shellscript -a c:cloud-config >u && cat u; landfall validate u; cloud-init devel make-mime -a s:foo; \
+        echo $?; printf '## template: jinja\\n#cloud-config\\n{{ ds.x }}\\n' >t; echo '{\"ds\": {\"x\": \"y: z\"}}' >i; cloud-init devel render -i i t; \
+        cloud-init devel net-convert -p x -k yaml; echo $?";
+    let Some(ran) = on_host_with_names(script) else { return };
+    let ran = ran.ended(0);
+    for expected in [
+        "12\nContent-Type: multipart/mixed; boundary=\"===============",
+        "Content-Type: text/x-shellscript; charset=\"utf-8\"\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\
+         Content-Disposition: attachment; filename=\"s\"\n\nIyEvYmluL3NoCg==\n\n--",
+        "\nu: valid; ",
+        "\n1\n#cloud-config\ny: z\n1\n",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}\n{}", ran.stdout);
+    }
+    assert!(ran.stderr.contains("no type `text/foo`") && ran.stderr.contains("landfall has no `devel net-convert`"), "{}", ran.stderr);
+}
