@@ -138,6 +138,21 @@ fn a_damaged_plan_is_made_anew_from_the_same_user_data_and_nothing_is_done_twice
 }
 
 #[test]
+fn the_text_of_runcmd_lies_where_cloud_init_has_it_until_it_is_wiped() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", "#cloud-config\nruncmd: ['echo one', [echo, \"it's\"]]\n");
+    machine.boot();
+    let path = "var/lib/cloud/instances/i-1/scripts/runcmd";
+    let text = machine.read(path).expect("the script");
+    assert!(text.starts_with("#!/bin/sh\necho one\n") && text.lines().count() == 3, "{text}");
+    assert_eq!(fs::metadata(machine.path(path)).expect("there").permissions().mode() & 0o777, 0o700);
+    machine.seed("i-2", &(files(&[("/etc/one", "1")]) + "runcmd: []\n"));
+    machine.boot();
+    assert_eq!(machine.read("var/lib/cloud/instances/i-2/scripts/runcmd"), None);
+    assert!(machine.path("var/lib/cloud/instances/i-2/sem/config_scripts_user").exists());
+}
+
+#[test]
 fn another_id_is_another_instance_and_changed_user_data_alone_is_not() {
     let Some(machine) = Machine::new() else { return };
     machine.seed("i-1", &files(&[("/etc/one", "1")]));

@@ -114,19 +114,26 @@ fn lookup<'d>(plain: &'d Json, with_aliases: &Json, name: &str) -> Result<&'d Js
     Ok(found)
 }
 
-/// The data, with what was given to the instance. Who is not root sees the names of what he may not see.
-fn read(args: &QueryArgs, host: &Host) -> Result<Json, Refusal> {
-    let is_root = nix::unistd::geteuid().is_root();
+/// The instance's data: those in a file, or this host's, of which root has all.
+pub(super) fn instance_data(path: Option<&str>, host: &Host) -> Result<Json, Refusal> {
     let sensitive = format!("{RUN}/instance-data-sensitive.json");
-    let given = |path: &Option<PathBuf>, usual: String| path.as_ref().map_or(usual, |path| path.display().to_string());
-    let usual = if is_root && host.exists(&sensitive) { sensitive } else { format!("{RUN}/instance-data.json") };
-    let path = given(&args.instance_data, usual);
+    let usual =
+        || if nix::unistd::geteuid().is_root() && host.exists(&sensitive) { sensitive } else { format!("{RUN}/instance-data.json") };
+    let path = path.map_or_else(usual, str::to_owned);
     let refused = |why: String| Refusal::new(exit::FAILED, format!("{path}: {why}"));
     let bytes = host.read(&path).map_err(|error| refused(error.to_string()))?;
     let bytes =
         bytes.ok_or_else(|| refused("there is no instance data; it is made when a datasource has been found in this boot".into()))?;
-    let mut data: Map<String, Json> =
-        serde_json::from_slice(&bytes).map_err(|error| refused(format!("this is no instance data: {error}")))?;
+    let data: Map<String, Json> = serde_json::from_slice(&bytes).map_err(|error| refused(format!("this is no instance data: {error}")))?;
+    Ok(Json::Object(data))
+}
+
+/// The data, with what was given to the instance. Who is not root sees the names of what he may not see.
+fn read(args: &QueryArgs, host: &Host) -> Result<Json, Refusal> {
+    let is_root = nix::unistd::geteuid().is_root();
+    let given = |path: &Option<PathBuf>, usual: String| path.as_ref().map_or(usual, |path| path.display().to_string());
+    let own = args.instance_data.as_ref().map(|path| path.display().to_string());
+    let mut data = instance_data(own.as_deref(), host)?;
     let files = [
         ("userdata", given(&args.user_data, format!("{INSTANCE}/user-data.txt"))),
         ("vendordata", given(&args.vendor_data, format!("{INSTANCE}/vendor-data.txt"))),
@@ -143,9 +150,9 @@ fn read(args: &QueryArgs, host: &Host) -> Result<Json, Refusal> {
                 }
             }
         };
-        data.insert(key.to_owned(), value);
+        data[key] = value;
     }
-    Ok(Json::Object(data))
+    Ok(data)
 }
 
 /// As text, decompressed where it is not; what is none even so is base64.

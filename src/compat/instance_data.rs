@@ -20,7 +20,7 @@ const DOC_OF_SYSTEM: &str = "The configuration of the image: /etc/cloud, and cc:
 const DOC_OF_COMBINED: &str = "The whole configuration that the plan of this instance was made of: user-data over vendor-data over the \
     configuration of the image.";
 
-/// The data, as cloud-init shapes it. Python's version is not known here and null.
+/// The data, as cloud-init shapes it. Of Python's version it has what the name of the program says: `3.13`.
 pub struct InstanceData(Json);
 
 impl InstanceData {
@@ -37,6 +37,8 @@ impl InstanceData {
             map.entry("instance-id").or_insert_with(|| subject.instance_id.as_str().into());
             map.entry("dsmode").or_insert_with(|| subject.dsmode.as_str().into());
         }
+        let python = host.link_target("/usr/bin/python3").ok().flatten();
+        let python = python.as_deref().and_then(|name| name.rsplit('/').next()?.strip_prefix("python"));
         let kind = if subject.seed.starts_with("/dev") { "config-disk" } else { "seed-dir" };
         let merged = |doc: &str| {
             let mut merged = system.as_object().cloned().unwrap_or_default();
@@ -54,7 +56,7 @@ impl InstanceData {
             "sys_info": {
                 "dist": [distro, version_id, codename],
                 "platform": platform,
-                "python": null,
+                "python": python,
                 "release": release,
                 "system": system_name,
                 "uname": [system_name, hostname, release, version, machine, ""],
@@ -79,7 +81,7 @@ impl InstanceData {
                 "machine": machine,
                 "platform": subject.source,
                 "public_ssh_keys": subject.public_keys,
-                "python_version": null,
+                "python_version": python,
                 "region": null,
                 "subplatform": format!("{kind} ({})", subject.seed),
                 "system_platform": platform,

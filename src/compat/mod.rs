@@ -20,10 +20,11 @@ use crate::config::node::Node;
 use instance_data::InstanceData;
 
 use crate::datasource::{self, Found};
-use crate::engine::summary::{State, StepResult, Summary};
+use crate::engine::summary::{State, StepResult, StepSummary, Summary};
 use crate::host::Host;
 use crate::modules::{CLOSING, MODULES};
-use crate::plan::{Frequency, Stage};
+use crate::plan::operation::Operation;
+use crate::plan::{Frequency, Plan, Stage};
 use crate::{clock, identity};
 pub use instance_data::{pretty, REDACTED};
 pub use status::{stages, told_in_all};
@@ -315,20 +316,49 @@ fn write_combined(host: &Host, state: &str, data: &InstanceData) -> io::Result<(
     Ok(())
 }
 
+/// The shell text of `runcmd` where cloud-init has it, for who looks at it: nothing runs this file.
+pub fn runcmd_script(host: &Host, state: &str, plan: &Plan) -> io::Result<()> {
+    let Some(subject) = subject(host, state)? else { return Ok(()) };
+    let path = format!("{}/scripts/runcmd", subject.directory());
+    let mut text = String::new();
+    for step in &plan.steps {
+        match &step.operation {
+            Operation::ScriptItem(item) if item.script == "runcmd" && step.wiped.is_none() => {
+                text.push_str(item.text.expose());
+                text.push('\n');
+            }
+            // The user's own of this name is run.
+            Operation::WriteFile(file) if file.path.ends_with("/scripts/runcmd") => return Ok(()),
+            _ => {}
+        }
+    }
+    if !text.is_empty() {
+        host.write_copy(&path, format!("#!/bin/sh\n{text}").as_bytes(), 0o700)?;
+    }
+    Ok(())
+}
+
 /// A stage of this boot has ended: with what errors, and after the last one, that the boot has finished.
 pub fn stage_ended(host: &Host, state: &str, stage: Stage, summary: &Summary) -> io::Result<()> {
     let Some(subject) = subject(host, state)? else { return Ok(()) };
     status::end(host, &subject, stage, summary)?;
     // A disk that takes no marks does not keep what stands in /run from being told.
-    let marked = write_semaphores(host, &subject, summary);
-    let settled = matches!(summary.state, State::Done | State::Degraded | State::Failed);
-    if stage == Stage::Final && settled {
+    let marked = write_semaphores(host, &subject, stage, summary);
+    if stage == Stage::Final && is_settled(summary) {
         status::result(host, &subject, summary)?;
         let now = clock::rfc2822(host.now());
         let line = format!("{:.2} - {now} - v. {}\n", host.uptime_seconds(), env!("CARGO_PKG_VERSION"));
         host.write_runtime(&format!("{RUN}/boot-finished"), line.as_bytes(), 0o644)?;
     }
     marked
+}
+
+/// This host is switched off: cloud-init's generator says so here.
+pub fn switched_off(host: &Host) -> io::Result<()> {
+    if !applies(host) {
+        return Ok(());
+    }
+    host.write_runtime(&format!("{RUN}/disabled"), b"", 0o644)
 }
 
 /// Nothing can be run in this boot, and why.
@@ -339,9 +369,24 @@ pub fn not_begun(host: &Host, why: &str) -> io::Result<()> {
     status::not_begun(host, why)
 }
 
-/// cloud-init's marks of the modules that have run: scripts of users look at them.
-fn write_semaphores(host: &Host, subject: &Subject, summary: &Summary) -> io::Result<()> {
+/// What cloud-init marks on every Debian host, whatever its configuration: those of its modules that are always run, and that the data
+/// of the instance were taken in.
+const ALWAYS_MARKED: [(Stage, &str); 2] = [
+    (Stage::Network, "seed_random mounts set_hostname users_groups ssh"),
+    (
+        Stage::Final,
+        "ssh_import_id locale set_passwords apt_configure byobu reset_rmc scripts_vendor scripts_per_instance scripts_user \
+         ssh_authkey_fingerprints keys_to_console install_hotplug",
+    ),
+];
+
+/// cloud-init's marks of the modules that have run: scripts of users look at them. Nothing here does.
+fn write_semaphores(host: &Host, subject: &Subject, stage: Stage, summary: &Summary) -> io::Result<()> {
     let content = format!("{}: {}\n", std::process::id(), host.now());
+    let mark = |path: String| match host.exists(&path) {
+        true => Ok(()),
+        false => host.write_copy(&path, content.as_bytes(), 0o644).map(drop),
+    };
     for module in MODULES.iter().chain(CLOSING) {
         let mut steps = summary.steps.iter().filter(|step| step.phase == module.name).peekable();
         if steps.peek().is_none() || steps.any(|step| step.result == StepResult::Pending) {
@@ -353,9 +398,36 @@ fn write_semaphores(host: &Host, subject: &Subject, summary: &Summary) -> io::Re
             Frequency::Once => format!("{CLOUD}/sem/config_{name}.once"),
             Frequency::Boot => continue,
         };
-        if !host.exists(&path) {
-            host.write_copy(&path, content.as_bytes(), 0o644)?;
-        }
+        mark(path)?;
     }
-    Ok(())
+    let is_open = |name: &str| {
+        let of_module = |step: &&StepSummary| step.phase.replace('-', "_") == name;
+        summary.steps.iter().filter(of_module).any(|step| step.result == StepResult::Pending)
+    };
+    if stage == Stage::Local || stage == Stage::Final && !is_settled(summary) {
+        return Ok(());
+    }
+    // An earlier stage with nothing to do starts no process.
+    let always = ALWAYS_MARKED.iter().filter(|(of, _)| *of == stage || stage == Stage::Final).flat_map(|(_, names)| names.split(' '));
+    for name in always.filter(|name| !is_open(name) && is_listed(subject, name)) {
+        mark(format!("{}/sem/config_{name}", subject.directory()))?;
+    }
+    if stage == Stage::Final && is_listed(subject, "scripts_per_once") {
+        mark(format!("{CLOUD}/sem/config_scripts_per_once.once"))?;
+    }
+    mark(format!("{}/sem/consume_data", subject.directory()))
+}
+
+fn is_settled(summary: &Summary) -> bool {
+    matches!(summary.state, State::Done | State::Degraded | State::Failed)
+}
+
+/// Whether an image that says which modules there are names this one.
+fn is_listed(subject: &Subject, name: &str) -> bool {
+    let lists = ["cloud_init_modules", "cloud_config_modules", "cloud_final_modules"].map(|key| subject.system.get(key));
+    let names = |module: &serde_json::Value| {
+        let module = module.as_str().or_else(|| module.get(0)?.as_str());
+        module.is_some_and(|module| module.replace('-', "_") == name)
+    };
+    lists.iter().all(Option::is_none) || lists.iter().flatten().filter_map(|list| list.as_array()).flatten().any(names)
 }

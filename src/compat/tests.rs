@@ -218,3 +218,48 @@ fn a_host_in_use_has_files_for_who_waits_where_landfall_stands_in() {
     assert!(status["v1"]["stage"].is_null() && status["v1"]["modules-final"]["finished"].is_number(), "{status}");
     assert!(!root.host.exists("/var/lib/cloud"), "nothing that lasts is written");
 }
+
+#[test]
+fn modules_that_are_always_run_are_marked_when_their_stage_has_ended() {
+    let root = Root::new();
+    root.begin("i-1");
+    let marks = || root.host.list("/var/lib/cloud/instance/sem").expect("marks");
+    stage_ended(&root.host, STATE, Stage::Local, &crate::cli::example(State::Running)).expect("ended");
+    assert!(!marks().contains(&"consume_data".to_owned()));
+    stage_ended(&root.host, STATE, Stage::Network, &crate::cli::example(State::Running)).expect("ended");
+    let early = marks();
+    assert!(early.contains(&"consume_data".to_owned()) && early.contains(&"config_set_hostname".to_owned()), "{early:?}");
+    stage_ended(&root.host, STATE, Stage::Final, &crate::cli::example(State::Interrupted)).expect("ended");
+    assert!(!marks().contains(&"config_scripts_user".to_owned()));
+    let mut summary = crate::cli::example(State::Done);
+    summary.steps.clear();
+    stage_ended(&root.host, STATE, Stage::Final, &summary).expect("ended");
+    assert!(marks().contains(&"config_scripts_user".to_owned()), "{:?}", marks());
+    assert!(root.host.exists("/var/lib/cloud/sem/config_scripts_per_once.once"));
+}
+
+#[test]
+fn a_module_that_the_image_does_not_list_is_not_marked() {
+    let listed = |lists: serde_json::Value, name: &str| is_listed(&Subject { system: lists, ..Subject::of(&Root::found("i-1")) }, name);
+    let lists = serde_json::json!({"cloud_final_modules": ["scripts-user", ["final-message", "always"]]});
+    assert!(listed(lists.clone(), "scripts_user") && listed(lists.clone(), "final_message") && !listed(lists, "locale"));
+    assert!(listed(serde_json::json!({"users": []}), "locale"));
+}
+
+#[test]
+fn a_host_that_is_switched_off_says_so_where_the_generator_would() {
+    let root = Root::new();
+    switched_off(&root.host).expect("told");
+    assert!(root.host.exists("/run/cloud-init/disabled"));
+}
+
+#[test]
+fn the_version_of_python_is_read_off_the_name_of_the_program() {
+    let root = Root::new();
+    let version =
+        || instance_data(&root.host, &Subject::of(&Root::found("i-1")), &Json::Null).expect("data")["v1"]["python_version"].clone();
+    assert_eq!(version(), Json::Null);
+    std::fs::create_dir_all(root.dir.path().join("usr/bin")).expect("directory");
+    std::os::unix::fs::symlink("python3.13", root.dir.path().join("usr/bin/python3")).expect("link");
+    assert_eq!(version(), "3.13");
+}

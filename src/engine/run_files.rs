@@ -56,6 +56,8 @@ impl Engine<'_> {
     ) -> Result<Ended, Failure> {
         let mut spec = Spec::new(prefix.iter().map(String::as_str).chain([path])).output(self.host.real_path(file));
         spec.env = self.environment(step);
+        let says = |name: &str| self.host.read(path).ok().flatten().is_some_and(|text| String::from_utf8_lossy(&text).contains(name));
+        spec.env.extend(self.host.path_of_script(says).map(|path| ("PATH".to_owned(), path)));
         spec.env.extend(env.clone());
         spec.deadline = step.limits.timeout();
         spec.silence = step.limits.silence();

@@ -266,6 +266,11 @@ impl Engine<'_> {
         }
         let (state, definitions) = self.left_by_earlier_items(step, item)?;
         let mut env = self.environment(step);
+        let says = |name: &str| {
+            let of_script = |step: &Step| matches!(&step.operation, Operation::ScriptItem(one) if one.script == item.script && one.text.expose().contains(name));
+            self.plan.steps.iter().any(of_script)
+        };
+        env.extend(self.host.path_of_script(says).map(|path| ("PATH".to_owned(), path)));
         env.extend(item.env.clone());
         let start = Start {
             name: name_of_script(item),

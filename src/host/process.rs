@@ -256,6 +256,23 @@ impl Host {
         PATHS[usize::from(is_own)][usize::from(self.exists("/snap/bin"))]
     }
 
+    /// `PATH` for a script that says `cloud-init-per`, on a host that has no program of this name but landfall's own, which is out of
+    /// the way of everything else.
+    pub fn path_of_script(&self, mut text: impl FnMut(&str) -> bool) -> Option<String> {
+        const NAME: &str = "cloud-init-per";
+        const OWN: &str = "/usr/lib/landfall/bin";
+        let needs_it = text(NAME) && !self.finds_program(NAME) && self.exists(&format!("{OWN}/{NAME}"));
+        needs_it.then(|| format!("{}:{OWN}", self.search_path()))
+    }
+
+    /// Runs a command in the place of this program: in its group, with its streams and its environment, as a shell finds it. Its exit
+    /// code.
+    pub fn run_here(&self, argv: &[String]) -> Result<i32, Failure> {
+        let mut command = Command::new(self.real_path("/bin/sh"));
+        command.args(["-c", "\"$@\"", argv.first().map_or("sh", String::as_str)]).args(argv);
+        command.status().map(exit_code).map_err(|error| Failure::io("/bin/sh", &error))
+    }
+
     /// The command with group, environment and root, its streams still to be set.
     pub(super) fn command(&self, spec: &Spec) -> Result<Command, Failure> {
         let Some(program) = spec.argv.first() else {
@@ -512,6 +529,23 @@ mod tests {
             std::fs::create_dir_all(dir.path().join(made)).expect("directory");
         }
         assert!(host.search_path().ends_with(":/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"));
+    }
+
+    #[test]
+    fn a_script_that_says_cloud_init_per_finds_one_and_any_other_has_the_usual_path() {
+        let dir = tempfile::tempdir().expect("dir");
+        let host = Host::rooted(dir.path());
+        let make = |directory: &str| {
+            std::fs::create_dir_all(dir.path().join(directory)).expect("directory");
+            std::fs::write(dir.path().join(directory).join("cloud-init-per"), "").expect("program");
+        };
+        let path = |text: &str| host.path_of_script(|name| text.contains(name));
+        assert_eq!(path("cloud-init-per once x true"), None, "there is none");
+        make("usr/lib/landfall/bin");
+        assert_eq!(path("cloud-init-per once x true"), Some(format!("{}:/usr/lib/landfall/bin", host.search_path())));
+        assert_eq!(path("echo $PATH"), None);
+        make("usr/bin");
+        assert_eq!(path("cloud-init-per once x true"), None, "the host's own is the one");
     }
 
     #[test]

@@ -144,6 +144,7 @@ fn begin(host: &Host, request: &Request, given: &Overrides) -> Result<Report, Fa
     let stage = request.stage();
     if let (Request::Boot(_) | Request::Network, Some(off)) = (request, off_switch(host)) {
         view::publish_disabled(host, &ids, stage, &off)?;
+        keep(compat::switched_off(host));
         return Ok(Report { end: None, summary: None, remark: format!("switched off: {off}"), no_source: false });
     }
     let _lock = take_lock(host, request)?;
@@ -409,6 +410,9 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     if kept {
         keep(compat::link_instance(host, job.directory.name()));
         keep(compat::stage_begins(host, &state, told[0]));
+        if told.contains(&Stage::Final) {
+            keep(compat::runcmd_script(host, &state, &job.plan));
+        }
     }
     let reporter = Reporter::new(host, &job.plan, job.mode, ids, stage);
     let mut engine = Engine::new(host, &job.plan, ledger, job.directory.places(), ids.clone(), &reporter);

@@ -1,6 +1,7 @@
 //! The command line as a user meets it: the built binary, its words, its exit codes. Nothing here changes this machine.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod cloud_init;
 mod config;
 mod notify;
 mod plain_debian;

@@ -1,24 +1,29 @@
 //! `cloud-init analyze`: what landfall's journal says of the steps, in cloud-init's shapes.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{json, Value as Json};
 
 use super::super::{out, recorded, Answer, Refusal};
 use super::words::Words;
 use crate::clock;
-use crate::engine::summary::{StepResult, StepSummary, Summary};
+use crate::engine::summary::{StepResult, Summary};
 use crate::error::exit;
+use crate::host::files::Attributes;
+use crate::host::process::Spec;
 use crate::host::Host;
 use crate::plan::Stage;
 
 /// A step that has ended.
-struct Event<'s> {
-    stage: &'static str,
-    step: &'s StepSummary,
+struct Event {
+    stage: String,
+    id: String,
+    description: String,
     /// Seconds since 1970.
     begun: f64,
     took: f64,
+    failed: bool,
 }
 
 /// Shows it.
@@ -28,27 +33,93 @@ pub fn analyze(words: &Words, host: &Host) -> Answer {
     if !["blame", "show", "dump", "boot"].contains(&how) {
         return Err(super::usage(format!("argument subcommand: invalid choice: '{how}' (choose from blame, show, dump, boot)")));
     }
-    let summary = recorded::load(host)?.summary;
-    let boots = boots(&summary);
+    if how != "show" && words.has("format") {
+        return Err(super::usage("unrecognized arguments: --format"));
+    }
+    if how == "boot" {
+        return written(words, &boot(&recorded::load(host)?.summary, host), host);
+    }
+    let boots = match words.value("infile").map(|file| dump(file, host)).transpose()?.flatten() {
+        Some(events) => boots_of_dump(events),
+        None => boots(&recorded::load(host)?.summary),
+    };
     if boots.is_empty() {
         return Err(Refusal::new(exit::FAILED, "no step has ended yet").help("`landfall status` says what is the matter"));
     }
-    match how {
-        "show" => out::print(&records(&boots, shown)),
-        "blame" => out::print(&records(&boots, blamed)),
-        "boot" => out::print(&boot(&summary, host)),
+    let text = match how {
+        "show" => {
+            let format = words.value("format").unwrap_or("%I%D @%Es +%ds");
+            records(&boots, &|events| shown(events, format))
+        }
+        "blame" => records(&boots, &blamed),
         _ => {
             let events: Vec<Json> = boots.iter().flatten().flat_map(dumped).collect();
             let bytes = crate::compat::pretty(&Json::Array(events)).map_err(|error| Refusal::new(exit::FAILED, error.to_string()))?;
-            out::print(&String::from_utf8_lossy(&bytes));
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+    };
+    written(words, &text, host)
+}
+
+/// On standard output, or into the file that was asked for.
+fn written(words: &Words, text: &str, host: &Host) -> Answer {
+    match words.value("outfile").filter(|file| *file != "-") {
+        None => out::print(text),
+        Some(file) => {
+            let path = std::env::current_dir().unwrap_or_else(|_| "/".into()).join(file).display().to_string();
+            let failed = |error: std::io::Error| Refusal::new(exit::FAILED, format!("{file}: {error}"));
+            host.write(&path, text.as_bytes(), Attributes::own(0o644)).map_err(failed)?;
         }
     }
     Ok(exit::OK)
 }
 
+/// The events of an earlier `dump`; `None` for this host's log, of which the journal knows more.
+fn dump(file: &str, host: &Host) -> Result<Option<Vec<Json>>, Refusal> {
+    let refused = |why: &str| {
+        let refusal = Refusal::new(exit::FAILED, format!("{file}: {why}"));
+        Err(refusal.help("leave --infile out: what the steps took stands in the journal; `analyze dump` writes events"))
+    };
+    let bytes = super::super::input::read(file)?;
+    match serde_json::from_slice(&bytes) {
+        Ok(events) => Ok(Some(events)),
+        Err(_) if ["/var/log/cloud-init.log", "/var/log/landfall.log"].contains(&file) => Ok(None),
+        Err(_) if bytes.is_empty() && host.exists(file) => refused("the file is empty"),
+        Err(_) => refused("these are no events: logs are not read"),
+    }
+}
+
+/// Begins and ends belong together by their names; a boot begins with the first stage.
+fn boots_of_dump(events: Vec<Json>) -> Vec<Vec<Event>> {
+    let mut boots: Vec<Vec<Event>> = Vec::new();
+    let mut begun: Vec<(String, f64)> = Vec::new();
+    for event in events {
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        let (name, time) = (text("name"), event["timestamp"].as_f64().unwrap_or_default());
+        if event["event_type"] != "finish" {
+            begun.push((name, time));
+            continue;
+        }
+        let Some(at) = begun.iter().position(|(known, _)| *known == name) else { continue };
+        let (name, begin) = begun.remove(at);
+        let Some((stage, id)) = name.split_once('/') else { continue };
+        let is_next = boots.last().and_then(|boot| boot.last()).is_none_or(|last| stage == "init-local" && last.stage != stage);
+        if is_next {
+            boots.push(Vec::new());
+        }
+        let failed = event["result"] == "FAIL";
+        let (stage, id, description) = (stage.to_owned(), id.to_owned(), text("description"));
+        let event = Event { stage, id, description, begun: begin, took: time - begin, failed };
+        if let Some(boot) = boots.last_mut() {
+            boot.push(event);
+        }
+    }
+    boots
+}
+
 /// The steps by the boots they ended in, in order.
-fn boots(summary: &Summary) -> Vec<Vec<Event<'_>>> {
-    let mut events: Vec<(&str, Event<'_>)> = Vec::new();
+fn boots(summary: &Summary) -> Vec<Vec<Event>> {
+    let mut events: Vec<(&str, Event)> = Vec::new();
     for step in &summary.steps {
         let Some(ended) = &step.ended else { continue };
         let stage = match step.stage {
@@ -57,10 +128,12 @@ fn boots(summary: &Summary) -> Vec<Vec<Event<'_>>> {
             Stage::Final => "modules-final",
         };
         let took = step.elapsed_ms as f64 / 1000.0;
-        events.push((&ended.boot, Event { stage, step, begun: ended.time - took, took }));
+        let failed = matches!(step.result, StepResult::Failed | StepResult::Skipped);
+        let (id, description) = (step.id.clone(), step.description.clone());
+        events.push((&ended.boot, Event { stage: stage.to_owned(), id, description, begun: ended.time - took, took, failed }));
     }
     events.sort_by(|a, b| a.1.begun.total_cmp(&b.1.begun));
-    let mut boots: Vec<(&str, Vec<Event<'_>>)> = Vec::new();
+    let mut boots: Vec<(&str, Vec<Event>)> = Vec::new();
     for (boot, event) in events {
         match boots.iter_mut().find(|(known, _)| *known == boot) {
             Some((_, events)) => events.push(event),
@@ -70,7 +143,7 @@ fn boots(summary: &Summary) -> Vec<Vec<Event<'_>>> {
     boots.into_iter().map(|(_, events)| events).collect()
 }
 
-fn records(boots: &[Vec<Event<'_>>], shown: fn(&[Event<'_>]) -> String) -> String {
+fn records(boots: &[Vec<Event>], shown: &dyn Fn(&[Event]) -> String) -> String {
     let mut text = String::new();
     for (events, number) in boots.iter().zip(1..) {
         // Writing to a String cannot fail.
@@ -80,15 +153,15 @@ fn records(boots: &[Vec<Event<'_>>], shown: fn(&[Event<'_>]) -> String) -> Strin
     text
 }
 
-fn shown(events: &[Event<'_>]) -> String {
+fn shown(events: &[Event], format: &str) -> String {
     let mut text = "@ is when a step began, counted from the first one; + is how long it took.\n\n".to_owned();
     let first = events.first().map_or(0.0, |event| event.begun);
     let mut total = 0.0;
     for stage in events.chunk_by(|a, b| a.stage == b.stage) {
-        let name = stage[0].stage;
+        let name = &stage[0].stage;
         let _ = writeln!(text, "Starting stage: {name}");
         for event in stage {
-            let _ = writeln!(text, "|`->{} @{:08.5}s +{:08.5}s", event.step.description, event.begun - first, event.took);
+            let _ = writeln!(text, "{}", filled(format, event, first));
         }
         let end = stage.iter().map(|event| event.begun + event.took).fold(0.0, f64::max);
         total += end - stage[0].begun;
@@ -98,38 +171,97 @@ fn shown(events: &[Event<'_>]) -> String {
     text
 }
 
-fn blamed(events: &[Event<'_>]) -> String {
-    let mut sorted: Vec<&Event<'_>> = events.iter().collect();
-    sorted.sort_by(|a, b| b.took.total_cmp(&a.took));
-    sorted.iter().map(|event| format!("     {:08.5}s ({}/{})\n", event.took, event.stage, event.step.id)).collect()
+/// A line as its format asks for it.
+fn filled(format: &str, event: &Event, first: f64) -> String {
+    let mut text = String::new();
+    let mut rest = format;
+    while let Some((before, after)) = rest.split_once('%') {
+        text.push_str(before);
+        let seconds = |seconds: f64| format!("{seconds:08.5}");
+        let value = match after.chars().next() {
+            Some('I') => "|`->".to_owned(),
+            Some('D') => event.description.clone(),
+            Some('n') => format!("{}/{}", event.stage, event.id),
+            Some('E') => seconds(event.begun - first),
+            Some('d') => seconds(event.took),
+            Some('t') => seconds(event.begun + event.took),
+            Some('e') => "finish".to_owned(),
+            Some('o') => "landfall".to_owned(),
+            Some('r') => result(event).to_owned(),
+            _ => {
+                text.push('%');
+                rest = after;
+                continue;
+            }
+        };
+        text.push_str(&value);
+        rest = &after[1..];
+    }
+    text + rest
 }
 
-fn dumped(event: &Event<'_>) -> [Json; 2] {
+const fn result(event: &Event) -> &'static str {
+    if event.failed {
+        "FAIL"
+    } else {
+        "SUCCESS"
+    }
+}
+
+fn blamed(events: &[Event]) -> String {
+    let mut sorted: Vec<&Event> = events.iter().collect();
+    sorted.sort_by(|a, b| b.took.total_cmp(&a.took));
+    sorted.iter().map(|event| format!("     {:08.5}s ({}/{})\n", event.took, event.stage, event.id)).collect()
+}
+
+fn dumped(event: &Event) -> [Json; 2] {
     let of = |kind: &str, time: f64| {
         json!({
-            "description": event.step.description,
+            "description": event.description,
             "event_type": kind,
-            "name": format!("{}/{}", event.stage, event.step.id),
+            "name": format!("{}/{}", event.stage, event.id),
             "origin": "landfall",
             "timestamp": (time * 1000.0).round() / 1000.0,
         })
     };
     let mut end = of("finish", event.begun + event.took);
-    let failed = matches!(event.step.result, StepResult::Failed | StepResult::Skipped);
-    end["result"] = if failed { "FAIL" } else { "SUCCESS" }.into();
+    end["result"] = result(event).into();
     [of("start", event.begun), end]
 }
 
+/// When the kernel began and ended and landfall's first unit was started, as far as systemd knows it.
 fn boot(summary: &Summary, host: &Host) -> String {
     let kernel = host.now() - host.uptime_seconds();
-    let mut text = format!("-- Most Recent Boot Record --\n    Kernel started at: {}\n", clock::rfc3339(kernel));
-    for (what, time) in [("landfall start", summary.started), ("landfall end", summary.finished)] {
-        if let Some(time) = time {
-            let _ = writeln!(text, "    {what}: {}", clock::rfc3339(time));
-        }
+    let asked = |property: &str, unit: &[&str]| -> Option<f64> {
+        let argv = ["systemctl", "show", "--value", "--property", property];
+        let ended = host.run(&Spec::new(argv.iter().chain(unit).copied()).deadline(Duration::from_secs(10))).ok()?;
+        ended.stdout.trim().parse().ok().filter(|time| *time > 0.0).map(|time: f64| time / 1e6)
+    };
+    let container = host.run(&Spec::new(["systemd-detect-virt", "--container", "--quiet"]).deadline(Duration::from_secs(10)));
+    // Its clock is that of the machine it runs on.
+    let is_container = container.is_ok_and(|ended| ended.code == 0);
+    let ended = if is_container { None } else { asked("UserspaceTimestampMonotonic", &[]) };
+    let activated = asked("InactiveExitTimestampMonotonic", &["landfall-local.service"]);
+    let (what, first) = if is_container { ("Container Boot", "Container started at") } else { ("Boot", "Kernel Started at") };
+    let mut rows = vec![(first, Some(moment(kernel)))];
+    if !is_container {
+        rows.push(("Kernel ended boot at", ended.map(|time| moment(kernel + time))));
+        rows.push(("Kernel time to boot (seconds)", ended.map(|time| time.to_string())));
     }
-    let _ = writeln!(text, "    landfall took (seconds): {:.5}", summary.elapsed);
-    text
+    rows.push(("Cloud-init activated by systemd at", activated.map(|time| moment(kernel + time))));
+    let between = activated.zip(ended).map(|(activated, ended)| (activated - ended).to_string());
+    rows.push(("Time between Kernel end boot and Cloud-init activation (seconds)", between));
+    rows.push(("Cloud-init start", summary.started.map(moment)));
+    rows.push(("landfall end", summary.finished.map(moment)));
+    rows.push(("landfall took (seconds)", Some(format!("{:.5}", summary.elapsed))));
+    let rows = rows.into_iter().filter_map(|(name, value)| Some(format!("    {name}: {}\n", value?)));
+    format!("-- Most Recent {what} Record --\n{}", rows.collect::<String>())
+}
+
+/// As Python prints a moment.
+fn moment(time: f64) -> String {
+    let micros = (time.fract() * 1e6).floor();
+    clock::rfc3339(time.floor()).replace('T', " ").replace('Z', &format!(".{micros:06}+00:00"))
 }
 
 #[cfg(test)]
@@ -153,7 +285,7 @@ mod tests {
     #[test]
     fn steps_are_shown_by_boot_and_stage() {
         let summary = measured();
-        let text = records(&boots(&summary), shown);
+        let text = records(&boots(&summary), &|events| shown(events, "%I%D @%Es +%ds"));
         for line in [
             "-- Boot Record 01 --\n",
             "Starting stage: init-local\n|`->create user alice @00.00000s +00.30000s\nFinished stage: (init-local) 00.30000 seconds\n",
@@ -163,6 +295,17 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_line_is_as_its_format_asks_and_a_dump_is_read_back() {
+        let summary = measured();
+        let events: Vec<Json> = boots(&summary).iter().flatten().flat_map(dumped).collect();
+        let again = boots_of_dump(events);
+        assert_eq!(again.len(), 1, "in no dump stands which boot it was");
+        let text = shown(&again[0], "%n|%r|%d%%|%x");
+        assert!(text.contains("\nmodules-final/runcmd/1|FAIL|00.50000%%|%x\n"), "{text}");
+        assert_eq!(moment(1785587445.25), "2026-08-01 12:30:45.250000+00:00");
     }
 
     #[test]

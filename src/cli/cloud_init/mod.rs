@@ -1,15 +1,18 @@
-//! The commands of cloud-init, for scripts that call them: the package landfall-cloud-init makes `/usr/bin/cloud-init` and
-//! `/usr/bin/cloud-id` links to landfall, which looks at the name it is called by.
+//! The commands of cloud-init, for scripts that call them: the package landfall-cloud-init makes `/usr/bin/cloud-init`,
+//! `/usr/bin/cloud-id` and `/usr/bin/cloud-init-per` links to landfall, which looks at the name it is called by.
 //!
 //! They read what landfall keeps and have no truth of their own. What they print has cloud-init 25.1's shape, and they end as it
 //! ends (its "CLI commands" documentation, and what it was seen to do): 0, 1, and 2 for a degraded run and for a command line that
 //! cannot be read. Sentences are landfall's own.
 //!
-//! Not covered: `devel`; log files as the input of `analyze`.
+//! Not covered: most of `devel`; log files as the input of `analyze`.
 
 mod analyze;
 mod collect;
+mod devel;
+mod per;
 mod schema;
+mod shapes;
 mod status;
 mod words;
 
@@ -44,7 +47,7 @@ struct Command {
     execute: fn(&Words, &Host) -> Answer,
 }
 
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 10] = [
     Command {
         name: "status",
         options: "l/long w/wait format=",
@@ -75,7 +78,7 @@ const COMMANDS: [Command; 11] = [
     },
     Command {
         name: "analyze",
-        options: "",
+        options: "i/infile= o/outfile= f/format=",
         words: 1,
         about: "what the steps of the run took: show, blame, dump or boot",
         execute: analyze::analyze,
@@ -84,7 +87,7 @@ const COMMANDS: [Command; 11] = [
         name: "single",
         options: "n/name= frequency= report f/file=",
         words: usize::MAX,
-        about: "run the steps of one module again, with --frequency always",
+        about: "run the steps of one module again, with --frequency always; one of them: landfall rerun STEP",
         execute: single,
     },
     Command { name: "init", options: "l/local f/file=", words: 0, about: "nothing: a unit does it", execute: init },
@@ -97,7 +100,6 @@ const COMMANDS: [Command; 11] = [
         execute: collect::collect_logs,
     },
     Command { name: "features", options: "", words: 0, about: "what a script may count on", execute: features },
-    Command { name: "devel", options: "", words: usize::MAX, about: "not here", execute: devel },
 ];
 
 /// Runs the command line of a program that is called by one of cloud-init's names; `None` for any other.
@@ -107,6 +109,7 @@ pub fn main(args: &[OsString]) -> Option<u8> {
     let host = Host::default();
     let answer = match program.file_name()?.to_str()? {
         "cloud-init" => cloud_init(&words, &host),
+        "cloud-init-per" => per::per(&words, &host),
         "cloud-id" => Words::read("j/json l/long i/instance-data=", &words).map_err(usage).and_then(|words| cloud_id(&words, &host)),
         _ => return None,
     };
@@ -142,6 +145,9 @@ fn cloud_init(words: &[String], host: &Host) -> Answer {
         return instead("landfall-local.service, landfall-network.service and landfall.service");
     }
     let Some(name) = words.get(at) else { return Err(usage("a subcommand is required")) };
+    if name == "devel" {
+        return devel::devel(&words[at + 1..], host);
+    }
     let command = COMMANDS.iter().find(|command| command.name == name);
     let command = command.ok_or_else(|| usage(format!("argument subcommand: invalid choice: '{name}'")))?;
     let words = Words::read(command.options, &words[at + 1..]).map_err(usage)?;
@@ -160,7 +166,7 @@ fn cloud_init(words: &[String], host: &Host) -> Answer {
 
 fn help() -> String {
     let commands: String = COMMANDS.iter().map(|command| format!("  {:<13} {}\n", command.name, command.about)).collect();
-    format!("usage: cloud-init [--version] COMMAND\n\nlandfall's stand-in for the commands of cloud-init {RELEASE}; see landfall(1)\n\n{commands}")
+    format!("usage: cloud-init [--version] COMMAND\n\nlandfall's stand-in for the commands of cloud-init {RELEASE}; see landfall(1)\n\n{commands}  {:<13} render a template, make one user-data of several files\n", "devel")
 }
 
 /// An option as it is written: `-f, --format VALUE`.
@@ -224,6 +230,11 @@ fn single(words: &Words, host: &Host) -> Answer {
     super::refusal::require_root("single")?;
     let name = words.value("name").ok_or_else(|| usage("the following arguments are required: --name/-n"))?;
     let module = name.strip_prefix("cc_").unwrap_or(name).replace('-', "_");
+    let not_done = words.has("file").then_some("--file").or(words.has("report").then_some("--report"));
+    if let Some(what) = not_done.or(words.rest.first().map(String::as_str)) {
+        let refusal = Refusal::new(exit::FAILED, format!("`single` cannot take `{what}` here: it runs recorded steps again, as they are"));
+        return Err(refusal.help("`landfall apply FILE` does what a file says"));
+    }
     let always = words.choice("frequency", &["instance", "always", "once"]).map_err(usage)? == "always";
     let steps = recorded::load(host)?.summary.steps;
     let of_module: Vec<_> = steps.into_iter().filter(|step| step.phase.replace('-', "_") == module).collect();
@@ -256,11 +267,6 @@ fn instead(units: &str) -> Answer {
 fn features(_words: &Words, _host: &Host) -> Answer {
     out::print("NETWORK_CONFIG_V1\nNETWORK_CONFIG_V2\n");
     Ok(exit::OK)
-}
-
-fn devel(_words: &Words, _host: &Host) -> Answer {
-    let refusal = Refusal::new(exit::FAILED, "landfall has none of cloud-init's development tools");
-    Err(refusal.help("`landfall plan FILE` shows what user-data would do, templates filled in and the network configuration too"))
 }
 
 /// Exit codes 2 and 3 are for a host that is switched off, and one on which nothing has run.
@@ -326,6 +332,7 @@ mod tests {
             (&["cloud-init", "clean", "-c", "fstab"], Some(2)),
             (&["cloud-init", "clean", "all"], Some(2)),
             (&["cloud-init", "analyze"], Some(2)),
+            (&["cloud-init", "analyze", "blame", "-f", "%n"], Some(2)),
             (&["cloud-init", "modules", "--mode=final"], Some(0)),
             (&["cloud-init", "init", "-l"], Some(0)),
             (&["cloud-init", "devel", "net-convert"], Some(1)),

@@ -64,6 +64,11 @@ impl Words {
         self.options.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
+    /// All that was given to an option, in order.
+    pub fn values<'w>(&'w self, name: &'w str) -> impl Iterator<Item = &'w str> + 'w {
+        self.options.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
     /// The value of an option that has only these; the first where it is left out.
     pub fn choice(&self, name: &str, choices: &[&'static str]) -> Result<&'static str, String> {
         let Some(given) = self.value(name) else { return Ok(choices[0]) };
