@@ -73,6 +73,8 @@ fn schema_ends_as_the_real_one_and_marks_errors_and_deprecations_apart() {
         assert!(said.stdout.ends_with(expected), "{text}: {}", said.stdout);
         assert_eq!(said.stderr.contains("Error: Invalid schema: user-data\n"), code == 1, "{text}: {}", said.stderr);
     }
+    let Some(ran) = shown("#cloud-config\\nhostname: x\\n", "--annotate") else { return };
+    assert_eq!(ran.ended(0).stdout, "Valid schema u\n", "nothing to mark");
     let both = "#cloud-config\nhostnam: x\napt_update: true\n";
     let Some(ran) = shown(both, "") else { return };
     let said = ran.ended(1).stdout;

@@ -116,7 +116,7 @@ impl Asked<'_> {
         let (errors, others): (Vec<&Problem>, Vec<&Problem>) = report.problems.iter().partition(|problem| is_error(problem));
         let (deprecated, others): (Vec<&Problem>, Vec<&Problem>) = others.into_iter().partition(|problem| problem.code == "deprecated");
         let indent = self.indent;
-        if self.annotate {
+        if self.annotate && !report.problems.is_empty() {
             out::print(&annotated(
                 &String::from_utf8_lossy(bytes),
                 &[("Errors", &errors), ("Deprecations", &deprecated), ("Warnings", &others)],
@@ -220,9 +220,5 @@ fn annotated(text: &str, kinds: &[(&str, &[&Problem])]) -> String {
             false => writeln!(shown, "{line}\t\t# {}", marks.join(",")),
         };
     }
-    if below.is_empty() {
-        shown
-    } else {
-        format!("{shown}\n{below}")
-    }
+    format!("{shown}\n{below}")
 }
