@@ -101,7 +101,7 @@ fn engine() -> (f64, f64) {
         text
     };
     let apply = |files: usize| {
-        let source = Source::File { name: "bench.yaml".into(), bytes: user_data(files).into() };
+        let source = Source::File { name: "bench.yaml".into(), bytes: user_data(files).into(), first_boot: false };
         let start = Instant::now();
         let report = run::run(&host, &Request::Apply(source)).unwrap();
         let taken = start.elapsed().as_secs_f64();
