@@ -73,7 +73,7 @@ impl Machine {
     }
 
     fn apply(&self, user_data: &str) -> Report {
-        let source = Source::File { name: "x.yaml".into(), bytes: user_data.into() };
+        let source = Source::File { name: "x.yaml".into(), bytes: user_data.into(), first_boot: false };
         run::run(&self.host, &Request::Apply(source)).expect("runs")
     }
 }
@@ -453,7 +453,7 @@ fn what_cannot_be_read_is_refused_where_it_is_given_by_hand() {
     machine.apply(&files(&[("/etc/one", "1")]));
     let plan = machine.read("var/lib/landfall/instances/manual/plan.json");
     for broken in ["#cloud-config\nwrite_files:\n\t- path: /x\n", "#cloud-config\n- a\n- b\n", "#include\n/no/such/file\n"] {
-        let source = Source::File { name: "x.yaml".into(), bytes: broken.into() };
+        let source = Source::File { name: "x.yaml".into(), bytes: broken.into(), first_boot: false };
         let failure = run::run(&machine.host, &Request::Apply(source)).expect_err("refused");
         assert_eq!(failure.kind, Kind::Input, "{broken:?}: {failure}");
         assert!(failure.message.contains("x.yaml"), "{failure}");
@@ -502,7 +502,7 @@ fn nothing_is_applied_over_a_run_that_has_not_ended() {
     let Some(machine) = Machine::new() else { return };
     machine.seed("i-1", &files(&[("/etc/one", "1")]));
     run::run(&machine.host, &Request::Boot(Some(Stage::Local))).expect("runs");
-    let source = Source::File { name: "x.yaml".into(), bytes: files(&[("/etc/two", "2")]).into() };
+    let source = Source::File { name: "x.yaml".into(), bytes: files(&[("/etc/two", "2")]).into(), first_boot: false };
     let failure = run::run(&machine.host, &Request::Apply(source)).expect_err("refused");
     assert!(failure.message.contains("has not ended") && failure.next_action().contains("resume"), "{failure}");
     assert_eq!(summary(machine.boot()).state, State::Done);

@@ -170,7 +170,7 @@ fn a_file_that_is_applied_by_hand_is_applied_whole_or_not_at_all() {
     web.page("/a", "busy");
     let text = user_data(&own(), &format!("#include {}/a", web.url));
     let apply = || {
-        let source = Source::File { name: "x".into(), bytes: text.clone().into() };
+        let source = Source::File { name: "x".into(), bytes: text.clone().into(), first_boot: false };
         run::run(&machine.host, &Request::Apply(source))
     };
     let refused = apply().expect_err("a part is missing");
