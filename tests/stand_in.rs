@@ -348,7 +348,7 @@ fn what_only_prints_or_collects_does() {
         ("show", "Starting stage: modules-final\n"),
         ("blame", "s (modules-final/runcmd/1)\n"),
         ("dump", "\"name\": \"modules-final/runcmd/1\""),
-        ("boot", "Kernel Started at: "),
+        ("boot", "Container started at: "),
     ] {
         let said = booted.exec(&["cloud-init", "analyze", command]).expect_ok();
         assert!(said.contains(expected), "{command}: {said}");
