@@ -234,6 +234,12 @@ impl<'n> Fields<'n> {
                         .help(help);
                     continue;
                 }
+                if reader.path.is_empty() && ["output", "log_cfgs", "def_log_file", "syslog_fix_perms"].contains(&spelled.as_str()) {
+                    // Where the peer writes its own logs: nothing of the host hangs on it.
+                    let message = format!("`{spelled}` is about the logs of cloud-init itself: it is not used");
+                    report.note("unsupported", message).at(origin).help("see `landfall logs` for what commands print");
+                    continue;
+                }
                 report.warning("unsupported", format!("`{spelled}`{place} is not supported yet: it is ignored")).at(origin);
                 continue;
             }
