@@ -67,9 +67,9 @@ fn of_file(file: &str, first_boot: bool, host: &Host, given: &Overrides) -> Resu
     // Without rights what is on record cannot be read: what it does at every boot is not shown then.
     let recorded = Recorded::load(host).ok().flatten().unwrap_or_default();
     let mut prepared = prepare(host, recorded.instance_id.as_deref().unwrap_or(InstanceDir::MANUAL), &source, given, &Fetching::NOW)?;
-    if first_boot {
-        // What is on record is another instance's.
-    } else if let Some(before) = recorded_plan(host, &recorded)? {
+    // To a new host what is on record is another instance's.
+    let before = if first_boot { None } else { recorded_plan(host, &recorded)? };
+    if let Some(before) = before {
         prepared.plan.keep_boot_steps(&before);
     }
     let wrong = prepared.report.problems.iter().any(|problem| problem.severity == Severity::Error);

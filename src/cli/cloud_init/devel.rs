@@ -67,9 +67,7 @@ fn render(words: &Words, host: &Host) -> Answer {
     let text = std::str::from_utf8(&bytes).ok().filter(|text| template::is_template(text));
     let text = text.ok_or_else(|| failed("this is no template: its first line is not `## template: jinja`".into()))?;
     let rendered = rendering::render(text, &data).map_err(|error| failed(error.to_string()))?;
-    for (name, _) in &rendered.missing {
-        out::complain(&format!("landfall: there is no variable `{name}`\n"));
-    }
+    super::tell_missing(&rendered);
     out::print(&rendered.text);
     Ok(exit::OK)
 }

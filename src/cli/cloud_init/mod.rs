@@ -31,6 +31,7 @@ use crate::error::exit;
 use crate::host::process::Spec;
 use crate::host::Host;
 use crate::telemetry::{self, Lines, Setup};
+use crate::template::Rendered;
 use words::Words;
 
 /// The release whose commands these are.
@@ -167,6 +168,13 @@ fn cloud_init(words: &[String], host: &Host) -> Answer {
 fn help() -> String {
     let commands: String = COMMANDS.iter().map(|command| format!("  {:<13} {}\n", command.name, command.about)).collect();
     format!("usage: cloud-init [--version] COMMAND\n\nlandfall's stand-in for the commands of cloud-init {RELEASE}; see landfall(1)\n\n{commands}  {:<13} render a template, make one user-data of several files\n", "devel")
+}
+
+/// Names what a template asked for and the instance's data lack.
+fn tell_missing(rendered: &Rendered) {
+    for (name, _) in &rendered.missing {
+        out::complain(&format!("landfall: there is no variable `{name}`\n"));
+    }
 }
 
 /// An option as it is written: `-f, --format VALUE`.

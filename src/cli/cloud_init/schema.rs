@@ -147,9 +147,7 @@ impl Asked<'_> {
         }
         let failed = |error| Refusal::new(exit::FAILED, format!("{name} cannot be filled in: {error}"));
         let rendered = rendering::render(text, data).map_err(failed)?;
-        for (variable, _) in &rendered.missing {
-            out::complain(&format!("landfall: there is no variable `{variable}`\n"));
-        }
+        super::tell_missing(&rendered);
         Ok(Some(rendered.text))
     }
 }

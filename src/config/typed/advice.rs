@@ -3,6 +3,7 @@
 use super::keys::Keys;
 use super::reader::nearest;
 use super::shape::Shape;
+use crate::config::problem::Severity;
 
 /// A key by which a mapping is told from others, a key that is often written there, and what to write instead.
 const MEANT: [(&str, &str, &str); 22] = [
@@ -38,9 +39,20 @@ const IN_THE_SYSTEM: &str = "it belongs in a file of the image's `/etc/cloud/clo
 const OF_THE_SYSTEM: [(&str, &str); 3] =
     [("network", IN_NETWORK_CONFIG), ("datasource", IN_THE_SYSTEM), ("datasource_list", IN_THE_SYSTEM)];
 
-/// Where a top-level key belongs that is never read in user-data.
-pub fn never_in_user_data(key: &str, known: &[&str]) -> Option<&'static str> {
-    OF_THE_SYSTEM.iter().find(|(of_system, _)| *of_system == key && known.contains(&"runcmd")).map(|(_, help)| *help)
+/// Where the peer writes its own logs: nothing of the host hangs on these.
+const OF_THE_PEERS_LOGS: [&str; 4] = ["output", "log_cfgs", "def_log_file", "syslog_fix_perms"];
+
+/// What is said of `key`, which is known and not done, at `place` among keys that are: how much it weighs, what, and what to do.
+pub fn of_one_not_done(key: &str, place: &str, known: &[&str]) -> (Severity, String, Option<&'static str>) {
+    let at_top = known.contains(&"runcmd");
+    if let Some((_, help)) = OF_THE_SYSTEM.iter().find(|(of_system, _)| *of_system == key && at_top) {
+        return (Severity::Warning, format!("`{key}`{place} is never read from user-data: it is ignored"), Some(help));
+    }
+    if place.is_empty() && OF_THE_PEERS_LOGS.contains(&key) {
+        let message = format!("`{key}` is about the logs of cloud-init itself: it is not used");
+        return (Severity::Note, message, Some("see `landfall logs` for what commands print"));
+    }
+    (Severity::Warning, format!("`{key}`{place} is not supported yet: it is ignored"), None)
 }
 
 /// What to do about `key`, which stands among those of a mapping that has these.

@@ -3,7 +3,8 @@
 //! [`record!`](crate::record) declares a struct and how it is read in one place: the known keys come from there and nowhere else.
 //! What cannot be read is reported and left out; its neighbours are kept. Secrets are collected on the way, for the redactor.
 
-use super::advice::{advice, never_in_user_data};
+use super::advice::{advice, of_one_not_done};
+use super::scalars::YES;
 pub use super::shape::Shape;
 use crate::config::node::{Entry, Node, Origin, Value};
 use crate::config::problem::Report;
@@ -225,22 +226,8 @@ impl<'n> Fields<'n> {
             let spelled = entry.key.source_text();
             let place = if reader.path.is_empty() { String::new() } else { format!(" in {}", reader.path()) };
             if later.contains(&spelled.replace('-', "_").as_str()) {
-                let report = &mut reader.report;
-                let origin = &entry.key.origin;
-                if let Some(help) = never_in_user_data(&spelled, &self.known) {
-                    report
-                        .warning("unsupported", format!("`{spelled}`{place} is never read from user-data: it is ignored"))
-                        .at(origin)
-                        .help(help);
-                    continue;
-                }
-                if reader.path.is_empty() && ["output", "log_cfgs", "def_log_file", "syslog_fix_perms"].contains(&spelled.as_str()) {
-                    // Where the peer writes its own logs: nothing of the host hangs on it.
-                    let message = format!("`{spelled}` is about the logs of cloud-init itself: it is not used");
-                    report.note("unsupported", message).at(origin).help("see `landfall logs` for what commands print");
-                    continue;
-                }
-                report.warning("unsupported", format!("`{spelled}`{place} is not supported yet: it is ignored")).at(origin);
+                let (severity, message, help) = of_one_not_done(&spelled, &place, &self.known);
+                reader.report.add(severity, "unsupported", message).at(&entry.key.origin).help = help.map(str::to_owned);
                 continue;
             }
             let message = format!("unknown key {}{place}: it is ignored", quoted(&spelled));
@@ -266,7 +253,7 @@ const CURRENT: [&str; 3] = ["ca_certs", "remove_defaults", "grub_dpkg"];
 /// Which of two spellings of `key` holds, as with the peer; that the other counts for nothing is reported.
 fn the_one_that_holds<'n>(key: &str, earlier: &'n Entry, later: &'n Entry, reader: &mut Reader<'_>) -> &'n Entry {
     let spelled = |entry: &Entry| entry.key.source_text();
-    let says_yes = |entry: &Entry| ["true", "yes", "on", "1"].contains(&entry.value.source_text().to_ascii_lowercase().as_str());
+    let says_yes = |entry: &Entry| YES.contains(&entry.value.source_text().to_ascii_lowercase().as_str());
     let both_of_a_user = spelled(earlier).replace('-', "_") == spelled(later).replace('-', "_") && !CURRENT.contains(&key);
     let is_earlier = if ANY_YES.contains(&key) { says_yes(earlier) } else { !both_of_a_user && spelled(later) != key };
     let (holds, idle) = if is_earlier { (earlier, later) } else { (later, earlier) };

@@ -70,6 +70,12 @@ impl FromNode for Secret<String> {
     }
 }
 
+/// Words for yes.
+pub const YES: [&str; 4] = ["true", "yes", "on", "1"];
+
+/// Words for no.
+pub const NO: [&str; 4] = ["false", "no", "off", "0"];
+
 impl FromNode for bool {
     const SHAPE: Shape = Shape::Bool;
 
@@ -80,8 +86,8 @@ impl FromNode for bool {
             Value::Int(0) => false,
             Value::Int(1) => true,
             Value::Str(text) => match text.trim().to_ascii_lowercase().as_str() {
-                "true" | "yes" | "on" | "1" => true,
-                "false" | "no" | "off" | "0" => false,
+                yes if YES.contains(&yes) => true,
+                no if NO.contains(&no) => false,
                 _ => return reader.mismatch(node, "true or false"),
             },
             _ => return reader.mismatch(node, "true or false"),

@@ -2,7 +2,7 @@
 
 use super::passwords::PasswordText;
 use super::reader::{quoted, FromNode, Reader, Shape};
-use super::scalars::{Located, Text};
+use super::scalars::{Located, Text, NO, YES};
 use super::ssh::{ImportIds, PublicKeys};
 use crate::config::node::{Entry, Node, Origin, Value};
 
@@ -303,7 +303,7 @@ impl Users {
                 let message = format!("{} has nothing behind it: no such user is made", reader.path());
                 reader.report.warning("no-name", message).at(&entry.key.origin).help(format!("write `{name}: true`"));
             }
-            Value::Str(word) if TRUTH.contains(&word.as_str()) => {
+            Value::Str(word) if YES.contains(&word.as_str()) || NO.contains(&word.as_str()) => {
                 if bool::from_node(&entry.value, reader) == Some(true) {
                     self.0.extend(UserEntry::named(&name, &entry.key.origin, reader));
                 }
@@ -315,9 +315,6 @@ impl Users {
         }
     }
 }
-
-/// Words for yes and no.
-const TRUTH: [&str; 8] = ["yes", "true", "on", "1", "no", "false", "off", "0"];
 
 /// A user's mapping. One whose name cannot be used is left out whole, so that it is not taken for the default user.
 fn read_user(node: &Node, reader: &mut Reader<'_>) -> Option<UserEntry> {
