@@ -1,6 +1,6 @@
 //! `when` of a phase: on which hosts, and after what, it is run.
 
-use super::reader::{nearest, quoted, FromNode, Reader, Shape};
+use super::reader::{nearest, quoted, quoted_and, FromNode, Reader, Shape};
 use super::scalars::{Located, OneOrMany, Text};
 use crate::config::node::{Node, Value};
 use crate::plan::phase::PhaseOutcome;
@@ -36,8 +36,7 @@ impl FromNode for Conditions {
         for entry in entries {
             let word = entry.key.source_text();
             if !When::KEYS.contains(&word.as_str()) {
-                let _: Option<Self> =
-                    reader.unknown_word(&entry.key.origin, format!("{word} is no condition", word = quoted(&word)), &word, When::KEYS);
+                let _: Option<Self> = reader.unknown_word(&entry.key.origin, quoted_and(&word, "is no condition"), &word, When::KEYS);
             }
         }
         if reader.report.count(crate::config::problem::Severity::Error) > before {
@@ -138,7 +137,7 @@ fn known(text: &str, words: &[&str], node: &Node, reader: &mut Reader<'_>) -> Op
     if words.contains(&text) {
         return Some(());
     }
-    reader.unknown_word(&node.origin, format!("{text} is none", text = quoted(text)), text, words)
+    reader.unknown_word(&node.origin, quoted_and(text, "is none"), text, words)
 }
 
 /// The list is never complete: a word that is not on it is odd only where it looks like one that is.

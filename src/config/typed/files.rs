@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted, quoted_and, FromNode, Reader, Shape};
 use super::scalars::Address;
 use crate::config::node::{Node, Value};
 use crate::plan::operation::Checksum;
@@ -106,11 +106,7 @@ impl FromNode for FileOwner {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if text.matches(':').count() > 1 {
-            return reader.invalid(
-                &node.origin,
-                format!("{text} is no owner: root:root is taken", text = quoted(&text)),
-                "write USER:GROUP",
-            );
+            return reader.invalid(&node.origin, quoted_and(&text, "is no owner: root:root is taken"), "write USER:GROUP");
         }
         Some(Self(text))
     }

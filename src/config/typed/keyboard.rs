@@ -1,6 +1,6 @@
 //! `keyboard`.
 
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted_and, FromNode, Reader, Shape};
 use crate::config::node::Node;
 
 crate::record! {
@@ -27,11 +27,7 @@ impl FromNode for KeyboardWord {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if text.contains(|c: char| "\"\\$`".contains(c) || c.is_control()) {
-            return reader.invalid(
-                &node.origin,
-                format!("{text} has a character that no keyboard setting has", text = quoted(&text)),
-                "as in layout: us",
-            );
+            return reader.invalid(&node.origin, quoted_and(&text, "has a character that no keyboard setting has"), "as in layout: us");
         }
         Some(Self(text))
     }

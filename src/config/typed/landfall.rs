@@ -2,7 +2,7 @@
 
 use super::advice::advice;
 use super::conditions::Conditions;
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted, quoted_and, FromNode, Reader, Shape};
 use super::resources::ResourcesRecord;
 use super::scalars::{Located, OneOrMany};
 use super::services::ServiceItem;
@@ -100,11 +100,7 @@ impl FromNode for PhaseName {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            return reader.invalid(
-                &node.origin,
-                format!("{name} is no phase's name", name = quoted(&name)),
-                "use letters, digits, `-` and `_`",
-            );
+            return reader.invalid(&node.origin, quoted_and(&name, "is no phase's name"), "use letters, digits, `-` and `_`");
         }
         Some(Self(name))
     }

@@ -1,6 +1,6 @@
 //! Smaller keys: `updates`, `byobu_by_default`, `grub_dpkg`, `ssh_publish_hostkeys`, `authkey_hash`, and keys of other systems.
 
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted_and, FromNode, Reader, Shape};
 use super::scalars::Text;
 use crate::config::node::{Node, Origin, Value};
 use crate::plan::NetworkEvent;
@@ -50,7 +50,7 @@ impl FromNode for UpdateEvent {
         let word = String::from_node(node, reader)?;
         match Self::SHAPE.words().iter().find(|known| **known == word) {
             Some(name) => Some(Self { name, origin: node.origin.clone() }),
-            None => reader.unknown_word(&node.origin, format!("{word} is none", word = quoted(&word)), &word, Self::SHAPE.words()),
+            None => reader.unknown_word(&node.origin, quoted_and(&word, "is none"), &word, Self::SHAPE.words()),
         }
     }
 }
@@ -79,7 +79,7 @@ impl FromNode for Byobu {
             "disable" => Self { enable: false, user: true, system: true },
             "disable-system" => Self { enable: false, user: false, system: true },
             "disable-user" => Self { enable: false, user: true, system: false },
-            _ => return reader.unknown_word(&node.origin, format!("{word} is none", word = quoted(&word)), &word, Self::SHAPE.words()),
+            _ => return reader.unknown_word(&node.origin, quoted_and(&word, "is none"), &word, Self::SHAPE.words()),
         })
     }
 }
@@ -119,12 +119,7 @@ impl FromNode for KeyHash {
         let word = String::from_node(node, reader)?.to_ascii_lowercase();
         match Self::SHAPE.words().iter().find(|known| **known == word) {
             Some(name) => Some(Self(name)),
-            None => reader.unknown_word(
-                &node.origin,
-                format!("{word} is no digest: sha256 is used", word = quoted(&word)),
-                &word,
-                Self::SHAPE.words(),
-            ),
+            None => reader.unknown_word(&node.origin, quoted_and(&word, "is no digest: sha256 is used"), &word, Self::SHAPE.words()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `packages`.
 
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted_and, FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
 
 /// One package as apt is to be told.
@@ -81,7 +81,7 @@ impl PackageList {
                         }
                         "snap" => reader.within("snap", |reader| self.read_snaps(&entry.value, reader)),
                         other => {
-                            let message = format!("{other} is no package manager of this system", other = quoted(other));
+                            let message = quoted_and(other, "is no package manager of this system");
                             let _: Option<()> = reader.invalid(&entry.key.origin, message, "use apt");
                         }
                     }
@@ -126,7 +126,7 @@ impl PackageList {
 
     fn add(&mut self, spec: &str, origin: &Origin, reader: &mut Reader<'_>) {
         if !names_a_package(spec) {
-            let message = format!("{spec} cannot be a package's name: it is not installed", spec = quoted(spec));
+            let message = quoted_and(spec, "cannot be a package's name: it is not installed");
             let _: Option<()> = reader.invalid(origin, message, "one name an entry, as in `- nginx`");
             return;
         }

@@ -1,6 +1,6 @@
 //! `password`, `chpasswd`, `ssh_pwauth`.
 
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted_and, FromNode, Reader, Shape};
 use super::users::{account_name, UserName};
 use crate::config::node::{Node, Origin, Value};
 use crate::plan::operation::NewPassword;
@@ -72,12 +72,7 @@ impl FromNode for PasswordKind {
             "hash" => Some(Self::Hash),
             "text" => Some(Self::Text),
             "RANDOM" | "random" | "R" => Some(Self::Random),
-            other => reader.unknown_word(
-                &node.origin,
-                format!("{other} is no type of password", other = quoted(other)),
-                other,
-                Self::SHAPE.words(),
-            ),
+            other => reader.unknown_word(&node.origin, quoted_and(other, "is no type of password"), other, Self::SHAPE.words()),
         }
     }
 }

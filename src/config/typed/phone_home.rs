@@ -1,6 +1,6 @@
 //! `phone_home`: where this host reports itself when it is done, and with what.
 
-use super::reader::{nearest, quoted, FromNode, Reader, Shape};
+use super::reader::{nearest, quoted, quoted_and, FromNode, Reader, Shape};
 use super::scalars::Address;
 use crate::config::node::Node;
 
@@ -63,12 +63,7 @@ impl FromNode for PostList {
         let Some(items) = node.as_seq() else {
             return match String::from_node(node, reader)?.as_str() {
                 "all" => Some(Self::default()),
-                other => reader.unknown_word(
-                    &node.origin,
-                    format!("{other} is neither `all` nor a list", other = quoted(other)),
-                    other,
-                    &["all"],
-                ),
+                other => reader.unknown_word(&node.origin, quoted_and(other, "is neither `all` nor a list"), other, &["all"]),
             };
         };
         let field = |item: &Node, reader: &mut Reader<'_>| {

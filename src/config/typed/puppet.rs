@@ -1,7 +1,7 @@
 //! `puppet`.
 
 use super::chef::Command;
-use super::reader::{quoted, sorted_by_key, FromNode, Reader, Shape};
+use super::reader::{quoted_and, sorted_by_key, FromNode, Reader, Shape};
 use super::scalars::{Address, Text, Word};
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin};
@@ -80,11 +80,7 @@ impl Setting {
         let odd =
             |text: &str| text.is_empty() || text.trim() != text || text.contains(['\n', '=', ':']) || text.starts_with(['#', ';', '[']);
         if odd(&name) || section.contains(['\n', '[', ']']) {
-            return reader.invalid(
-                &key.origin,
-                format!("{name} is no name of a setting: it is left out", name = quoted(&name)),
-                "one word, as in server",
-            );
+            return reader.invalid(&key.origin, quoted_and(&name, "is no name of a setting: it is left out"), "one word, as in server");
         }
         // A truth value as these programs read it, not as Python writes it.
         let text = match value.as_bool() {

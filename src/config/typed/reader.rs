@@ -110,7 +110,7 @@ impl<'r> Reader<'r> {
         let word = String::from_node(node, self)?;
         let words = shape.words();
         let at = words.iter().position(|known| *known == word);
-        at.or_else(|| self.unknown_word(&node.origin, format!("{word} {what}", word = quoted(&word)), &word, words))
+        at.or_else(|| self.unknown_word(&node.origin, quoted_and(&word, what), &word, words))
     }
 
     /// Reports a word that is none of those known here.
@@ -286,6 +286,11 @@ pub fn quoted(text: &str) -> String {
         long @ 81.. => format!("a text of {long} characters"),
         _ => format!("`{}`", text.trim_end_matches('\n')),
     }
+}
+
+/// A sentence that begins with a value and goes on with `rest`.
+pub fn quoted_and(value: &str, rest: &str) -> String {
+    format!("{} {rest}", quoted(value))
 }
 
 /// The known word nearest to `word`, if it is near enough to be meant.

@@ -2,7 +2,7 @@
 
 use super::cloud::Unused;
 use super::notify::Hook;
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted_and, FromNode, Reader, Shape};
 use super::system::Seconds;
 use crate::config::node::Node;
 use crate::plan::notify::{Listener, Message, OAuth, Occasion, Target};
@@ -66,7 +66,7 @@ impl Handler {
             }
             other => {
                 let known = ["webhook", "log", "print", "hyperv"];
-                return reader.unknown_word(self.place("type"), format!("{other} is no handler", other = quoted(other)), other, &known);
+                return reader.unknown_word(self.place("type"), quoted_and(other, "is no handler"), other, &known);
             }
         }
         let Some(Hook(url)) = &self.endpoint else {

@@ -1,6 +1,6 @@
 //! How the plain types are read: text, truth values, numbers, lists, and values that keep their place.
 
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted_and, FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
 use crate::config::problem::{Problem, Report};
 use crate::secret::Secret;
@@ -209,11 +209,7 @@ impl FromNode for Word {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return reader.invalid(
-                &node.origin,
-                format!("{text} is left out: one word is wanted", text = quoted(&text)),
-                "give each its own entry",
-            );
+            return reader.invalid(&node.origin, quoted_and(&text, "is left out: one word is wanted"), "give each its own entry");
         }
         Some(Self(text))
     }

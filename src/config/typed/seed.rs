@@ -1,7 +1,7 @@
 //! `random_seed`.
 
 use super::files::{Encoding, RawContent};
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted_and, FromNode, Reader, Shape};
 use super::system::AbsolutePath;
 use crate::config::node::Node;
 
@@ -34,7 +34,7 @@ impl FromNode for SeedEncoding {
             "raw" => Some(Self(Encoding::Plain)),
             "base64" | "b64" => Some(Self(Encoding::Base64)),
             "gzip" | "gz" => Some(Self(Encoding::Gzip)),
-            _ => reader.unknown_word(&node.origin, format!("{text} is no encoding", text = quoted(&text)), &text, Self::SHAPE.words()),
+            _ => reader.unknown_word(&node.origin, quoted_and(&text, "is no encoding"), &text, Self::SHAPE.words()),
         }
     }
 }

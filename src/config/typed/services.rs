@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::landfall::Duration;
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted_and, FromNode, Reader, Shape};
 use super::scalars::OneOrMany;
 use crate::config::node::{Entry, Node, Value};
 use crate::plan::operation::Readiness;
@@ -86,11 +86,7 @@ impl FromNode for UnitName {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
         if name.is_empty() || name.starts_with('-') || name.len() > 255 || !name.chars().all(plain) {
-            return reader.invalid(
-                &node.origin,
-                format!("{name} is no unit's name", name = quoted(&name)),
-                "as in nginx.service or wg-quick@wg0",
-            );
+            return reader.invalid(&node.origin, quoted_and(&name, "is no unit's name"), "as in nginx.service or wg-quick@wg0");
         }
         let has_type = TYPES.iter().any(|ending| name.ends_with(ending));
         Some(Self(if has_type { name } else { format!("{name}.service") }))
@@ -144,7 +140,7 @@ impl FromNode for Ip {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         let address = text.trim_matches(['[', ']']).parse().ok().map(Self);
-        address.or_else(|| reader.invalid(&node.origin, format!("{text} is no IP address", text = quoted(&text)), "as in 10.0.0.1 or ::1"))
+        address.or_else(|| reader.invalid(&node.origin, quoted_and(&text, "is no IP address"), "as in 10.0.0.1 or ::1"))
     }
 }
 
@@ -171,12 +167,7 @@ impl FromNode for Wait {
         if node.as_map().is_none() {
             return match String::from_node(node, reader)?.as_str() {
                 "active" => Some(Self(Readiness::Active)),
-                other => reader.unknown_word(
-                    &node.origin,
-                    format!("{other} cannot be waited for", other = quoted(other)),
-                    other,
-                    &["active", "{port: 80}"],
-                ),
+                other => reader.unknown_word(&node.origin, quoted_and(other, "cannot be waited for"), other, &["active", "{port: 80}"]),
             };
         }
         let record = WaitRecord::from_node(node, reader)?;

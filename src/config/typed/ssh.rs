@@ -2,7 +2,7 @@
 
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted_and, FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
 use crate::secret::Secret;
 
@@ -73,11 +73,8 @@ impl FromNode for ImportIds {
         let mut ids: Vec<String> = Vec::new();
         for name in names.into_iter().filter(|name| !name.is_empty()) {
             if name.starts_with('-') || name.contains(char::is_whitespace) {
-                let _: Option<()> = reader.invalid(
-                    &node.origin,
-                    format!("{name} names nobody: it is left out", name = quoted(&name)),
-                    "as in gh:name or lp:name",
-                );
+                let _: Option<()> =
+                    reader.invalid(&node.origin, quoted_and(&name, "names nobody: it is left out"), "as in gh:name or lp:name");
             } else if !ids.contains(&name) {
                 if name == "None" {
                     let message = format!("{}: `None` is the name of somebody at Launchpad, whose keys are imported", reader.path());
@@ -254,7 +251,7 @@ impl FromNode for KeyKinds {
         let mut kinds: Vec<String> = Vec::new();
         for name in names {
             if !KINDS.contains(&name.as_str()) {
-                let message = format!("{name} is no type of host key that can be generated: it is left out", name = quoted(&name));
+                let message = quoted_and(&name, "is no type of host key that can be generated: it is left out");
                 reader.report.warning("value", message).at(&node.origin).help("use rsa, ecdsa, ed25519");
             } else if !kinds.contains(&name) {
                 kinds.push(name);

@@ -1,7 +1,7 @@
 //! `growpart`, `resize_rootfs`, `disk_setup`, `fs_setup`, `mounts`, `mount_default_fields`, `swap`, `device_aliases`.
 
 use super::conditions::parse_size;
-use super::reader::{quoted, FromNode, Reader};
+use super::reader::{quoted_and, FromNode, Reader};
 use super::scalars::{OneOrMany, Text, Word};
 use super::shape::Shape;
 use super::system::AbsolutePath;
@@ -114,11 +114,7 @@ impl FromNode for MountEntry {
         let device = fields.remove(0).unwrap_or_default();
         if let Some(Some(point)) = fields.first() {
             if !point.starts_with('/') && !["none", "swap"].contains(&point.as_str()) {
-                return reader.invalid(
-                    &node.origin,
-                    format!("{point} is no mount point", point = quoted(point)),
-                    "an absolute path, or `none` for swap",
-                );
+                return reader.invalid(&node.origin, quoted_and(point, "is no mount point"), "an absolute path, or `none` for swap");
             }
         }
         let options = fields.get(2).cloned().flatten().unwrap_or_default();
@@ -214,7 +210,7 @@ fn fits(disk: &DiskEntry, reader: &mut Reader<'_>) -> bool {
     match shares.iter().filter_map(|share| share.kind.as_deref()).find(|kind| table.code(kind).is_none()) {
         Some(kind) => {
             let help = "a code as in 83 (Linux), 82 (swap), ef (EFI), 8e (LVM), fd (RAID), 07 (Windows), or, for gpt, a GUID";
-            let _: Option<()> = reader.invalid(place, format!("{kind} is no type of a partition", kind = quoted(kind)), help);
+            let _: Option<()> = reader.invalid(place, quoted_and(kind, "is no type of a partition"), help);
             false
         }
         None => true,
@@ -228,7 +224,7 @@ impl FromNode for TableType {
         match String::from_node(node, reader)?.as_str() {
             "mbr" => Some(Self::Mbr),
             "gpt" => Some(Self::Gpt),
-            other => reader.unknown_word(&node.origin, format!("{other} is none", other = quoted(other)), other, &["mbr", "gpt"]),
+            other => reader.unknown_word(&node.origin, quoted_and(other, "is none"), other, &["mbr", "gpt"]),
         }
     }
 }
@@ -294,7 +290,7 @@ impl FromNode for FsPlace {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let word = Text::from_node(node, reader)?.0.to_ascii_lowercase();
         let known = ["auto", "any", "none", "a number"];
-        Self::of(&word).or_else(|| reader.unknown_word(&node.origin, format!("{word} is none", word = quoted(&word)), &word, &known))
+        Self::of(&word).or_else(|| reader.unknown_word(&node.origin, quoted_and(&word, "is none"), &word, &known))
     }
 }
 
@@ -404,9 +400,7 @@ impl FromNode for GrowMode {
             "auto" | "growpart" => Some(Self::On),
             off if OFF.contains(&off) => Some(Self::Off),
             "gpart" | "growfs" => reader.invalid(&node.origin, "this is a tool of FreeBSD", "use auto"),
-            other => {
-                reader.unknown_word(&node.origin, format!("{other} is none", other = quoted(other)), other, &["auto", "growpart", "off"])
-            }
+            other => reader.unknown_word(&node.origin, quoted_and(other, "is none"), other, &["auto", "growpart", "off"]),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `hostname` and its companions, `timezone`, `locale`, `ca_certs`, `power_state`.
 
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted, quoted_and, FromNode, Reader, Shape};
 use super::scalars::{Located, Text};
 use crate::config::node::{Node, Value};
 use crate::plan::operation::{Condition, PowerMode};
@@ -20,9 +20,7 @@ impl FromNode for HostName {
         let name = name.strip_suffix('.').unwrap_or(name);
         match host_name(name) {
             Ok(()) => Some(Self(name.to_owned())),
-            Err(why) => {
-                reader.invalid(&node.origin, format!("{name} {why}", name = quoted(name)), "use letters, digits and `-`, as in web-1")
-            }
+            Err(why) => reader.invalid(&node.origin, quoted_and(name, why), "use letters, digits and `-`, as in web-1"),
         }
     }
 }
@@ -82,7 +80,7 @@ impl FromNode for ZoneName {
         if name.is_empty() || name.starts_with('/') || name.ends_with('/') || !name.chars().all(plain) {
             return reader.invalid(
                 &node.origin,
-                format!("{name} is no time zone", name = quoted(&name)),
+                quoted_and(&name, "is no time zone"),
                 "as in Europe/Berlin; see `timedatectl list-timezones`",
             );
         }
@@ -109,7 +107,7 @@ impl FromNode for LocaleSetting {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_.@-".contains(c);
         if name.is_empty() || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(plain) {
-            return reader.invalid(&node.origin, format!("{name} is no locale", name = quoted(&name)), "as in de_DE.UTF-8");
+            return reader.invalid(&node.origin, quoted_and(&name, "is no locale"), "as in de_DE.UTF-8");
         }
         Some(Self::Name(name))
     }

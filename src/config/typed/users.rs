@@ -1,7 +1,7 @@
 //! `users`, `groups`, `user`.
 
 use super::passwords::PasswordText;
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted, quoted_and, FromNode, Reader, Shape};
 use super::scalars::{Located, Text, NO, YES};
 use super::ssh::{ImportIds, PublicKeys};
 use crate::config::node::{Entry, Node, Origin, Value};
@@ -102,9 +102,7 @@ impl FromNode for UserName {
         let name = String::from_node(node, reader)?;
         match account_name(&name) {
             Ok(()) => Some(Self(name)),
-            Err(why) => {
-                reader.invalid(&node.origin, format!("{name} {why}", name = quoted(&name)), "use lower-case letters, digits, `-` and `_`")
-            }
+            Err(why) => reader.invalid(&node.origin, quoted_and(&name, why), "use lower-case letters, digits, `-` and `_`"),
         }
     }
 }
@@ -136,7 +134,7 @@ impl FromNode for AccountPath {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let path = String::from_node(node, reader)?;
         if !path.is_empty() && (!path.starts_with('/') || path.contains([':', '\n', '\0'])) {
-            return reader.invalid(&node.origin, format!("{path} is no absolute path", path = quoted(&path)), "begin it with /");
+            return reader.invalid(&node.origin, quoted_and(&path, "is no absolute path"), "begin it with /");
         }
         Some(Self(path))
     }
@@ -152,7 +150,7 @@ impl FromNode for Mail {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::from_node(node, reader)?;
         if !text.contains('@') || text.starts_with('-') || text.contains(char::is_whitespace) {
-            return reader.invalid(&node.origin, format!("{text} is no address of mail", text = quoted(&text)), "as in bob@example.org");
+            return reader.invalid(&node.origin, quoted_and(&text, "is no address of mail"), "as in bob@example.org");
         }
         Some(Self(text))
     }
@@ -177,7 +175,7 @@ impl FromNode for ExpireDate {
             _ => false,
         };
         if !is_date {
-            let _: Option<()> = reader.invalid(&node.origin, format!("{text} is no date", text = quoted(&text)), "write it as 2032-09-01");
+            let _: Option<()> = reader.invalid(&node.origin, quoted_and(&text, "is no date"), "write it as 2032-09-01");
         }
         Some(Self(text))
     }
@@ -376,7 +374,7 @@ impl FromNode for NameList {
         for name in names {
             match account_name(&name) {
                 Err(why) => {
-                    let _: Option<()> = reader.invalid(&node.origin, format!("{name} {why}", name = quoted(&name)), "correct the name");
+                    let _: Option<()> = reader.invalid(&node.origin, quoted_and(&name, why), "correct the name");
                 }
                 Ok(()) if !kept.contains(&name) => kept.push(name),
                 Ok(()) => {}
@@ -452,7 +450,7 @@ impl Groups {
 
     fn add(&mut self, name: &str, members: Vec<String>, origin: &Origin, reader: &mut Reader<'_>) {
         if let Err(why) = account_name(name) {
-            let _: Option<()> = reader.invalid(origin, format!("{name} {why}", name = quoted(name)), "correct the name");
+            let _: Option<()> = reader.invalid(origin, quoted_and(name, why), "correct the name");
             return;
         }
         match self.0.iter_mut().find(|group| group.name == name) {

@@ -1,6 +1,6 @@
 //! `wireguard`.
 
-use super::reader::{quoted, FromNode, Reader, Shape};
+use super::reader::{quoted_and, FromNode, Reader, Shape};
 use super::system::AbsolutePath;
 use crate::config::node::Node;
 use crate::config::typed::scripts::ScriptItems;
@@ -39,11 +39,7 @@ impl FromNode for InterfaceName {
         let name = String::from_node(node, reader)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_=+.-".contains(c);
         if !(1..=15).contains(&name.len()) || !name.chars().all(plain) || name.starts_with(['-', '.']) {
-            return reader.invalid(
-                &node.origin,
-                format!("{name} is no name of an interface", name = quoted(&name)),
-                "up to 15 letters and digits, as in wg0",
-            );
+            return reader.invalid(&node.origin, quoted_and(&name, "is no name of an interface"), "up to 15 letters and digits, as in wg0");
         }
         Some(Self(name))
     }
