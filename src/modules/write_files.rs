@@ -97,20 +97,12 @@ fn has_to_wait(entry: &FileEntry, scope: &Scope<'_>) -> Option<String> {
     Some(format!("written after users and packages: {name} does not exist before"))
 }
 
-/// From the root, `.` and `..` taken as they are written. A slash at the end stays: it names no file.
 fn absolute(path: &str) -> String {
-    if !path.split('/').any(|part| part == "." || part == "..") {
-        return format!("/{}", path.trim_start_matches('/'));
+    if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
     }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            _ => parts.push(part),
-        }
-    }
-    format!("/{}{}", parts.join("/"), if path.ends_with('/') { "/" } else { "" })
 }
 
 /// The path without the slash that may be left out.

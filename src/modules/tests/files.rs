@@ -115,7 +115,6 @@ fn an_encoding_is_that_of_the_content() {
     for (entry, step) in [
         ("{path: /a, encoding: gzip, source: {uri: 'https://x/y'}}", "write_files/a: write /a from https://x/y @final"),
         ("{path: /a, encoding: gz+b64}", "write_files/a: write /a (0 bytes, 0644, root:root)"),
-        ("{path: a/../b/./c}", "write_files/b/c: write /b/c (0 bytes, 0644, root:root)"),
     ] {
         let plan = applied(&format!("write_files: [{entry}]"));
         assert_problems(&plan, &[]);
