@@ -177,6 +177,56 @@ impl Host {
         Ok(actions)
     }
 
+    /// Whether a cut in userdel(8) left anything of an account that `/etc/passwd` has no more: it writes one file after the other.
+    /// With `change`, it is taken away, as userdel would have: the lines of that name, the group of that name if it is nobody
+    /// else's, and memberships.
+    pub fn remains_of_user(&self, name: &str, change: bool) -> io::Result<bool> {
+        let users = self.users()?;
+        if users.iter().any(|user| user.name == name) {
+            return Ok(false);
+        }
+        let _lock = if change { Some(self.lock_password_database()?) } else { None };
+        let mut remains = false;
+        let groups = self.groups()?;
+        let is_private = |group: &str| {
+            let Some(found) = groups.iter().find(|found| found.name == group) else { return true };
+            found.members.iter().all(|member| member == name) && !users.iter().any(|user| user.gid == found.gid)
+        };
+        for file in DATABASES.iter().skip(1) {
+            let Some(text) = self.read_text(file)? else { continue };
+            let is_of_groups = ["/etc/group", GSHADOW].contains(file);
+            let kept: Vec<String> = text
+                .lines()
+                .filter(|line| line.split(':').next() != Some(name) || (is_of_groups && !is_private(name)))
+                .map(|line| if is_of_groups { without_member(line, name) } else { line.to_owned() })
+                .collect();
+            remains |= self.keep_lines(file, &text, &kept, change)?;
+        }
+        Ok(remains)
+    }
+
+    /// The same of a group and groupdel(8).
+    pub fn remains_of_group(&self, name: &str, change: bool) -> io::Result<bool> {
+        if self.group(name)?.is_some() {
+            return Ok(false);
+        }
+        let _lock = if change { Some(self.lock_password_database()?) } else { None };
+        let Some(text) = self.read_text(GSHADOW)? else { return Ok(false) };
+        let kept: Vec<String> = text.lines().filter(|line| line.split(':').next() != Some(name)).map(str::to_owned).collect();
+        self.keep_lines(GSHADOW, &text, &kept, change)
+    }
+
+    /// Whether a database has other lines than these; with `change`, it has them afterwards.
+    fn keep_lines(&self, file: &str, text: &str, kept: &[String], change: bool) -> io::Result<bool> {
+        let has_others = !text.lines().eq(kept.iter().map(String::as_str));
+        if has_others && change {
+            let wanted: String = kept.iter().map(|line| format!("{line}\n")).collect();
+            let attributes = self.status(file)?.map_or_else(|| Attributes::own(0o640), |status| status.attributes);
+            self.write(file, wanted.as_bytes(), attributes)?;
+        }
+        Ok(has_others)
+    }
+
     fn add_group_line(&self, line: &str) -> io::Result<()> {
         const GROUP: &str = "/etc/group";
         let _lock = self.lock_password_database()?;
@@ -296,6 +346,14 @@ impl Host {
     }
 }
 
+/// A line of `/etc/group` or `/etc/gshadow` without this member, who is no administrator of it either.
+fn without_member(line: &str, name: &str) -> String {
+    let is_named = |list: &str| list.split(',').any(|member| member == name);
+    let without = |list: &str| list.split(',').filter(|member| *member != name).collect::<Vec<_>>().join(",");
+    let fields = line.split(':').enumerate().map(|(at, field)| if at >= 2 && is_named(field) { without(field) } else { field.to_owned() });
+    fields.collect::<Vec<_>>().join(":")
+}
+
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -377,6 +435,44 @@ mod tests {
         assert_eq!(text("gshadow"), "root:*::\ndaemon-lf:!::\n");
         assert!(text("shadow").lines().nth(1).is_some_and(|line| line.starts_with("daemon-lf:!:")));
         assert!(!host.exists("/etc/shadow+"));
+    }
+
+    #[test]
+    fn what_a_cut_in_userdel_and_groupdel_left_is_taken_away_and_nothing_else() {
+        let (dir, host) = root();
+        let put = |name: &str, text: &str| std::fs::write(dir.path().join("etc").join(name), text).expect("write");
+        let text = |name: &str| host.read_text(&format!("/etc/{name}")).expect("read").expect("file");
+        let whole = [
+            ("passwd", "root:x:0:0::/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\n"),
+            ("shadow", "root:*:1::::::\nada:!:1::::::\n"),
+            ("group", "root:x:0:\nada:x:1000:\ncrew:x:7:bob,ada\nadam:x:8:\n"),
+            ("gshadow", "root:*::\nada:!::\ncrew:!:ada:bob,ada\nadam:!::\n"),
+            ("subuid", "ada:100000:65536\nadam:165536:65536\n"),
+            ("subgid", "ada:100000:65536\n"),
+        ];
+        let gone = [
+            ("passwd", "root:x:0:0::/root:/bin/sh\n"),
+            ("shadow", "root:*:1::::::\n"),
+            ("group", "root:x:0:\ncrew:x:7:bob\nadam:x:8:\n"),
+            ("gshadow", "root:*::\ncrew:!::bob\nadam:!::\n"),
+            ("subuid", "adam:165536:65536\n"),
+            ("subgid", ""),
+        ];
+        whole.iter().for_each(|(name, lines)| put(name, lines));
+        assert!(!host.remains_of_user("ada", true).expect("an account that is there"));
+        for written in 1..=gone.len() {
+            whole.iter().for_each(|(name, lines)| put(name, lines));
+            gone[..written].iter().for_each(|(name, lines)| put(name, lines));
+            assert_eq!(host.remains_of_user("ada", false).expect("look"), written < gone.len(), "{written}");
+            assert_eq!(host.remains_of_user("ada", true).expect("change"), written < gone.len(), "{written}");
+            gone.iter().for_each(|(name, lines)| assert_eq!(text(name), *lines, "{written}: {name}"));
+        }
+        put("passwd", "eve:x:1001:1000::/home/eve:/bin/sh\n");
+        put("group", "ada:x:1000:\n");
+        assert!(!host.remains_of_user("ada", true).expect("a group that is another's too"));
+        put("gshadow", "ada:!::\ncrew:!::bob\n");
+        assert!(host.remains_of_group("crew", true).expect("change") && !host.remains_of_group("crew", false).expect("look"));
+        assert_eq!(text("gshadow"), "ada:!::\n");
     }
 
     #[test]

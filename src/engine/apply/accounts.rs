@@ -446,6 +446,7 @@ fn remove_user(context: &Context<'_>, name: &str, made_home: Option<&str>) -> Re
     if find_user(context, name)?.is_some() {
         tool(context, &["userdel", named(name)?], None, &format!("removing user {name}"))?;
     }
+    remains_of_user(context, name, true)?;
     let Some(home) = made_home.filter(|home| context.host.exists(home)) else { return Ok(effect) };
     if untouched(context, home)? {
         context.host.remove_tree(home).map_err(io_failure("remove", home))?;
@@ -453,6 +454,14 @@ fn remove_user(context: &Context<'_>, name: &str, made_home: Option<&str>) -> Re
         effect.warnings.push(format!("{home} holds what was put there since and stays"));
     }
     Ok(effect)
+}
+
+fn remains_of_user(context: &Context<'_>, name: &str, change: bool) -> Result<bool, Failure> {
+    context.host.remains_of_user(name, change).map_err(io_failure("look for what is left of an account in", "/etc"))
+}
+
+fn remains_of_group(context: &Context<'_>, name: &str, change: bool) -> Result<bool, Failure> {
+    context.host.remains_of_group(name, change).map_err(io_failure("look for what is left of a group in", "/etc"))
 }
 
 fn untouched(context: &Context<'_>, home: &str) -> Result<bool, Failure> {
@@ -468,14 +477,18 @@ pub(super) fn undo(context: &Context<'_>, prior: &Prior) -> Result<Effect, Failu
 
 fn undo_change(context: &Context<'_>, prior: &Prior) -> Result<(), Failure> {
     match prior {
-        Prior::NewGroup { name } if group_exists(context, name)? => {
-            tool(context, &["groupdel", named(name)?], None, &format!("removing group {name}"))
+        Prior::NewGroup { name } => {
+            if group_exists(context, name)? {
+                tool(context, &["groupdel", named(name)?], None, &format!("removing group {name}"))?;
+            }
+            remains_of_group(context, name, true).map(drop)
         }
         Prior::NewMembers { group, users } => {
             let now = members_now(context, group)?;
             users.iter().filter(|user| now.contains(user)).try_for_each(|user| {
                 tool(context, &["gpasswd", "-d", named(user)?, named(group)?], None, &format!("taking {user} out of group {group}"))
-            })
+            })?;
+            group_shadow(context, std::slice::from_ref(group), true).map(drop)
         }
         Prior::Shadow { user, line } if find_user(context, user)?.is_some() => {
             context.host.set_shadow_line(user, line.expose()).map_err(io_failure("write", "/etc/shadow"))
@@ -489,12 +502,14 @@ pub(super) fn is_gone(context: &Context<'_>, prior: &Prior) -> Result<bool, Fail
     Ok(match prior {
         Prior::NewUser { name, home_existed, home } => {
             let made = home.as_ref().filter(|home| !home_existed && context.host.exists(home));
-            find_user(context, name)?.is_none() && !made.map_or(Ok(false), |home| untouched(context, home))?
+            find_user(context, name)?.is_none()
+                && !remains_of_user(context, name, false)?
+                && !made.map_or(Ok(false), |home| untouched(context, home))?
         }
-        Prior::NewGroup { name } => !group_exists(context, name)?,
+        Prior::NewGroup { name } => !group_exists(context, name)? && !remains_of_group(context, name, false)?,
         Prior::NewMembers { group, users } => {
             let now = members_now(context, group)?;
-            !users.iter().any(|user| now.contains(user))
+            !users.iter().any(|user| now.contains(user)) && !group_shadow(context, std::slice::from_ref(group), false)?
         }
         Prior::Shadow { user, line } => {
             let text = context.host.read_text("/etc/shadow").map_err(io_failure("read", "/etc/shadow"))?.unwrap_or_default();
