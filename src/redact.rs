@@ -55,7 +55,7 @@ impl Redactor {
             let (literal, after) = after.split_at(length);
             out.push_str(before);
             rest = after;
-            match serde_json::from_str::<String>(literal) {
+            match serde_json::from_slice::<String>(literal.as_bytes()) {
                 Ok(text) if after.trim_start().starts_with(':') => {
                     out.push_str(literal);
                     key = text;

@@ -17,7 +17,7 @@ use landfall::error::Kind;
 use landfall::host::Host;
 use landfall::identity::{Here, Recorded};
 use landfall::plan::{Stage, Weight};
-use landfall::run::{self, Report, Request, Source, StatusFile};
+use landfall::run::{self, NoRun, Report, Request, Source, StatusFile};
 
 struct Machine {
     dir: tempfile::TempDir,
@@ -178,7 +178,7 @@ fn a_datasource_that_is_gone_is_an_outage_and_changes_nothing() {
     machine.write("etc/machine-id", "ffffffffffffffffffffffffffffffff\n");
     let report = machine.boot();
     assert!(report.summary.is_none(), "perhaps a clone: nothing is touched");
-    assert!(matches!(run::read_status(&machine.host), Some(StatusFile::Nothing { state: State::Degraded, .. })));
+    assert!(matches!(run::read_status(&machine.host), Some(StatusFile::Nothing(NoRun { state: State::Degraded, .. }))));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn the_off_switch_switches_off() {
     machine.write("etc/landfall/disabled", "");
     machine.boot();
     assert_eq!(machine.read("etc/one"), None);
-    assert!(matches!(run::read_status(&machine.host), Some(StatusFile::Nothing { state: State::Disabled, .. })));
+    assert!(matches!(run::read_status(&machine.host), Some(StatusFile::Nothing(NoRun { state: State::Disabled, .. }))));
     fs::remove_file(machine.path("etc/landfall/disabled")).expect("remove");
     assert_eq!(summary(machine.boot()).state, State::Done);
 }
@@ -517,7 +517,7 @@ fn a_datasource_that_cannot_be_used_is_no_quiet_success() {
     let failure = run::run(&machine.host, &Request::Boot(Some(Stage::Final))).expect_err("failed");
     assert!(failure.message.contains("meta-data"), "{failure}");
     let status = run::read_status(&machine.host);
-    assert!(matches!(status, Some(StatusFile::Nothing { state: State::Failed, .. })), "{status:?}");
+    assert!(matches!(status, Some(StatusFile::Nothing(NoRun { state: State::Failed, .. }))), "{status:?}");
 }
 
 #[test]

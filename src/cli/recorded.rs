@@ -15,7 +15,7 @@ use crate::host::Host;
 use crate::plan::{Frequency, Plan, Stage, Weight};
 use crate::redact::Redactor;
 use crate::run::input::Giver;
-use crate::run::{self, rendering, InstanceDir, StatusFile};
+use crate::run::{self, rendering, InstanceDir, NoRun, StatusFile};
 use crate::userdata::{NoIncludes, Reading};
 
 use super::Refusal;
@@ -97,7 +97,7 @@ pub fn load(host: &Host) -> Result<Recorded, Refusal> {
         }
     };
     let (summary, directory) = match (seen, status) {
-        (Some((mut summary, directory)), Some(StatusFile::Nothing { told, .. })) => {
+        (Some((mut summary, directory)), Some(StatusFile::Nothing(NoRun { told, .. }))) => {
             add_told(&mut summary, told);
             (summary, Some(directory))
         }
@@ -110,7 +110,7 @@ pub fn load(host: &Host) -> Result<Recorded, Refusal> {
         }
         (Some((summary, directory)), None) => (summary, Some(directory)),
         (None, Some(StatusFile::Run(summary))) => (*summary, None),
-        (None, Some(StatusFile::Nothing { state, run, stage, told })) => (nothing(state, run, Some(stage), told), None),
+        (None, Some(StatusFile::Nothing(NoRun { state, run, stage, told }))) => (nothing(state, run, Some(stage), told), None),
         (None, None) => (nothing_known(off.as_deref()), None),
     };
     Ok(Recorded { summary, off, lock, directory })

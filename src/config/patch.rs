@@ -26,7 +26,7 @@ pub fn read(part: &str, text: &str, report: &mut Report) -> Option<Node> {
     let has_header = text[blank..].get(..HEADER.len()).is_some_and(|start| start.eq_ignore_ascii_case(HEADER));
     let header = if has_header { HEADER.len() } else { 0 };
     let json = format!("{}{}{}", &text[..blank], " ".repeat(header), &text[blank + header..]);
-    let parsed: serde_json::Value = match serde_json::from_str(&json) {
+    let parsed: serde_json::Value = match serde_json::from_slice(json.as_bytes()) {
         Ok(parsed) => parsed,
         Err(error) => {
             let place = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).max(1);

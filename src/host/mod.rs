@@ -43,6 +43,7 @@ pub mod sshd;
 mod streams;
 pub mod sync;
 pub mod systemd;
+mod tls;
 pub mod trees;
 pub mod usage;
 pub mod volumes;

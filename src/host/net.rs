@@ -18,7 +18,7 @@ use ureq::{Agent, Error, Proxy, ProxyProtocol, Timeout};
 
 use super::http_proxy::AskProxy;
 use super::process::Spec;
-use super::{signals, Host};
+use super::{signals, tls, Host};
 use crate::clock;
 use crate::error::{system_cause, Failure, Kind};
 use crate::redact::url as shown;
@@ -251,7 +251,7 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(self.roots.clone()).build())
+            .tls_config(TlsConfig::builder().root_certs(self.roots.clone()).unversioned_rustls_crypto_provider(tls::provider()).build())
             .proxy(tunnel)
             .timeout_global(Some(request.deadline))
             .timeout_resolve(Some(RESOLVE))

@@ -77,7 +77,7 @@ pub fn wiped(plan: &Plan) -> Result<Plan, PlanError> {
             return Ok(step.clone());
         }
         // Not revealed, so every secret in it is a mask.
-        let mut masked: Step = serde_json::from_value(serde_json::to_value(step)?)?;
+        let mut masked: Step = serde_json::from_slice(&serde_json::to_vec(step)?)?;
         if let Operation::Download { url, .. } | Operation::PhoneHome { url, .. } = &mut masked.operation {
             *url = crate::redact::url(url);
         }

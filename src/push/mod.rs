@@ -155,7 +155,7 @@ fn push_to(host: &str, job: &Job<'_>, hear: &mut dyn FnMut(&str), pushed: &mut P
         return Err(Stop::new(End::Lost, message));
     };
     pushed.exit = Some(code);
-    let status: Option<Value> = serde_json::from_str(&applied.stdout).ok();
+    let status: Option<Value> = serde_json::from_slice(applied.stdout.as_bytes()).ok();
     let Some(state) = status.as_ref().and_then(|status| status["state"].as_str()).map(str::to_owned) else {
         return Err(Stop::new(End::Refused, reason(&applied)));
     };

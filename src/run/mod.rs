@@ -24,7 +24,7 @@ pub use instance_dir::InstanceDir;
 pub use lookup::{off_switch, OffSwitch};
 pub use prepare::{prepare, settings, Fetching, Prepared, Source};
 pub use restore::{bytes_of, is_so, restore, versions, Version};
-pub use view::{read_status, view, StatusFile, RUNTIME, STATUS_FILE};
+pub use view::{read_status, view, NoRun, StatusFile, RUNTIME, STATUS_FILE};
 
 use crate::compat;
 use crate::config::problem::Severity;

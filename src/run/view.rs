@@ -25,22 +25,25 @@ const RUN_FILE: &str = "/run/landfall/run.json";
 const DIRECTORY: Attributes = Attributes { mode: 0o755, uid: 0, gid: 0 };
 
 /// A short status where there is no plan, or a summary where there is one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum StatusFile {
     /// A run.
     Run(Box<Summary>),
     /// None.
-    Nothing {
-        /// The state.
-        state: State,
-        /// Run id of the boot.
-        run: String,
-        /// Stage that came to this.
-        stage: Stage,
-        /// Why.
-        told: Vec<Told>,
-    },
+    Nothing(NoRun),
+}
+
+/// The status of a boot without a plan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NoRun {
+    /// The state.
+    pub state: State,
+    /// Run id of the boot.
+    pub run: String,
+    /// Stage that came to this.
+    pub stage: Stage,
+    /// Why.
+    pub told: Vec<Told>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,7 +103,7 @@ pub(super) fn public(plan: &Plan, summary: &Summary) -> Summary {
 }
 
 fn publish_state(host: &Host, run: &str, stage: Stage, state: State, told: Vec<Told>) -> Result<(), Failure> {
-    write_json(host, STATUS_FILE, &StatusFile::Nothing { state, run: run.to_owned(), stage, told })
+    write_json(host, STATUS_FILE, &NoRun { state, run: run.to_owned(), stage, told })
 }
 
 /// Shows that landfall is switched off.
@@ -119,7 +122,7 @@ pub fn publish_unusable(host: &Host, stage: Stage, told: &str) -> Result<(), Fai
 pub fn publish_failure(host: &Host, stage: Stage, failure: &Failure) {
     let is_told = match read_status(host) {
         Some(StatusFile::Run(summary)) => summary.boot == host.boot_id() && summary.state == State::Failed,
-        Some(StatusFile::Nothing { told, .. }) => told.iter().any(|told| told.weight == Some(Weight::Failed)),
+        Some(StatusFile::Nothing(NoRun { told, .. })) => told.iter().any(|told| told.weight == Some(Weight::Failed)),
         None => false,
     };
     let Ok(ids) = run_ids(host) else { return };
@@ -129,7 +132,7 @@ pub fn publish_failure(host: &Host, stage: Stage, failure: &Failure) {
     let place = Place { run: Some(&ids.run), error: Some(failure.kind.code()), ..Place::default() };
     telemetry::say(Level::ERROR, place, &format!("stage {}: failed: {failure}; `landfall why` says more", stage.name()));
     let told = vec![Told { weight: Some(Weight::Failed), message: format!("{failure}; {}", failure.next_action()) }];
-    let nothing = StatusFile::Nothing { state: State::Failed, run: ids.run, stage, told };
+    let nothing = NoRun { state: State::Failed, run: ids.run, stage, told };
     // Where not even /run can be written, the console and the unit have said it.
     for file in [STATUS_FILE, RESULT_FILE] {
         let _ = write_json(host, file, &nothing);
@@ -139,7 +142,7 @@ pub fn publish_failure(host: &Host, stage: Stage, failure: &Failure) {
 
 /// Shows that nothing is done and why, unless something was shown already in this boot. Returns why.
 pub fn publish_nothing(host: &Host, ids: &RunIds, stage: Stage, why: &str) -> Result<String, Failure> {
-    if let Some(StatusFile::Nothing { told, run, .. }) = read_status(host) {
+    if let Some(StatusFile::Nothing(NoRun { told, run, .. })) = read_status(host) {
         if run == ids.run && told.iter().any(|told| told.weight.is_some()) {
             return Ok(told.iter().map(|told| told.message.clone()).collect::<Vec<_>>().join("; "));
         }
@@ -157,7 +160,11 @@ pub fn publish_outage(host: &Host, told: &str) -> Result<(), Failure> {
 
 /// What the status file says.
 pub fn read_status(host: &Host) -> Option<StatusFile> {
-    serde_json::from_slice(&host.read(STATUS_FILE).ok().flatten()?).ok()
+    let bytes = host.read(STATUS_FILE).ok().flatten()?;
+    match serde_json::from_slice(&bytes) {
+        Ok(summary) => Some(StatusFile::Run(Box::new(summary))),
+        Err(_) => serde_json::from_slice(&bytes).ok().map(StatusFile::Nothing),
+    }
 }
 
 /// The state derived from the journals now, with the directory it stands in; `None` where there is no recorded run.

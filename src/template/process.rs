@@ -64,7 +64,7 @@ pub fn render(template: &str, data: &Json) -> Result<Rendered, TemplateError> {
 
 /// The error that the process has written.
 fn said(text: &str) -> Option<TemplateError> {
-    let error: Json = serde_json::from_str(text).ok()?;
+    let error: Json = serde_json::from_slice(text.as_bytes()).ok()?;
     Some(TemplateError {
         line: error["line"].as_u64()?.try_into().ok()?,
         message: error["message"].as_str()?.to_owned(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::lab::run;
 
-/// 6 MiB.
-const LIMIT: u64 = 6 << 20;
+/// 6 MB.
+const LIMIT: u64 = 6_000_000;
 
 /// What glibc answers by loading the host's NSS modules, which kills a static binary of another glibc version.
 const NSS_CALLS: [&str; 12] = [
