@@ -149,9 +149,14 @@ impl<'k> Lists<'k> {
         self.given.iter().flatten().flat_map(|list| &list.modules)
     }
 
+    /// The entry of a module, by the peer's name.
+    pub fn entry(&self, name: &str) -> Option<&'k ModuleEntry> {
+        self.entries().find(|entry| entry.name == name)
+    }
+
     /// What they say of a module, by the peer's name.
     fn peers(&self, name: &str) -> Listed {
-        if let Some(entry) = self.entries().find(|entry| entry.name == name) {
+        if let Some(entry) = self.entry(name) {
             return Listed::Run(entry.frequency);
         }
         match KNOWN.iter().position(|names| names.contains(&name)) {

@@ -1,8 +1,11 @@
 //! `ssh_import_id`, for the default user and for each user.
 
+use super::lists::Lists;
 use super::users::thing;
 use super::{ops, packages, Module, Scope, Steps};
-use crate::config::node::Origin;
+use crate::config::node::{Node, Origin, Value};
+use crate::config::typed::reader::{FromNode as _, Reader};
+use crate::config::typed::ssh::ImportIds;
 use crate::plan::operation::Operation;
 use crate::plan::{Frequency, Stage};
 
@@ -47,8 +50,18 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     }
 }
 
-/// Who gets which keys, and where that is said. The peer takes for the default user only what stands at the top.
+/// Who gets which keys, and where that is said. The peer takes for the default user only what stands at the top, and for nobody
+/// what is said elsewhere where the lists of modules give this one arguments: a user and whose keys it gets.
 fn wanted(scope: &Scope<'_>, steps: &mut Steps) -> Vec<(String, Vec<String>, Origin)> {
+    let listed = Lists::of(scope.keys).entry(SSH_IMPORT_ID.name);
+    if let Some((user, ids)) = listed.and_then(|listed| listed.arguments.split_first()) {
+        let given = Node::new(Value::Seq(ids.to_vec()), user.origin.clone());
+        let ids = ImportIds::from_node(&given, &mut Reader::new(&mut steps.report)).unwrap_or_default().0;
+        let is_said =
+            scope.keys.ssh_import_id.is_some() || scope.own_accounts().users.iter().any(|account| account.entry.ssh_import_id.is_some());
+        let wanted = (user.python_str(), ids, user.origin.clone());
+        return if is_said && !wanted.1.is_empty() { vec![wanted] } else { Vec::new() };
+    }
     let mut wanted: Vec<(String, Vec<String>, Origin)> = Vec::new();
     if let Some(ids) = scope.keys.ssh_import_id.as_ref().filter(|ids| !ids.0.is_empty()) {
         let place = scope.keys.place("ssh_import_id");

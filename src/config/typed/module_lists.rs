@@ -88,6 +88,9 @@ const ARGUMENTS: [(&str, &str); 6] = [
     ("resizefs", "resize_rootfs"),
 ];
 
+/// The module that looks at its arguments itself.
+const OWN_ARGUMENTS: &str = "ssh_import_id";
+
 /// What the lists give a module as its argument holds over the key of it.
 pub fn apply_arguments(top: &mut Vec<Entry>, reader: &mut Reader<'_>) {
     let lists: Vec<Node> = top
@@ -98,9 +101,15 @@ pub fn apply_arguments(top: &mut Vec<Entry>, reader: &mut Reader<'_>) {
     let mut quiet = crate::config::problem::Report::new();
     for module in lists.iter().filter_map(|item| module(item, &mut Reader::new(&mut quiet))) {
         let Some(first) = module.arguments.first() else { continue };
+        if module.name == OWN_ARGUMENTS {
+            continue;
+        }
         let Some((_, key)) = ARGUMENTS.iter().find(|(name, _)| *name == module.name) else {
             let message = format!("the module `{}` takes no arguments here: they are ignored", module.name);
-            reader.report.warning("module-arguments", message).at(&first.origin);
+            let ignored = reader.report.warning("module-arguments", message).at(&first.origin);
+            if module.name == "phone_home" {
+                ignored.help("what the file says that the argument names belongs under `phone_home`");
+            }
             continue;
         };
         let value = Entry { key: Node::new(Value::Str((*key).to_owned()), first.origin.clone()), value: first.clone() };

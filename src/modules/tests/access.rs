@@ -34,6 +34,25 @@ fn keys_are_imported_for_the_default_user_and_for_each_that_names_some() {
 }
 
 #[test]
+fn arguments_of_the_module_are_a_user_and_whose_keys_it_gets_and_nobody_else_gets_any() {
+    let listed = |arguments: &str, rest: &str| {
+        let text = format!("cloud_config_modules: [[ssh_import_id, once-per-instance{arguments}]]\n{rest}\n");
+        let plan = with(&["ssh-import-id"], &text, Way::FirstBoot);
+        let found: Vec<String> = of("ssh_import_id", &plan).iter().map(|step| step.split(" @").next().unwrap().to_owned()).collect();
+        (found, plan)
+    };
+    let (found, plan) = listed(", root, gh:one, lp:two", "ssh_import_id: [gh:me]");
+    assert_problems(&plan, &[]);
+    assert_eq!(found, ["ssh_import_id/root: import SSH keys for root: runuser -u root -- ssh-import-id gh:one lp:two"]);
+    // Only where some key asks for the module at all.
+    assert_eq!(listed(", root, gh:one", "users: [default, {name: alice}]").0, [""; 0]);
+    assert_eq!(listed(", root, gh:one", "users: [default, {name: alice, ssh_import_id: [gh:me]}]").0.len(), 1);
+    assert_eq!(listed(", root", "ssh_import_id: [gh:me]").0, [""; 0]);
+    let (_, plan) = listed(", root, --help", "ssh_import_id: [gh:me]");
+    assert!(problems(&plan)[0].contains("`--help` names nobody"), "{:?}", problems(&plan));
+}
+
+#[test]
 fn what_is_said_of_the_default_user_himself_is_imported_too() {
     let text = "ssh_import_id: [gh:me]\nusers: [default, {name: debian, ssh_import_id: [gh:me, gh:too]}]\n";
     let found = of("ssh_import_id", &with(&["ssh-import-id"], text, Way::FirstBoot));
