@@ -271,7 +271,7 @@ impl Host {
     }
 
     /// Makes the user's home as useradd does, or completes it: what `/etc/skel` has and the home lacks is copied, and what a cut
-    /// left empty. Says whether there was anything to do.
+    /// took the bytes of. Says whether there was anything to do.
     pub fn complete_home(&self, user: &User, change: bool) -> io::Result<bool> {
         let attributes = Attributes { mode: self.home_mode()?, uid: user.uid, gid: user.gid };
         let now = self.status(&self.follow_trusted(&user.home)?)?;
@@ -299,9 +299,11 @@ impl Host {
             let Some(now) = self.status(&copy)? else { return Ok(false) };
             let is_one = match (now.kind, self.status(&model)?) {
                 (FileKind::Directory, _) => self.has_only_copies(&model, &copy)?,
-                // A copy that a cut left empty is one too.
                 (FileKind::File, Some(was)) if was.kind == FileKind::File => {
-                    now.size == 0 || (now.size == was.size && self.read(&copy)? == self.read(&model)?)
+                    now.size <= was.size && {
+                        let (now, was) = (self.read(&copy)?.unwrap_or_default(), self.read(&model)?.unwrap_or_default());
+                        now == was || is_cut_copy(&now, &was)
+                    }
                 }
                 (FileKind::Symlink, Some(was)) if was.kind == FileKind::Symlink => self.link_target(&copy)? == self.link_target(&model)?,
                 _ => false,
@@ -327,10 +329,18 @@ impl Host {
                     }
                     something |= self.copy_missing(&from, &to, owner, change)?;
                 }
-                FileKind::File if copy.as_ref().is_none_or(|copy| copy.kind == FileKind::File && copy.size == 0 && model.size > 0) => {
-                    something = true;
-                    if change {
-                        self.replace(&to, &self.read(&from)?.unwrap_or_default(), attributes)?;
+                FileKind::File => {
+                    let model = self.read(&from)?.unwrap_or_default();
+                    let is_needed = match copy {
+                        None => true,
+                        Some(copy) if copy.kind == FileKind::File && copy.size <= model.len() as u64 => {
+                            is_cut_copy(&self.read(&to)?.unwrap_or_default(), &model)
+                        }
+                        Some(_) => false,
+                    };
+                    something |= is_needed;
+                    if change && is_needed {
+                        self.replace(&to, &model, attributes)?;
                     }
                 }
                 FileKind::Symlink if copy.is_none() => {
@@ -344,6 +354,14 @@ impl Host {
         }
         Ok(something)
     }
+}
+
+/// What a power cut leaves of a copy that nobody has synced: whole pages of it, and zeros in the place of the others; or nothing.
+fn is_cut_copy(copy: &[u8], of: &[u8]) -> bool {
+    const PAGE: usize = 4096;
+    let is_page = |(copy, of): (&[u8], &[u8])| of.starts_with(copy) || copy.iter().all(|byte| *byte == 0);
+    let is_long_enough = copy.len() == of.len() || (copy.len() < of.len() && copy.len() % PAGE == 0);
+    is_long_enough && copy != of && copy.chunks(PAGE).zip(of.chunks(PAGE)).all(is_page)
 }
 
 /// A line of `/etc/group` or `/etc/gshadow` without this member, who is no administrator of it either.
@@ -491,6 +509,10 @@ mod tests {
         assert!(host.complete_home(&bob, false).expect("look"));
         assert!(host.complete_home(&bob, true).expect("complete"));
         assert!(!host.complete_home(&bob, false).expect("look again"));
+        // As long as it was to be, and nothing of it written.
+        std::fs::write(dir.path().join("home/bob/.profile"), [0; 7]).expect("cut");
+        assert!(host.complete_home(&bob, true).expect("complete"));
+        assert!(!host.complete_home(&bob, false).expect("look again"));
         let text = |path: &str| host.read_text(path).expect("read").expect("file");
         assert_eq!(
             (text("/home/bob/.profile"), text("/home/bob/.bashrc"), text("/home/bob/.config/x")),
@@ -499,6 +521,24 @@ mod tests {
         let new = User { home: "/srv/homes/eve".into(), ..bob };
         host.complete_home(&new, true).expect("made");
         assert_eq!(host.status("/srv/homes/eve").expect("status").expect("home").attributes.mode, 0o750);
+    }
+
+    #[test]
+    fn a_copy_that_a_cut_has_spoiled_is_told_from_what_somebody_wrote() {
+        let model = "line\n".repeat(1000).into_bytes();
+        let with_zeros = |range: std::ops::Range<usize>| {
+            let mut copy = model.clone();
+            copy[range].fill(0);
+            copy
+        };
+        for cut in [Vec::new(), model[..4096].to_vec(), vec![0; 4096], vec![0; 5000], with_zeros(0..4096), with_zeros(4096..5000)] {
+            assert!(is_cut_copy(&cut, &model), "{} bytes", cut.len());
+        }
+        let longer = [&model[..], b"more\n"].concat();
+        for own in [model.clone(), model[..10].to_vec(), with_zeros(10..20), vec![b'x'; 5000], longer] {
+            assert!(!is_cut_copy(&own, &model), "{} bytes", own.len());
+        }
+        assert!(!is_cut_copy(b"", b""));
     }
 
     #[test]
