@@ -12,6 +12,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -382,40 +383,39 @@ const ALWAYS_MARKED: [(Stage, &str); 2] = [
 
 /// cloud-init's marks of the modules that have run: scripts of users look at them. Nothing here does.
 fn write_semaphores(host: &Host, subject: &Subject, stage: Stage, summary: &Summary) -> io::Result<()> {
-    let content = format!("{}: {}\n", std::process::id(), host.now());
-    let mark = |path: String| match host.exists(&path) {
-        true => Ok(()),
-        false => host.write_copy(&path, content.as_bytes(), 0o644).map(drop),
-    };
+    let (mut instance, mut once) = (BTreeSet::new(), BTreeSet::new());
     for module in MODULES.iter().chain(CLOSING) {
         let mut steps = summary.steps.iter().filter(|step| step.phase == module.name).peekable();
         if steps.peek().is_none() || steps.any(|step| step.result == StepResult::Pending) {
             continue;
         }
         let name = module.name.replace('-', "_");
-        let path = match module.frequency {
-            Frequency::Instance => format!("{}/sem/config_{name}", subject.directory()),
-            Frequency::Once => format!("{CLOUD}/sem/config_{name}.once"),
+        match module.frequency {
+            Frequency::Instance => instance.insert(format!("config_{name}")),
+            Frequency::Once => once.insert(format!("config_{name}.once")),
             Frequency::Boot => continue,
         };
-        mark(path)?;
     }
     let is_open = |name: &str| {
         let of_module = |step: &&StepSummary| step.phase.replace('-', "_") == name;
         summary.steps.iter().filter(of_module).any(|step| step.result == StepResult::Pending)
     };
-    if stage == Stage::Local || stage == Stage::Final && !is_settled(summary) {
-        return Ok(());
+    if !(stage == Stage::Local || stage == Stage::Final && !is_settled(summary)) {
+        // An earlier stage with nothing to do starts no process.
+        let always = ALWAYS_MARKED.iter().filter(|(of, _)| *of == stage || stage == Stage::Final).flat_map(|(_, names)| names.split(' '));
+        instance.extend(always.filter(|name| !is_open(name) && is_listed(subject, name)).map(|name| format!("config_{name}")));
+        if stage == Stage::Final && is_listed(subject, "scripts_per_once") {
+            once.insert("config_scripts_per_once.once".to_owned());
+        }
+        instance.insert("consume_data".to_owned());
     }
-    // An earlier stage with nothing to do starts no process.
-    let always = ALWAYS_MARKED.iter().filter(|(of, _)| *of == stage || stage == Stage::Final).flat_map(|(_, names)| names.split(' '));
-    for name in always.filter(|name| !is_open(name) && is_listed(subject, name)) {
-        mark(format!("{}/sem/config_{name}", subject.directory()))?;
+    let content = format!("{}: {}\n", std::process::id(), host.now());
+    for (directory, names) in [(format!("{}/sem", subject.directory()), instance), (format!("{CLOUD}/sem"), once)] {
+        if !names.is_empty() {
+            host.write_missing_marks(&directory, names.iter().map(String::as_str), content.as_bytes())?;
+        }
     }
-    if stage == Stage::Final && is_listed(subject, "scripts_per_once") {
-        mark(format!("{CLOUD}/sem/config_scripts_per_once.once"))?;
-    }
-    mark(format!("{}/sem/consume_data", subject.directory()))
+    Ok(())
 }
 
 fn is_settled(summary: &Summary) -> bool {

@@ -22,6 +22,20 @@ impl Host {
         Ok(true)
     }
 
+    /// Writes those of the files of a directory that it lacks, all with these bytes: for marks, which are there or not, and of which
+    /// nobody reads what they hold.
+    pub fn write_missing_marks<'n>(&self, directory: &str, names: impl Iterator<Item = &'n str>, bytes: &[u8]) -> io::Result<()> {
+        self.copy_directory(directory)?;
+        let there = self.list(directory)?;
+        let place = self.inside(directory)?;
+        for name in names.filter(|name| !there.iter().any(|one| one == name)) {
+            let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(place.join(name))?;
+            file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            file.write_all(bytes)?;
+        }
+        Ok(())
+    }
+
     /// Writes a file below `/run`, whatever it held. It appears whole; a boot empties the place.
     pub fn write_runtime(&self, path: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
         let (directory, name) = self.copy_place(path)?;
