@@ -25,7 +25,11 @@ const COMMAND: &str = "render-template";
 /// Bytes of memory of its own that rendering may take (`RLIMIT_DATA`, setrlimit(2)).
 const MEMORY: u64 = 44 << 20;
 
-/// How long rendering may take. The engine counts its own steps, and ends long before.
+/// Seconds of processor time that rendering may take (`RLIMIT_CPU`). The engine counts its own steps and ends long before, but takes
+/// what it makes of nothing, as often as `nothing * 99999999999` says, for one step.
+const PROCESSOR: u64 = 5;
+
+/// How long rendering may take, on a host that is busy with other things.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The program that knows [`COMMAND`].
@@ -55,7 +59,7 @@ pub fn render(template: &str, data: &Json) -> Result<Rendered, TemplateError> {
     Err(said.unwrap_or_else(|| TemplateError {
         line: 1,
         message: format!(
-            "it needs more than {} MiB of memory, its values stand too deep in each other, or the engine fails at it",
+            "it needs more than {} MiB of memory or {PROCESSOR} s of the processor, its values stand too deep in each other, or the engine fails at it",
             MEMORY >> 20
         ),
         is_certain: true,
@@ -88,6 +92,7 @@ fn answer() -> Option<u8> {
     let stops: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
     stops.thread_block().ok()?;
     setrlimit(Resource::RLIMIT_DATA, MEMORY, MEMORY).ok()?;
+    setrlimit(Resource::RLIMIT_CPU, PROCESSOR, PROCESSOR).ok()?;
     // A file of several MB with everything that was held would be left by each that ends badly.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).ok()?;
     let job: Json = {
