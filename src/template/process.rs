@@ -27,7 +27,7 @@ const MEMORY: u64 = 44 << 20;
 
 /// Seconds of processor time that rendering may take (`RLIMIT_CPU`). The engine counts its own steps and ends long before, but takes
 /// what it makes of nothing, as often as `nothing * 99999999999` says, for one step.
-const PROCESSOR: u64 = 5;
+const PROCESSOR: u64 = 3;
 
 /// How long rendering may take, on a host that is busy with other things.
 const LONGEST: Duration = Duration::from_secs(60);
