@@ -400,7 +400,12 @@ fn write_semaphores(host: &Host, subject: &Subject, stage: Stage, summary: &Summ
         let of_module = |step: &&StepSummary| step.phase.replace('-', "_") == name;
         summary.steps.iter().filter(of_module).any(|step| step.result == StepResult::Pending)
     };
-    if !(stage == Stage::Local || stage == Stage::Final && !is_settled(summary)) {
+    let has_ended = match stage {
+        Stage::Local => false,
+        Stage::Network => true,
+        Stage::Final => is_settled(summary),
+    };
+    if has_ended {
         // An earlier stage with nothing to do starts no process.
         let always = ALWAYS_MARKED.iter().filter(|(of, _)| *of == stage || stage == Stage::Final).flat_map(|(_, names)| names.split(' '));
         instance.extend(always.filter(|name| !is_open(name) && is_listed(subject, name)).map(|name| format!("config_{name}")));

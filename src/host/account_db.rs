@@ -10,6 +10,7 @@ use nix::libc;
 use super::accounts::User;
 use super::files::{Attributes, FileKind};
 use super::procs::Process;
+use super::unsynced::is_cut_copy;
 use super::walk::{at_path, Links};
 use super::Host;
 
@@ -356,14 +357,6 @@ impl Host {
     }
 }
 
-/// What a power cut leaves of a copy that nobody has synced: whole pages of it, and zeros in the place of the others; or nothing.
-fn is_cut_copy(copy: &[u8], of: &[u8]) -> bool {
-    const PAGE: usize = 4096;
-    let is_page = |(copy, of): (&[u8], &[u8])| of.starts_with(copy) || copy.iter().all(|byte| *byte == 0);
-    let is_long_enough = copy.len() == of.len() || (copy.len() < of.len() && copy.len() % PAGE == 0);
-    is_long_enough && copy != of && copy.chunks(PAGE).zip(of.chunks(PAGE)).all(is_page)
-}
-
 /// A line of `/etc/group` or `/etc/gshadow` without this member, who is no administrator of it either.
 fn without_member(line: &str, name: &str) -> String {
     let is_named = |list: &str| list.split(',').any(|member| member == name);
@@ -521,24 +514,6 @@ mod tests {
         let new = User { home: "/srv/homes/eve".into(), ..bob };
         host.complete_home(&new, true).expect("made");
         assert_eq!(host.status("/srv/homes/eve").expect("status").expect("home").attributes.mode, 0o750);
-    }
-
-    #[test]
-    fn a_copy_that_a_cut_has_spoiled_is_told_from_what_somebody_wrote() {
-        let model = "line\n".repeat(1000).into_bytes();
-        let with_zeros = |range: std::ops::Range<usize>| {
-            let mut copy = model.clone();
-            copy[range].fill(0);
-            copy
-        };
-        for cut in [Vec::new(), model[..4096].to_vec(), vec![0; 4096], vec![0; 5000], with_zeros(0..4096), with_zeros(4096..5000)] {
-            assert!(is_cut_copy(&cut, &model), "{} bytes", cut.len());
-        }
-        let longer = [&model[..], b"more\n"].concat();
-        for own in [model.clone(), model[..10].to_vec(), with_zeros(10..20), vec![b'x'; 5000], longer] {
-            assert!(!is_cut_copy(&own, &model), "{} bytes", own.len());
-        }
-        assert!(!is_cut_copy(b"", b""));
     }
 
     #[test]

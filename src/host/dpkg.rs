@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::files::FileKind;
+use super::unsynced::has_lost_bytes;
 use super::Host;
 
 /// Where programs keep their state (hier(7)).
@@ -19,8 +20,6 @@ const LOG: &str = "/var/log/dpkg.log";
 const LOG_TAIL: u64 = 64 << 10;
 /// How much of a file is looked at for bytes that never reached the disk.
 const LOOKED_AT: u32 = 1 << 20;
-/// Bytes that a filesystem writes at once, or not at all.
-const PAGE: usize = 4096;
 /// MD5 of nothing.
 const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
@@ -312,15 +311,13 @@ impl Host {
         Ok(text.lines().filter_map(name).collect())
     }
 
-    /// Whether there is a file whose bytes, or a whole page of them, never reached the disk: a cut leaves it empty, or as long as it
-    /// was to be and full of zeros (ext4(5), `auto_da_alloc`).
+    /// Whether there is a file whose bytes, or a whole page of them, never reached the disk.
     fn lost_its_bytes(&self, path: &str) -> io::Result<bool> {
         let is_file = self.status(path)?.is_some_and(|status| status.kind == FileKind::File);
         if !is_file {
             return Ok(false);
         }
-        let bytes = self.read_start(path, LOOKED_AT)?;
-        Ok(bytes.is_empty() || bytes.chunks(PAGE).any(|page| page.iter().all(|byte| *byte == 0)))
+        Ok(has_lost_bytes(&self.read_start(path, LOOKED_AT)?))
     }
 
     /// Files of a package are empty although they were not when it was built, or its scripts have lost their bytes.
@@ -385,6 +382,7 @@ impl Host {
 
 #[cfg(test)]
 mod tests {
+    use super::super::unsynced::PAGE;
     use super::*;
 
     const STATUS_TEXT: &str = "\

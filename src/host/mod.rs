@@ -45,6 +45,7 @@ pub mod sync;
 pub mod systemd;
 mod tls;
 pub mod trees;
+mod unsynced;
 pub mod usage;
 pub mod volumes;
 mod walk;
