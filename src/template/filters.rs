@@ -6,71 +6,78 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{functions, Environment, Error, ErrorKind, State};
 
+use super::collections::{list, mapping, tuple};
 use super::objects::{Cycler, Group, Joiner};
-use super::variables::{is_missing, keys, missing, List, FUNCTIONS};
-use super::{format, methods, print, texts};
+use super::variables::{is_missing, keys, missing, FUNCTIONS};
+use super::{collections, format, methods, print, python, texts};
 
-const FILTERS: [&str; 50] = [
-    "abs",
-    "attr",
-    "batch",
-    "capitalize",
-    "center",
-    "count",
-    "d",
-    "default",
-    "dictsort",
-    "e",
-    "escape",
-    "filesizeformat",
-    "first",
-    "float",
-    "forceescape",
-    "format",
-    "groupby",
-    "indent",
-    "int",
-    "items",
-    "join",
-    "last",
-    "length",
-    "list",
-    "lower",
-    "map",
-    "max",
-    "min",
-    "random",
-    "reject",
-    "rejectattr",
-    "replace",
-    "reverse",
-    "round",
-    "safe",
-    "select",
-    "selectattr",
-    "slice",
-    "sort",
-    "string",
-    "sum",
-    "title",
-    "tojson",
-    "trim",
-    "truncate",
-    "unique",
-    "upper",
-    "urlencode",
-    "wordcount",
-    "wordwrap",
+/// Each with the names of its arguments, in their order; `*` for any.
+const FILTERS: [(&str, &str); 52] = [
+    ("abs", ""),
+    ("attr", "name"),
+    ("batch", "linecount fill_with"),
+    ("capitalize", ""),
+    ("center", "width"),
+    ("count", ""),
+    ("d", "default_value boolean"),
+    ("default", "default_value boolean"),
+    ("dictsort", "case_sensitive by reverse"),
+    ("e", ""),
+    ("escape", ""),
+    ("filesizeformat", "binary"),
+    ("first", ""),
+    ("float", "default"),
+    ("forceescape", ""),
+    ("format", "*"),
+    ("groupby", "attribute default case_sensitive"),
+    ("indent", "width first blank"),
+    ("int", "default base"),
+    ("items", ""),
+    ("join", "d attribute"),
+    ("last", ""),
+    ("length", ""),
+    ("list", ""),
+    ("lower", ""),
+    ("map", "*"),
+    ("max", "case_sensitive attribute"),
+    ("min", "case_sensitive attribute"),
+    ("random", ""),
+    ("reject", "*"),
+    ("rejectattr", "*"),
+    ("replace", "old new count"),
+    ("reverse", ""),
+    ("round", "precision method"),
+    ("safe", ""),
+    ("select", "*"),
+    ("selectattr", "*"),
+    ("slice", "slices fill_with"),
+    ("sort", "reverse case_sensitive attribute"),
+    ("string", ""),
+    ("striptags", ""),
+    ("sum", "attribute start"),
+    ("title", ""),
+    ("tojson", "indent"),
+    ("trim", "chars"),
+    ("truncate", "length killwords end leeway"),
+    ("unique", "case_sensitive attribute"),
+    ("upper", ""),
+    ("urlencode", ""),
+    ("wordcount", ""),
+    ("wordwrap", "width break_long_words wrapstring break_on_hyphens"),
+    ("xmlattr", "autospace"),
 ];
 
-const TESTS: [&str; 32] = [
+const TESTS: [&str; 37] = [
     "boolean",
+    "callable",
     "defined",
     "divisibleby",
     "eq",
     "equalto",
+    "escaped",
     "even",
     "false",
+    "filter",
     "float",
     "ge",
     "greaterthan",
@@ -87,8 +94,10 @@ const TESTS: [&str; 32] = [
     "none",
     "number",
     "odd",
+    "sameas",
     "sequence",
     "string",
+    "test",
     "true",
     "undefined",
     "upper",
@@ -100,15 +109,20 @@ const TESTS: [&str; 32] = [
 
 /// Makes them and a few functions known.
 pub(super) fn teach(environment: &mut Environment<'_>) {
-    for name in FILTERS {
+    for (name, arguments) in FILTERS {
         environment.add_filter(name, move |state: &State<'_, '_>, value: &Value, given: Rest<Value>| {
-            let made = filter(name, state, value, &Given::of(&given)?)?;
+            let given = Given::of(&given)?;
+            given.check(name, arguments)?;
+            let made = filter(name, state, value, &given)?;
             print::bounded(made.as_str().map_or(0, str::len))?;
             Ok::<_, Error>(made)
         });
     }
     for name in TESTS {
         environment.add_test(name, move |value: &Value, given: Rest<Value>| test(name, value, given.first()));
+    }
+    for name in python::FUNCTIONS {
+        environment.add_function(name, move |value: &Value| collections::written(name, value));
     }
     for name in FUNCTIONS {
         environment.add_function(name, move |given: Rest<Value>| function(name, &given));
@@ -123,7 +137,7 @@ fn function(name: &str, all: &[Value]) -> Result<Value, Error> {
             let from = bound(0).ok_or_else(|| wrong("range needs a whole number".to_owned()))?;
             functions::range(from, bound(1), bound(2))?
         }
-        "dict" => mapping(&given)?,
+        "dict" => dict(&given)?,
         "cycler" => Value::from_object(Cycler { items: given.positional.to_vec(), at: 0.into() }),
         "joiner" => Value::from_object(Joiner { between: given.text(0, "sep").unwrap_or_else(|| ", ".to_owned()), calls: 0.into() }),
         _ => functions::namespace(all.first().cloned())?,
@@ -131,26 +145,10 @@ fn function(name: &str, all: &[Value]) -> Result<Value, Error> {
 }
 
 /// Python's `dict`: of another one or of pairs, and of names.
-fn mapping(given: &Given<'_>) -> Result<Value, Error> {
-    let mut entries: Vec<(Value, Value)> = Vec::new();
-    if let Some(other) = given.positional.first() {
-        match keys(other) {
-            Some(keys) => {
-                for key in keys {
-                    entries.push((key.clone(), other.get_item(&key)?));
-                }
-            }
-            None => {
-                for pair in other.try_iter()? {
-                    entries.push((pair.get_item(&Value::from(0))?, pair.get_item(&Value::from(1))?));
-                }
-            }
-        }
-    }
-    if let Some(named) = &given.named {
-        entries.extend(named.args().map(|name| (Value::from(name), named.peek(name).unwrap_or_default())));
-    }
-    Ok(entries.into_iter().collect())
+fn dict(given: &Given<'_>) -> Result<Value, Error> {
+    let mut entries = given.positional.first().map(collections::entries_of).transpose()?.unwrap_or_default();
+    entries.extend(given.named_entries());
+    Ok(mapping(entries))
 }
 
 /// The arguments of a filter, a function or a method.
@@ -167,6 +165,28 @@ impl<'g> Given<'g> {
         }
     }
 
+    /// Refuses arguments that are not among those a filter has.
+    fn check(&self, filter: &str, arguments: &str) -> Result<(), Error> {
+        let known = || arguments.split_whitespace();
+        if arguments == "*" {
+            return Ok(());
+        }
+        if self.positional.len() > known().count() {
+            return Err(wrong(format!("`{filter}` takes {} arguments at most", known().count())));
+        }
+        let named = self.named.as_ref().map(|named| named.args().find(|name| known().all(|known| known != *name)));
+        match named.flatten() {
+            Some(name) => Err(wrong(format!("`{filter}` has no argument `{name}`"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The arguments that have a name.
+    pub fn named_entries(&self) -> Vec<(Value, Value)> {
+        let named = self.named.iter().flat_map(|named| named.args().map(|name| (Value::from(name), named.peek(name).unwrap_or_default())));
+        named.collect()
+    }
+
     pub fn get(&self, at: usize, name: &str) -> Option<Value> {
         self.positional.get(at).cloned().or_else(|| self.named.as_ref()?.peek::<Value>(name).ok())
     }
@@ -180,10 +200,6 @@ impl<'g> Given<'g> {
     }
 }
 
-fn list(items: impl IntoIterator<Item = Value>) -> Value {
-    Value::from_object(List(items.into_iter().collect()))
-}
-
 pub(super) fn wrong(message: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
 }
@@ -191,11 +207,7 @@ pub(super) fn wrong(message: String) -> Error {
 fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -> Result<Value, Error> {
     print::bounded(value.as_str().map_or(0, str::len))?;
     let text = || print::python_str(value);
-    let items = || {
-        let items: Vec<Value> = value.try_iter()?.take(print::LONGEST_VALUE + 1).collect();
-        print::bounded(items.len())?;
-        Ok::<_, Error>(items)
-    };
+    let items = || collections::items_of(value);
     Ok(match name {
         "default" | "d" => {
             let is_replaced = is_missing(value) || (given.is_set(1, "boolean") && !value.is_true());
@@ -226,7 +238,9 @@ fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -
         }
         "trim" => methods::of_string(&text(), "strip", given.positional)?.unwrap_or_default(),
         "replace" => {
-            let arguments = [Value::from(given.text(0, "old").unwrap_or_default()), Value::from(given.text(1, "new").unwrap_or_default())];
+            let needed = |at, name| given.text(at, name).ok_or_else(|| wrong("replace needs what to replace and what with".to_owned()));
+            let count = given.get(2, "count").unwrap_or_else(|| Value::from(()));
+            let arguments = [needed(0, "old")?.into(), needed(1, "new")?.into(), count];
             methods::of_string(&text(), name, &arguments)?.unwrap_or_default()
         }
         "indent" => texts::indented(&text(), given)?.into(),
@@ -248,20 +262,31 @@ fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -
         "list" => list(items()?),
         "reverse" if value.kind() == ValueKind::String => text().chars().rev().collect::<String>().into(),
         "reverse" => list(items()?.into_iter().rev()),
-        "items" | "dictsort" => pairs(value, name == "dictsort")?,
-        "sort" => sorted(items()?, given),
-        "min" => sorted(items()?, &Given { positional: &[], named: None }).get_item(&Value::from(0))?,
-        "max" => items()?.into_iter().reduce(|most, item| if item > most { item } else { most }).unwrap_or_default(),
+        "items" => pairs(value)?,
+        "dictsort" => dict_sorted(value, given)?,
+        "sort" => list(sorted(items()?, given.get(2, "attribute").as_ref(), given.is_set(1, "case_sensitive"), given.is_set(0, "reverse"))),
+        "min" | "max" => {
+            let (attribute, is_sensitive) = (given.get(1, "attribute"), given.is_set(0, "case_sensitive"));
+            // The first one of those that are equal.
+            sorted(items()?, attribute.as_ref(), is_sensitive, name == "max").into_iter().next().unwrap_or_default()
+        }
         "unique" => {
             let mut seen: Vec<Value> = Vec::new();
-            items()?.into_iter().for_each(|item| {
-                if !seen.contains(&item) {
-                    seen.push(item)
-                }
+            let (attribute, is_sensitive) = (given.get(1, "attribute"), given.is_set(0, "case_sensitive"));
+            let mut kept = items()?;
+            kept.retain(|item| {
+                let key = key_of(item, attribute.as_ref(), is_sensitive);
+                let is_new = !seen.contains(&key);
+                seen.extend(is_new.then_some(key));
+                is_new
             });
-            list(seen)
+            list(kept)
         }
-        "sum" => sum(&attributes(items()?, given.get(0, "attribute"), None))?,
+        "sum" => sum(attributes(items()?, given.get(0, "attribute").filter(|name| !name.is_none()), None), given.get(1, "start"))?,
+        "striptags" => texts::without_tags(&text()).into(),
+        "xmlattr" => {
+            texts::attributes(&collections::entries_of(value)?, !given.get(0, "autospace").is_some_and(|set| !set.is_true())).into()
+        }
         "batch" => batches(&items()?, given),
         "slice" => slices(&items()?, given)?,
         "groupby" => grouped(items()?, given)?,
@@ -303,9 +328,20 @@ fn number(name: &str, value: &Value, given: &Given<'_>) -> Result<Value, Error> 
             .filter(|_| value.is_integer())
             .map_or_else(|| number.abs().into(), |number| number.saturating_abs().into()));
     }
-    let precision = given.get(0, "precision").and_then(|precision| precision.as_i64()).unwrap_or(0).clamp(0, 15);
-    let factor = 10_f64.powi(i32::try_from(precision).unwrap_or(0));
-    Ok(((number * factor).round() / factor).into())
+    let precision = given.get(0, "precision").and_then(|precision| precision.as_i64()).unwrap_or(0).clamp(-15, 15);
+    let places = i32::try_from(precision).unwrap_or(0);
+    let factor = 10_f64.powi(places);
+    let method = given.text(1, "method").unwrap_or_else(|| "common".to_owned());
+    let rounded = match method.as_str() {
+        "ceil" => (number * factor).ceil() / factor,
+        "floor" => (number * factor).floor() / factor,
+        "common" if places < 0 => (number * factor).round_ties_even() * 10_f64.powi(-places),
+        // Python rounds what the number really is, not what it is multiplied by: 42.55 is less than it looks.
+        "common" => format!("{number:.*}", usize::try_from(places).unwrap_or(0)).parse().unwrap_or(number),
+        other => return Err(wrong(format!("round knows `common`, `ceil` and `floor`, not `{other}`"))),
+    };
+    // Of a whole number it is one.
+    Ok(if value.is_integer() && method == "common" { Value::from(rounded as i64) } else { rounded.into() })
 }
 
 /// The attributes of items, where one is asked for, or the items.
@@ -376,8 +412,17 @@ fn any_of(items: &[Value], state: &State<'_, '_>) -> Value {
     items.get(at as usize).cloned().unwrap_or_default()
 }
 
-fn sum(items: &[Value]) -> Result<Value, Error> {
+fn sum(items: Vec<Value>, start: Option<Value>) -> Result<Value, Error> {
     let not_a_number = |item: &Value| wrong(format!("{} is no number", item.kind()));
+    if start.as_ref().is_some_and(|start| start.kind() == ValueKind::Seq) {
+        let mut all = Vec::new();
+        for items in start.iter().chain(&items) {
+            all.extend(collections::items_of(items)?);
+            print::bounded(all.len())?;
+        }
+        return Ok(list(all));
+    }
+    let items: Vec<Value> = start.into_iter().chain(items).collect();
     if let Some(whole) = items.iter().map(|item| item.as_i64().filter(|_| item.is_integer())).collect::<Option<Vec<_>>>() {
         return Ok(whole.into_iter().fold(0_i64, i64::saturating_add).into());
     }
@@ -385,35 +430,50 @@ fn sum(items: &[Value]) -> Result<Value, Error> {
     Ok(numbers.sum::<Result<f64, Error>>()?.into())
 }
 
-/// By value, texts without regard to case, as jinja sorts.
-fn sorted(items: Vec<Value>, given: &Given<'_>) -> Value {
-    let attribute = given.get(2, "attribute");
-    let key = |item: &Value| {
-        let value = attribute.as_ref().map_or_else(|| item.clone(), |attribute| attribute_of(item, attribute));
-        match value.as_str() {
-            Some(text) if !given.is_set(1, "case_sensitive") => Value::from(text.to_lowercase()),
-            _ => value,
-        }
-    };
-    let mut keyed: Vec<(Value, Value)> = items.into_iter().map(|item| (key(&item), item)).collect();
-    keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
-    if given.is_set(0, "reverse") {
-        keyed.reverse();
+/// What an item is compared by: its attribute, or the item; of a text the small letters.
+fn key_of(item: &Value, attribute: Option<&Value>, is_sensitive: bool) -> Value {
+    let value = attribute.map_or_else(|| item.clone(), |attribute| attribute_of(item, attribute));
+    match value.as_str() {
+        Some(text) if !is_sensitive => Value::from(text.to_lowercase()),
+        _ => value,
     }
-    list(keyed.into_iter().map(|(_, item)| item))
+}
+
+/// By value, as jinja sorts, or by attributes with commas between them. What is equal stays in its order, also where it is reversed.
+pub(super) fn sorted(items: Vec<Value>, attribute: Option<&Value>, is_sensitive: bool, is_reversed: bool) -> Vec<Value> {
+    let attributes: Option<Vec<Value>> = match attribute.filter(|attribute| !attribute.is_none()) {
+        Some(names) => Some(names.as_str().map_or_else(|| vec![names.clone()], |names| names.split(',').map(Value::from).collect())),
+        None => None,
+    };
+    let keys = |item: &Value| match &attributes {
+        Some(attributes) => attributes.iter().map(|attribute| key_of(item, Some(attribute), is_sensitive)).collect(),
+        None => vec![key_of(item, None, is_sensitive)],
+    };
+    let mut keyed: Vec<(Vec<Value>, Value)> = items.into_iter().map(|item| (keys(&item), item)).collect();
+    keyed.sort_by(|(a, _), (b, _)| if is_reversed { b.cmp(a) } else { a.cmp(b) });
+    keyed.into_iter().map(|(_, item)| item).collect()
 }
 
 /// The entries of a mapping as pairs.
-fn pairs(value: &Value, is_sorted: bool) -> Result<Value, Error> {
+fn pairs(value: &Value) -> Result<Value, Error> {
     if is_missing(value) {
         return Ok(list([]));
     }
-    let mut keys = keys(value).ok_or_else(|| wrong(format!("{} is no mapping", value.kind())))?;
-    if is_sorted {
-        keys.sort_by_key(|key| print::python_str(key).to_lowercase());
+    if keys(value).is_none() {
+        return Err(wrong(format!("{} is no mapping", value.kind())));
     }
-    let pairs = keys.into_iter().map(|key| Ok(list([key.clone(), value.get_item(&key)?])));
-    Ok(list(pairs.collect::<Result<Vec<_>, Error>>()?))
+    Ok(list(collections::entries_of(value)?.into_iter().map(|(key, value)| tuple([key, value]))))
+}
+
+/// The pairs of a mapping, by key or by value.
+fn dict_sorted(value: &Value, given: &Given<'_>) -> Result<Value, Error> {
+    let at = match given.text(1, "by").as_deref() {
+        None | Some("key") => 0,
+        Some("value") => 1,
+        Some(other) => return Err(wrong(format!("dictsort knows `key` and `value`, not `{other}`"))),
+    };
+    let pairs = collections::items_of(&pairs(value)?)?;
+    Ok(list(sorted(pairs, Some(&Value::from(at)), given.is_set(0, "case_sensitive"), given.is_set(2, "reverse"))))
 }
 
 fn mapped(items: Vec<Value>, state: &State<'_, '_>, given: &Given<'_>) -> Result<Value, Error> {
@@ -463,7 +523,12 @@ fn test(name: &str, value: &Value, other: Option<&Value>) -> Result<bool, Error>
         "integer" => value.is_integer(),
         "float" => value.kind() == ValueKind::Number && !value.is_integer(),
         "mapping" => keys(value).is_some(),
-        "sequence" => matches!(value.kind(), ValueKind::Seq | ValueKind::String),
+        "sequence" => matches!(value.kind(), ValueKind::Seq | ValueKind::String) || keys(value).is_some(),
+        "sameas" => value.kind() == needed()?.kind() && value == needed()?,
+        "callable" => value.kind() == ValueKind::Plain,
+        "escaped" => false,
+        "filter" => FILTERS.iter().any(|(known, _)| *known == text()),
+        "test" => TESTS.contains(&text()),
         "iterable" => value.try_iter().is_ok(),
         "odd" => whole()? % 2 != 0,
         "even" => whole()? % 2 == 0,

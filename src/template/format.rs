@@ -193,6 +193,31 @@ fn repr(value: &Value) -> String {
     out
 }
 
+/// `1.500000e+03`.
+fn with_exponent(number: f64, precision: usize) -> String {
+    let text = format!("{number:.precision$e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+    format!("{digits}e{sign}{exponent:0>2}")
+}
+
+/// C's `%g`: so many digits, with an exponent where they would not show the number; no zeros at the end unless they are wanted.
+fn shortest(number: f64, digits: usize, keeps_zeros: bool) -> String {
+    let text = with_exponent(number, digits - 1);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let trimmed = |text: &str| match text.contains('.') && !keeps_zeros {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    match exponent.parse::<i64>().unwrap_or(0) {
+        places if (-4..i64::try_from(digits).unwrap_or(i64::MAX)).contains(&places) => {
+            let behind = usize::try_from(i64::try_from(digits).unwrap_or(0) - 1 - places).unwrap_or(0);
+            trimmed(&format!("{number:.behind$}"))
+        }
+        _ => format!("{}e{exponent}", trimmed(mantissa)),
+    }
+}
+
 fn written(value: &Value, spec: &Spec) -> Result<String, Error> {
     let is_number = value.kind() == ValueKind::Number;
     let whole = || {
@@ -217,6 +242,16 @@ fn written(value: &Value, spec: &Spec) -> Result<String, Error> {
         'X' => (format!("{:X}", whole()?.unsigned_abs()), "0X", whole()? < 0),
         'o' => (format!("{:o}", whole()?.unsigned_abs()), "0o", whole()? < 0),
         'b' => (format!("{:b}", whole()?.unsigned_abs()), "0b", whole()? < 0),
+        'e' | 'E' | 'g' | 'G' => {
+            let number = f64::try_from(value.clone()).map_err(|_| wrong(format!("{} is no number", value.kind())))?;
+            let precision = spec.precision.unwrap_or(6);
+            let digits = match spec.kind.to_ascii_lowercase() {
+                'e' => with_exponent(number.abs(), precision),
+                _ => shortest(number.abs(), precision.max(1), spec.has_prefix),
+            };
+            let digits = if spec.kind.is_ascii_uppercase() { digits.to_uppercase() } else { digits };
+            (digits, "", number.is_sign_negative())
+        }
         'f' | 'F' | '%' => {
             let number = f64::try_from(value.clone()).map_err(|_| wrong(format!("{} is no number", value.kind())))?;
             let (number, end) = if spec.kind == '%' { (number * 100.0, "%") } else { (number, "") };
@@ -237,130 +272,4 @@ fn written(value: &Value, spec: &Spec) -> Result<String, Error> {
         }
         align => padded(&(before + &digits), spec.width, spec.fill.unwrap_or(' '), align.unwrap_or('>')),
     })
-}
-
-/// `'%s' % x` in expressions as `'%s' |format(x)`, which is what the engine has for it: a text that stands there as such, with what is
-/// behind the sign as its values. Lines stay where they are.
-pub(super) fn percent_as_filter(body: &str) -> std::borrow::Cow<'_, str> {
-    if !body.contains("' %") && !body.contains("\" %") && !body.contains("'%") && !body.contains("\"%") {
-        return body.into();
-    }
-    let mut edits: Vec<(usize, usize, &str)> = Vec::new();
-    let mut at = 0;
-    while let Some(found) = body[at..].find('{') {
-        at += found;
-        let rest = &body[at..];
-        let behind = |end: &str| rest.find(end).map_or(body.len(), |found| at + found + end.len());
-        at = match rest.as_bytes().get(1) {
-            Some(b'#') => behind("#}"),
-            Some(b'%') if rest[2..].trim_start_matches(['-', '+']).trim_start().starts_with("raw") => behind("endraw"),
-            Some(b'%' | b'{') => in_tag(body, at + 2, &mut edits),
-            _ => at + 1,
-        };
-    }
-    edits.sort_by_key(|(at, ..)| *at);
-    let mut out = String::with_capacity(body.len() + edits.len() * 8);
-    let mut copied = 0;
-    for (at, length, text) in edits {
-        out.push_str(&body[copied..at]);
-        out.push_str(text);
-        copied = at + length;
-    }
-    (out + &body[copied..]).into()
-}
-
-/// Notes what is to be changed of the tag whose inside begins at `at`; gives where it ends.
-fn in_tag(body: &str, mut at: usize, edits: &mut Vec<(usize, usize, &'static str)>) -> usize {
-    let bytes = body.as_bytes();
-    let mut depth = 0_u32;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'}' | b'%' if depth == 0 && bytes.get(at + 1) == Some(&b'}') => return at + 2,
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'\'' | b'"' => {
-                at = quoted_end(bytes, at);
-                let sign = blanks_end(bytes, at);
-                if bytes.get(sign) == Some(&b'%') && bytes.get(sign + 1) != Some(&b'}') {
-                    let start = blanks_end(bytes, sign + 1);
-                    let end = operand_end(bytes, start);
-                    if bytes.get(start) == Some(&b'(') && bracket_end(bytes, start) == end {
-                        edits.push((sign, 1, "|format"));
-                    } else {
-                        edits.extend([(sign, 1, "|format("), (end, 0, ")")]);
-                    }
-                    at = start;
-                }
-                continue;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    at
-}
-
-fn blanks_end(bytes: &[u8], at: usize) -> usize {
-    at + bytes[at.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_whitespace()).count()
-}
-
-fn word_end(bytes: &[u8], at: usize) -> usize {
-    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii();
-    at + bytes[at.min(bytes.len())..].iter().take_while(|byte| is_word(byte)).count()
-}
-
-fn quoted_end(bytes: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'\\' => at += 2,
-            _ if byte == bytes[start] => return at + 1,
-            _ => at += 1,
-        }
-    }
-    bytes.len()
-}
-
-fn bracket_end(bytes: &[u8], start: usize) -> usize {
-    let (mut at, mut depth) = (start, 0_u32);
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'\'' | b'"' => {
-                at = quoted_end(bytes, at);
-                continue;
-            }
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        at += 1;
-        if depth == 0 {
-            return at;
-        }
-    }
-    bytes.len()
-}
-
-/// The end of a value with its attributes, calls and filters.
-fn operand_end(bytes: &[u8], start: usize) -> usize {
-    let start = start + usize::from(matches!(bytes.get(start), Some(b'-' | b'+')));
-    let mut end = match bytes.get(start) {
-        Some(b'\'' | b'"') => quoted_end(bytes, start),
-        Some(b'(' | b'[' | b'{') => bracket_end(bytes, start),
-        _ => word_end(bytes, start),
-    };
-    loop {
-        let next = blanks_end(bytes, end);
-        end = match bytes.get(next) {
-            Some(b'(' | b'[') => bracket_end(bytes, next),
-            Some(b'.' | b'|') => {
-                let word = blanks_end(bytes, next + 1);
-                match word_end(bytes, word) {
-                    after if after > word => after,
-                    _ => return end,
-                }
-            }
-            _ => return end,
-        };
-    }
 }

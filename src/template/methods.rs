@@ -3,11 +3,12 @@
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
+use super::collections::{self, entries_of, items_of, list, mapping, tuple};
 use super::filters::Given;
 use super::format;
 use super::print::{bounded, python_str};
 use super::texts::{centred, padded};
-use super::variables::{is_missing, keys, List};
+use super::variables::{is_missing, keys};
 
 /// Calls a method that the engine does not know.
 pub(super) fn call(_: &State<'_, '_>, value: &Value, method: &str, arguments: &[Value]) -> Result<Value, Error> {
@@ -21,7 +22,10 @@ pub(super) fn call(_: &State<'_, '_>, value: &Value, method: &str, arguments: &[
             let filled = [given.get(0, "sep").unwrap_or_default(), given.get(1, "maxsplit").unwrap_or_default()];
             of_string(value.as_str().unwrap_or_default(), method, &filled)?
         }
-        _ => of_any(value, method, arguments)?,
+        _ => match collections::change(value, method, &given)? {
+            None => of_any(value, method, arguments)?,
+            changed => changed,
+        },
     };
     known.ok_or_else(|| Error::new(ErrorKind::UnknownMethod, format!("`{method}` of {}", value.kind())))
 }
@@ -33,10 +37,6 @@ fn of_any(value: &Value, method: &str, arguments: &[Value]) -> Result<Option<Val
         ValueKind::Seq => of_list(value, method, arguments)?,
         _ => None,
     })
-}
-
-fn list(items: impl IntoIterator<Item = Value>) -> Value {
-    Value::from_object(List(items.into_iter().collect()))
 }
 
 fn texts<'t>(items: impl Iterator<Item = &'t str>) -> Value {
@@ -88,17 +88,22 @@ fn plain(text: &str, method: &str, arguments: &[Value]) -> Option<Value> {
             chars.next().map(|first| first.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase()).unwrap_or_default().into()
         }
         "title" => capitals(text, |c| !c.is_alphabetic()).into(),
-        "startswith" => is_any(arguments.first()?, &|start| text.starts_with(start)).into(),
-        "endswith" => is_any(arguments.first()?, &|end| text.ends_with(end)).into(),
+        "startswith" | "endswith" => {
+            let part = part(text, arguments);
+            let is = |wanted: &str| {
+                part.is_some_and(|(_, part)| if method == "endswith" { part.ends_with(wanted) } else { part.starts_with(wanted) })
+            };
+            is_any(arguments.first()?, &is).into()
+        }
         "removeprefix" => text.strip_prefix(argument(0)?).unwrap_or(text).into(),
         "removesuffix" => text.strip_suffix(argument(0)?).unwrap_or(text).into(),
         "partition" => {
             let (before, after) = text.split_once(argument(0)?).unwrap_or((text, ""));
-            texts([before, if before.len() < text.len() { argument(0)? } else { "" }, after].into_iter())
+            tuple([before, if before.len() < text.len() { argument(0)? } else { "" }, after].map(Value::from))
         }
         "rpartition" => {
             let (before, after) = text.rsplit_once(argument(0)?).unwrap_or(("", text));
-            texts([before, if after.len() < text.len() { argument(0)? } else { "" }, after].into_iter())
+            tuple([before, if after.len() < text.len() { argument(0)? } else { "" }, after].map(Value::from))
         }
         "ljust" | "rjust" | "center" => {
             let (width, fill) = (arguments.first()?.as_usize()?, argument(1).and_then(|fill| fill.chars().next()).unwrap_or(' '));
@@ -117,15 +122,18 @@ fn plain(text: &str, method: &str, arguments: &[Value]) -> Option<Value> {
         "split" => return split(text, argument(0), arguments.get(1)),
         "rsplit" => return split_from_the_end(text, argument(0), arguments.get(1)),
         "splitlines" => texts(text.lines()),
-        "find" | "rfind" | "index" | "rindex" if arguments.len() < 3 => {
-            let from = text.char_indices().nth(arguments.get(1).map_or(Some(0), Value::as_usize)?).map_or(text.len(), |(at, _)| at);
-            let found = if method.starts_with('r') { text[from..].rfind(argument(0)?) } else { text[from..].find(argument(0)?) };
+        "find" | "rfind" | "index" | "rindex" => {
+            let wanted = argument(0)?;
+            let found = part(text, arguments).and_then(|(from, part)| {
+                let at = if method.starts_with('r') { part.rfind(wanted) } else { part.find(wanted) };
+                at.map(|at| from + at)
+            });
             match found {
-                Some(at) => text[..from + at].chars().count().into(),
+                Some(at) => text[..at].chars().count().into(),
                 None => method.ends_with("find").then_some(-1)?.into(),
             }
         }
-        "count" => argument(0).map_or(0, |part| text.matches(part).count()).into(),
+        "count" => part(text, arguments).zip(argument(0)).map_or(0, |((_, part), wanted)| part.matches(wanted).count()).into(),
         "isdigit" | "isnumeric" | "isdecimal" => all(char::is_numeric),
         "isidentifier" => Value::from(!text.starts_with(|c: char| c.is_numeric()) && all(|c| c.is_alphanumeric() || c == '_').is_true()),
         "istitle" => Value::from(text.chars().any(char::is_alphabetic) && capitals(text, |c| !c.is_alphabetic()) == text),
@@ -141,6 +149,19 @@ fn plain(text: &str, method: &str, arguments: &[Value]) -> Option<Value> {
         }
         _ => return None,
     })
+}
+
+/// The part of a text between the characters that the second and the third argument say, with where it begins; `None` where none can.
+fn part<'t>(text: &'t str, arguments: &[Value]) -> Option<(usize, &'t str)> {
+    let length = text.chars().count();
+    let bound = |at: usize, other: usize| match arguments.get(at).and_then(Value::as_i64) {
+        Some(bound) if bound < 0 => length.saturating_sub(usize::try_from(bound.unsigned_abs()).unwrap_or(usize::MAX)),
+        Some(bound) => usize::try_from(bound).unwrap_or(usize::MAX),
+        None => other,
+    };
+    let (from, to) = (bound(1, 0), bound(2, length).min(length));
+    let byte = |at: usize| text.char_indices().nth(at).map_or(text.len(), |(at, _)| at);
+    (from <= to).then(|| (byte(from), &text[byte(from)..byte(to)]))
 }
 
 fn is_any(wanted: &Value, is: &dyn Fn(&str) -> bool) -> bool {
@@ -226,10 +247,10 @@ fn of_mapping(value: &Value, method: &str, arguments: &[Value]) -> Result<Option
     Ok(Some(match (method, arguments) {
         ("get", [key]) => held(key).unwrap_or_else(|| Value::from(())),
         ("get", [key, other]) => held(key).unwrap_or_else(|| other.clone()),
-        ("copy", []) => value.clone(),
+        ("copy", []) => mapping(entries_of(value)?),
         ("keys", []) => list(value.try_iter()?),
         ("values", []) => list(value.try_iter()?.filter_map(|key| held(&key))),
-        ("items", []) => list(value.try_iter()?.map(|key| list([key.clone(), held(&key).unwrap_or_default()]))),
+        ("items", []) => list(value.try_iter()?.map(|key| tuple([key.clone(), held(&key).unwrap_or_default()]))),
         _ => return Ok(None),
     }))
 }
@@ -237,7 +258,7 @@ fn of_mapping(value: &Value, method: &str, arguments: &[Value]) -> Result<Option
 fn of_list(value: &Value, method: &str, arguments: &[Value]) -> Result<Option<Value>, Error> {
     Ok(match (method, arguments) {
         ("count", [wanted]) => Some(value.try_iter()?.filter(|item| item == wanted).count().into()),
-        ("copy", []) => Some(value.clone()),
+        ("copy", []) => Some(list(items_of(value)?)),
         ("index", [wanted]) => value.try_iter()?.position(|item| item == *wanted).map(Value::from),
         _ => None,
     })

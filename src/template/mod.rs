@@ -6,14 +6,17 @@
 //! strings, mappings and lists that templates use are there.
 //!
 //! Not covered: `include`, `import` and `extends` (a template has no files), `lipsum`, `pprint`, `urlize`; `%` of a text that does not
-//! stand there as such.
+//! stand there as such; `encode`, `translate` and `is_integer`; `2 ** -1`; what a text has not (`v1.instance_id.nothing`), which is an
+//! error here. A sum of tuples prints as a list.
 
+mod collections;
 mod filters;
 mod format;
 mod methods;
 mod objects;
 mod print;
 pub mod process;
+mod python;
 mod texts;
 mod variables;
 
@@ -115,7 +118,7 @@ fn rendered(body: &str, variables: &Variables) -> Result<String, TemplateError> 
     environment.set_fuel(Some(FUEL));
     environment.set_formatter(|out, _, value| print::print(out, value));
     environment.set_unknown_method_callback(methods::call);
-    let source = format::percent_as_filter(body);
+    let source = python::for_the_engine(body);
     let template = environment.template_from_str(&source).map_err(|error| told(&error, body))?;
     let mut out = Bounded::default();
     template.render_captured_to(variables.root(), &mut out).map_err(|error| told(&error, body))?;

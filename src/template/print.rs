@@ -5,6 +5,7 @@ use minijinja::{Error, ErrorKind, Output};
 use serde::Serialize as _;
 use serde_json::{Map, Value as Json};
 
+use super::collections::is_tuple;
 use super::variables::{is_missing, keys};
 use crate::config::python::{python_float, python_quoted};
 
@@ -80,7 +81,8 @@ pub(super) fn python_repr(value: &Value, depth: usize, out: &mut String) {
             out.push_str(&f64::try_from(value.clone()).map_or_else(|_| value.to_string(), python_float));
         }
         ValueKind::Seq | ValueKind::Iterable => {
-            out.push('[');
+            let (open, close) = if is_tuple(value) { ('(', ')') } else { ('[', ']') };
+            out.push(open);
             for (at, item) in value.try_iter().into_iter().flatten().enumerate() {
                 if out.len() > LONGEST_VALUE {
                     return;
@@ -88,7 +90,8 @@ pub(super) fn python_repr(value: &Value, depth: usize, out: &mut String) {
                 out.push_str(if at > 0 { ", " } else { "" });
                 python_repr(&item, depth + 1, out);
             }
-            out.push(']');
+            out.push_str(if open == '(' && value.len() == Some(1) { "," } else { "" });
+            out.push(close);
         }
         _ => out.push_str(&value.to_string()),
     }

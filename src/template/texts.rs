@@ -5,7 +5,7 @@ use minijinja::Error;
 
 use super::filters::{wrong, Given};
 use super::print::{bounded, python_str};
-use super::variables::keys;
+use super::variables::{is_missing, keys};
 
 /// A text with blanks, or another character, to its left (`>`), to its right (`<`) or on both sides.
 pub(super) fn padded(text: &str, width: usize, fill: char, align: char) -> String {
@@ -28,15 +28,51 @@ pub(super) fn centred(text: &str, width: usize, fill: char) -> String {
 }
 
 pub(super) fn indented(text: &str, given: &Given<'_>) -> Result<String, Error> {
-    let width = given.get(0, "width").and_then(|width| width.as_usize()).unwrap_or(4);
-    let blanks = " ".repeat(width.min(1_000));
-    bounded(text.len() + text.matches('\n').count() * blanks.len())?;
+    let blanks = match given.get(0, "width") {
+        Some(width) if width.as_str().is_some() => python_str(&width),
+        width => " ".repeat(width.and_then(|width| width.as_usize()).unwrap_or(4).min(1_000)),
+    };
+    bounded(text.len() + (text.matches('\n').count() + 1).saturating_mul(blanks.len()))?;
     let mut lines = Vec::new();
     for (at, line) in text.split('\n').enumerate() {
         let is_left = (at == 0 && !given.is_set(1, "first")) || (at > 0 && line.is_empty() && !given.is_set(2, "blank"));
         lines.push(if is_left { line.to_owned() } else { format!("{blanks}{line}") });
     }
     Ok(lines.join("\n"))
+}
+
+/// A text without what stands between `<` and `>`, with single blanks, and with the characters that HTML has names for.
+pub(super) fn without_tags(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('<') {
+        out.push_str(before);
+        let end = if after.starts_with("!--") { "-->" } else { ">" };
+        match after.split_once(end) {
+            Some((_, behind)) => rest = behind,
+            None => {
+                out.push('<');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let names = [("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#34;", "\""), ("&quot;", "\""), ("&amp;", "&")];
+    names.into_iter().fold(out, |out, (name, character)| out.replace(name, character))
+}
+
+/// The attributes of an element: those that have a value.
+pub(super) fn attributes(entries: &[(Value, Value)], begins_with_blank: bool) -> String {
+    let has_value = |value: &Value| !value.is_none() && !is_missing(value);
+    let written = entries.iter().filter(|(_, value)| has_value(value));
+    let written = written.map(|(key, value)| format!("{}=\"{}\"", escaped(&python_str(key)), escaped(&python_str(value))));
+    let all = written.collect::<Vec<_>>().join(" ");
+    if begins_with_blank && !all.is_empty() {
+        format!(" {all}")
+    } else {
+        all
+    }
 }
 
 pub(super) fn escaped(text: &str) -> String {

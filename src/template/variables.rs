@@ -1,5 +1,6 @@
 //! The variables of a template: instance data, its aliases, and what stands for a variable that is not defined.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,12 +8,13 @@ use minijinja::value::{Enumerator, Object, ObjectRepr, Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 use serde_json::{Map, Value as Json};
 
+use super::collections::{list, mapping, Mapping};
 use super::MISSING;
 
 /// Instance data, made ready for templates.
 #[derive(Clone)]
 pub struct Variables {
-    root: Arc<Scope>,
+    data: Map<String, Json>,
 }
 
 impl Variables {
@@ -22,11 +24,12 @@ impl Variables {
             Json::Object(data) => data,
             _ => Map::new(),
         };
-        Self { root: Arc::new(Scope { data, is_root: true }) }
+        Self { data }
     }
 
+    /// The values of one template, which may change them for itself.
     pub(super) fn root(&self) -> Value {
-        Value::from_dyn_object(self.root.clone())
+        Value::from_object(Scope(self.data.iter().map(|(key, json)| (key.clone(), value(json))).collect()))
     }
 }
 
@@ -79,12 +82,13 @@ pub fn converted(data: &Json, aliases: bool) -> Json {
 /// What the engine has a name for although it is no variable.
 pub(super) const FUNCTIONS: [&str; 5] = ["range", "namespace", "dict", "cycler", "joiner"];
 
-/// A mapping of instance data. What is looked for in it and is not there is a [`Missing`], which knows its name.
-#[derive(Debug)]
-pub(super) struct Scope {
-    data: Map<String, Json>,
-    is_root: bool,
+fn is_function(name: &str) -> bool {
+    FUNCTIONS.contains(&name) || super::python::FUNCTIONS.contains(&name)
 }
+
+/// The variables. What is looked for among them and is not there is a [`Missing`], which knows its name.
+#[derive(Debug)]
+struct Scope(BTreeMap<String, Value>);
 
 fn value(json: &Json) -> Value {
     match json {
@@ -96,53 +100,25 @@ fn value(json: &Json) -> Value {
             (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
         },
         Json::String(text) => Value::from(text.as_str()),
-        Json::Array(items) => Value::from_object(List(items.iter().map(value).collect())),
-        Json::Object(data) => Value::from_object(Scope { data: data.clone(), is_root: false }),
+        Json::Array(items) => list(items.iter().map(value)),
+        Json::Object(data) => mapping(data.iter().map(|(key, json)| (Value::from(key.as_str()), value(json)))),
     }
 }
 
 impl Object for Scope {
-    /// A mapping would be asked by `in` whether it has a value for a key, and this one has one for all.
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Iterable
-    }
-
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        match key.as_str() {
-            Some(name) => self.get_value_by_str(name),
-            None => Some(Value::from_object(Missing(key.to_string()))),
-        }
+        self.get_value_by_str(key.as_str()?)
     }
 
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
-        match self.data.get(name) {
-            Some(json) => Some(value(json)),
-            None if self.is_root && FUNCTIONS.contains(&name) => None,
-            None => Some(Value::from_object(Missing(name.to_owned()))),
+        match self.0.get(name) {
+            None if is_function(name) => None,
+            known => Some(known.cloned().unwrap_or_else(|| missing(name))),
         }
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.data.keys().map(|key| Value::from(key.as_str())).collect())
-    }
-}
-
-/// A list.
-#[derive(Debug)]
-pub(super) struct List(pub Vec<Value>);
-
-impl Object for List {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Seq
-    }
-
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let item = key.as_usize().and_then(|at| self.0.get(at)).cloned();
-        Some(item.unwrap_or_else(|| Value::from_object(Missing(key.to_string()))))
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Seq(self.0.len())
+        Enumerator::Values(self.0.keys().map(|key| Value::from(key.as_str())).collect())
     }
 }
 
@@ -183,7 +159,7 @@ impl Object for Missing {
 
 /// Whether a value is a mapping, and its keys.
 pub(super) fn keys(value: &Value) -> Option<Vec<Value>> {
-    let is_mapping = value.kind() == ValueKind::Map || value.downcast_object_ref::<Scope>().is_some();
+    let is_mapping = value.kind() == ValueKind::Map || value.downcast_object_ref::<Mapping>().is_some();
     is_mapping.then(|| value.try_iter().into_iter().flatten().collect())
 }
 
