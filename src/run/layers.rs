@@ -222,6 +222,9 @@ fn decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modules::testing::{debian, planned};
+    use crate::modules::Way;
+    use crate::plan::NetworkEvent;
     use crate::userdata::NoIncludes;
 
     fn system(files: &[(&str, &str)]) -> (System, Report) {
@@ -277,6 +280,21 @@ mod tests {
         assert_eq!(system.network.map(|network| network.python_str()).as_deref(), Some("{'config': 'disabled'}"));
         assert!(system.peers.get("output").is_some(), "instance data shows all of it");
         assert_eq!(told(&report), [""; 0]);
+    }
+
+    #[test]
+    fn when_the_network_is_configured_anew_counts_from_the_image_and_the_command_line() {
+        let of_image = ("etc/cloud/cloud.cfg.d/10-a.cfg", "updates: {network: {when: [hotplug]}}\n");
+        let of_line = ("proc/cmdline", "ro cc: updates: {network: {when: [boot]}} end_cc");
+        for (files, expected) in [
+            (vec![of_image], vec![NetworkEvent::Hotplug]),
+            (vec![of_line], vec![NetworkEvent::Boot]),
+            (vec![of_image, of_line], vec![NetworkEvent::Boot]),
+            (vec![], vec![]),
+        ] {
+            let (system, _) = system(&files);
+            assert_eq!(planned(&system.document.python_str(), &debian(), &[], Way::FirstBoot).network_events, expected, "{files:?}");
+        }
     }
 
     #[test]
