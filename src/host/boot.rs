@@ -24,6 +24,16 @@ impl Host {
         read_kernel("/proc/cmdline").unwrap_or_default().trim().to_owned()
     }
 
+    /// A variable that this system was started with. Its first process has those that a container's manager gives it, and they are
+    /// root's to read; this one has those that systemd gives to all its units.
+    pub fn boot_variable(&self, name: &str) -> Option<String> {
+        if !self.is_live() {
+            return None;
+        }
+        let of_the_first = read_kernel("/proc/1/environ").ok().and_then(|environment| variable(&environment, name));
+        of_the_first.or_else(|| std::env::var(name).ok())
+    }
+
     /// Seconds since boot.
     pub fn uptime_seconds(&self) -> f64 {
         let since = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(std::time::Duration::from);
@@ -46,5 +56,24 @@ impl Host {
         } else {
             0.5
         }
+    }
+}
+
+/// The value of a variable in a process's environment, as `/proc/PID/environ` has it.
+fn variable(environment: &str, name: &str) -> Option<String> {
+    environment.split('\0').find_map(|entry| Some(entry.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_of_another_process_is_found_by_its_whole_name() {
+        let environment = "container=lxc\0XKERNEL_CMDLINE=a\0KERNEL_CMDLINE_B=b\0KERNEL_CMDLINE=cloud-init=disabled\0";
+        assert_eq!(variable(environment, "KERNEL_CMDLINE").as_deref(), Some("cloud-init=disabled"));
+        assert_eq!(variable(environment, "container").as_deref(), Some("lxc"));
+        assert_eq!(variable(environment, "KERNEL"), None);
+        assert_eq!(variable("", "KERNEL_CMDLINE"), None);
     }
 }

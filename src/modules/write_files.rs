@@ -133,21 +133,9 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         return;
     }
     let append = entry.append.unwrap_or_default();
-    let raw = entry.content.as_ref().map_or(&[][..], |content| content.0.expose());
-    // The encoding is that of `content`: what is fetched is written as it comes.
-    let encoding = entry.encoding.filter(|_| entry.content.is_some()).unwrap_or_default();
-    let bytes = match encoding.decode(raw, CONTENT_LIMIT) {
-        Ok(bytes) => bytes,
-        Err(why) => {
-            let message = format!("the content of {path} is {why}: the file is not written");
-            steps.report.error("encoding", message).at(entry.place("content")).help("correct `encoding` or `content`");
-            return;
-        }
-    };
-    if encoding.drops_some(raw) {
-        let message = format!("the content of {path} has characters that base64 does not have: they are dropped");
-        steps.report.warning("encoding", message).at(entry.place("content")).help("give the whole content as base64");
-    }
+    let unsupported = entry.source.as_ref().and_then(|source| unsupported_scheme(&source.uri.0));
+    let can_be_fetched = entry.source.is_some() && unsupported.is_none();
+    let Some(bytes) = decoded(entry, &path, can_be_fetched, steps) else { return };
     let owner = owner(entry);
     let owner_name = owner.user.clone();
     let file = WriteFile {
@@ -157,7 +145,6 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         owner: Some(owner),
         own_parents: true,
     };
-    let unsupported = entry.source.as_ref().and_then(|source| unsupported_scheme(&source.uri.0));
     if let Some(scheme) = unsupported {
         let (severity, instead) = match &entry.content {
             Some(_) => (Severity::Warning, "the content given beside it is written"),
@@ -193,6 +180,35 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
     }
     if let Some(reason) = reason {
         let _ = step.notice(reason);
+    }
+}
+
+/// The content that the entry holds: nothing where it cannot be decoded and the file can be fetched, as with the peer, which looks at
+/// it only when that has failed. `None` where there is nothing to be written.
+fn decoded(entry: &FileEntry, path: &str, can_be_fetched: bool, steps: &mut Steps) -> Option<Vec<u8>> {
+    let Some(content) = &entry.content else { return Some(Vec::new()) };
+    // The encoding is that of `content`: what is fetched is written as it comes.
+    let encoding = entry.encoding.unwrap_or_default();
+    let raw = content.0.expose();
+    match encoding.decode(raw, CONTENT_LIMIT) {
+        Ok(bytes) => {
+            if encoding.drops_some(raw) {
+                let message = format!("the content of {path} has characters that base64 does not have: they are dropped");
+                steps.report.warning("encoding", message).at(entry.place("content")).help("give the whole content as base64");
+            }
+            Some(bytes)
+        }
+        Err(why) if can_be_fetched => {
+            let message = format!("the content of {path} is {why}: there is no fallback if it cannot be fetched");
+            let problem = steps.report.warning("encoding", message);
+            problem.at(entry.place("content")).help("correct `encoding` or `content`, or leave `content` out");
+            Some(Vec::new())
+        }
+        Err(why) => {
+            let message = format!("the content of {path} is {why}: the file is not written");
+            steps.report.error("encoding", message).at(entry.place("content")).help("correct `encoding` or `content`");
+            None
+        }
     }
 }
 

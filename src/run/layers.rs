@@ -2,8 +2,11 @@
 //! and what the kernel command line says.
 //!
 //! Lowest first: `/etc/cloud/cloud.cfg`, `/etc/cloud/cloud.cfg.d/*.cfg` in byte order (or the directory that `conf_d` names),
-//! what `cloud-config-url=` names, `/etc/landfall/landfall.yaml`, `/etc/landfall/conf.d/*.yaml`, `cc:` of the kernel command line.
-//! `/etc/cloud` and the command line are the peer's places: they count where a first boot goes by the peer's defaults.
+//! what `cloud-config-url=` names, `/run/cloud-init/cloud.cfg`, `/etc/landfall/landfall.yaml`, `/etc/landfall/conf.d/*.yaml`, `cc:` of
+//! the kernel command line. `/etc/cloud`, `/run/cloud-init` and the command line are the peer's places: they count where a first boot
+//! goes by the peer's defaults.
+//!
+//! Not covered: the file that `CLOUD_CFG` names in the peer's environment, which lies over user-data.
 
 use crate::config::merge::overlay_reported;
 use crate::config::node::{Node, Origin, Value};
@@ -20,6 +23,8 @@ const CONFIG_FILE: &str = "/etc/landfall/landfall.yaml";
 const CONFIG_DIRECTORY: &str = "/etc/landfall/conf.d";
 const PEERS_FILE: &str = "/etc/cloud/cloud.cfg";
 const PEERS_DIRECTORY: &str = "/etc/cloud/cloud.cfg.d";
+/// What programs of the image that run earlier in this boot say. The peer renders no template there.
+const PEERS_RUNTIME_FILE: &str = "/run/cloud-init/cloud.cfg";
 
 /// What the parts of the command line are called in messages.
 const COMMAND_LINE: &str = "kernel command line";
@@ -57,13 +62,15 @@ pub fn read(host: &Host, peers: Option<Render<'_>>, includes: &mut dyn Includes,
     }
     let line = host.read_text("/proc/cmdline").ok().flatten().unwrap_or_default();
     layers.extend(from_url(&line, includes, report));
+    layers.extend(file(host, PEERS_RUNTIME_FILE, None, report)?);
     let said = said_on(&line);
     let said = (!said.trim().is_empty()).then(|| parsed(COMMAND_LINE, &said, report)).flatten();
     // What the peer would call its system's configuration: without that of landfall's own.
     let peers = merged(layers.iter().chain(&said).cloned().collect(), &mut Report::new());
-    let document = merged(layers.into_iter().chain(own).chain(said).collect(), report);
+    // Taken out of each, so that nothing is told of what one overwrites of another.
+    let document = merged(layers.into_iter().chain(own).chain(said).map(without_the_peers_own).collect(), report);
     let network = peers.get("network").filter(|node| !node.is_null()).cloned();
-    Ok(System { document: without_the_peers_own(document), peers, network })
+    Ok(System { document, peers, network })
 }
 
 /// One document of layers, the lowest first.
@@ -141,7 +148,8 @@ pub fn parsed(part: &str, text: &str, report: &mut Report) -> Option<Node> {
 fn without_the_peers_own(mut document: Node) -> Node {
     if let Value::Map(entries) = &mut document.value {
         // Only what the peer's own places say: elsewhere it is somebody's wish, which is answered.
-        let is_peers = |origin: &Origin| origin.part.starts_with("/etc/cloud/") || &*origin.part == COMMAND_LINE;
+        let is_peers =
+            |origin: &Origin| origin.part.starts_with("/etc/cloud/") || [PEERS_RUNTIME_FILE, COMMAND_LINE].contains(&&*origin.part);
         entries.retain(|entry| {
             let is_own = entry.key.as_str().is_some_and(|key| OF_THE_PEER_ITSELF.contains(&key) || key.starts_with('_'));
             !(is_own && is_peers(&entry.key.origin))
@@ -222,6 +230,9 @@ fn decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modules::testing::{debian, planned};
+    use crate::modules::Way;
+    use crate::plan::NetworkEvent;
     use crate::userdata::NoIncludes;
 
     fn system(files: &[(&str, &str)]) -> (System, Report) {
@@ -277,6 +288,42 @@ mod tests {
         assert_eq!(system.network.map(|network| network.python_str()).as_deref(), Some("{'config': 'disabled'}"));
         assert!(system.peers.get("output").is_some(), "instance data shows all of it");
         assert_eq!(told(&report), [""; 0]);
+    }
+
+    #[test]
+    fn when_the_network_is_configured_anew_counts_from_the_image_and_the_command_line() {
+        let of_image = ("etc/cloud/cloud.cfg.d/10-a.cfg", "updates: {network: {when: [hotplug]}}\n");
+        let of_line = ("proc/cmdline", "ro cc: updates: {network: {when: [boot]}} end_cc");
+        for (files, expected) in [
+            (vec![of_image], vec![NetworkEvent::Hotplug]),
+            (vec![of_line], vec![NetworkEvent::Boot]),
+            (vec![of_image, of_line], vec![NetworkEvent::Boot]),
+            (vec![], vec![]),
+        ] {
+            let (system, _) = system(&files);
+            assert_eq!(planned(&system.document.python_str(), &debian(), &[], Way::FirstBoot).network_events, expected, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_earlier_in_this_boot_lies_over_the_images_files_and_under_the_command_line() {
+        let (system, report) = system(&[
+            ("etc/cloud/cloud.cfg.d/10-a.cfg", "timezone: A\nlocale: a\nhostname: a\ndatasource_list: [NoCloud]\n"),
+            ("run/cloud-init/cloud.cfg", "timezone: B\nlocale: b\ndatasource_list: [ None ]\n"),
+            ("etc/landfall/conf.d/1.yaml", "packages: [x]\n"),
+            ("proc/cmdline", "ro cc: timezone: C\n"),
+        ]);
+        assert_eq!(system.document.python_str(), "{'timezone': 'C', 'packages': ['x'], 'locale': 'b', 'hostname': 'a'}");
+        let sources = system.peers.get("datasource_list").map(Node::python_str);
+        assert_eq!(sources.as_deref(), Some("['None']"), "instance data shows it");
+        assert_eq!(
+            told(&report),
+            [
+                "note: kernel command line:1:1: `timezone` replaces the one at /run/cloud-init/cloud.cfg:1:1",
+                "note: kernel command line:1:1: `timezone` replaces the one at /etc/cloud/cloud.cfg.d/10-a.cfg:1:1",
+                "note: /run/cloud-init/cloud.cfg:2:1: `locale` replaces the one at /etc/cloud/cloud.cfg.d/10-a.cfg:2:1",
+            ]
+        );
     }
 
     #[test]

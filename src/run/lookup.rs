@@ -22,6 +22,8 @@ pub enum OffSwitch {
     CloudInitFile,
     /// `cloud-init=disabled`, there too.
     CloudInitCommandLine,
+    /// `KERNEL_CMDLINE=cloud-init=disabled` in the environment, there too: containers have no command line of their own.
+    CloudInitEnvironment,
 }
 
 impl fmt::Display for OffSwitch {
@@ -31,17 +33,23 @@ impl fmt::Display for OffSwitch {
             Self::KernelCommandLine => "landfall=off on the kernel command line",
             Self::CloudInitFile => "/etc/cloud/cloud-init.disabled exists",
             Self::CloudInitCommandLine => "cloud-init=disabled on the kernel command line",
+            Self::CloudInitEnvironment => "KERNEL_CMDLINE=cloud-init=disabled in the environment",
         })
     }
 }
 
 /// The off switch that is set, if one is.
 pub fn off_switch(host: &Host) -> Option<OffSwitch> {
+    let line = if host.is_live() { host.kernel_command_line() } else { String::new() };
+    off(host, &line, || host.boot_variable("KERNEL_CMDLINE"))
+}
+
+/// `line`: the kernel command line; `variable`: what the peer takes in its place.
+fn off(host: &Host, line: &str, variable: impl FnOnce() -> Option<String>) -> Option<OffSwitch> {
     if host.exists("/etc/landfall/disabled") {
         return Some(OffSwitch::File);
     }
-    let on_command_line = |wanted: &str| host.is_live() && host.kernel_command_line().split_whitespace().any(|word| word == wanted);
-    if on_command_line("landfall=off") {
+    if has_word(line, "landfall=off") {
         return Some(OffSwitch::KernelCommandLine);
     }
     if !datasource::stands_in(host) {
@@ -50,7 +58,19 @@ pub fn off_switch(host: &Host) -> Option<OffSwitch> {
     if host.exists("/etc/cloud/cloud-init.disabled") {
         return Some(OffSwitch::CloudInitFile);
     }
-    on_command_line("cloud-init=disabled").then_some(OffSwitch::CloudInitCommandLine)
+    if has_word(line, "cloud-init=disabled") {
+        return Some(OffSwitch::CloudInitCommandLine);
+    }
+    variable().is_some_and(|line| has_word(&line, "cloud-init=disabled")).then_some(OffSwitch::CloudInitEnvironment)
+}
+
+/// Whether the kernel command line says that the peer is on: for who asks why it is.
+pub fn is_enabled_on_command_line(host: &Host) -> bool {
+    host.is_live() && has_word(&host.kernel_command_line(), "cloud-init=enabled")
+}
+
+fn has_word(line: &str, wanted: &str) -> bool {
+    line.split_whitespace().any(|word| word == wanted)
 }
 
 /// What looking brought.
@@ -104,4 +124,30 @@ pub fn look(host: &Host, recorded: Option<&Recorded>, stage: Stage) -> Result<Lo
         return Ok(Looked::Later("no datasource has answered yet"));
     }
     Ok(Looked::Answer { mode: "standalone", fetched, source: probed.found.map(|found| Source::Datasource(Box::new(found))), explain })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_switches_of_the_peer_count_where_landfall_stands_in_for_it() {
+        let dir = tempfile::tempdir().expect("dir");
+        let host = Host::rooted(dir.path());
+        let off = |line: &str, variable: Option<&str>| super::off(&host, line, || variable.map(str::to_owned));
+        let disabled = "cloud-init=disabled";
+        assert_eq!(off(disabled, Some(disabled)), None);
+        assert_eq!(off("ro landfall=off", None), Some(OffSwitch::KernelCommandLine));
+        std::fs::create_dir_all(dir.path().join("usr/bin")).expect("mkdir");
+        std::os::unix::fs::symlink("landfall", dir.path().join("usr/bin/cloud-init")).expect("link");
+        for (line, variable, expected) in [
+            ("ro quiet", None, None),
+            ("ro quiet", Some("cloud-init=enabled"), None),
+            ("ro cloud-init=disabled", None, Some(OffSwitch::CloudInitCommandLine)),
+            ("ro quiet", Some(disabled), Some(OffSwitch::CloudInitEnvironment)),
+            ("", Some("ro cloud-init=disabled quiet"), Some(OffSwitch::CloudInitEnvironment)),
+        ] {
+            assert_eq!(off(line, variable), expected, "{line} {variable:?}");
+        }
+    }
 }

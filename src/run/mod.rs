@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use crate::template::process as rendering;
 pub use includes::{Missing, Patience};
 pub use instance_dir::InstanceDir;
-pub use lookup::{off_switch, OffSwitch};
+pub use lookup::{is_enabled_on_command_line, off_switch, OffSwitch};
 pub use prepare::{prepare, settings, Fetching, Prepared, Source};
 pub use restore::{bytes_of, is_so, restore, versions, Version};
 pub use view::{read_status, view, NoRun, StatusFile, RUNTIME, STATUS_FILE};

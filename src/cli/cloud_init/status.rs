@@ -24,6 +24,8 @@ pub struct Seen {
     pub running: &'static str,
     recorded: Recorded,
     off: Option<OffSwitch>,
+    /// `cloud-init=enabled` on the kernel command line.
+    is_asked_for: bool,
     errors: Vec<String>,
     warnings: Vec<String>,
     /// `v1` of this boot's `status.json`.
@@ -80,7 +82,8 @@ impl Seen {
             errors.push("the run was cut off; the next boot goes on with it".into());
         }
         let warnings = compat::told_in_all(&recorded.summary, Weight::Degraded);
-        Self { running, recorded, off, errors, warnings, stages }
+        let is_asked_for = run::is_enabled_on_command_line(host);
+        Self { running, recorded, off, is_asked_for, errors, warnings, stages }
     }
 
     /// `error`, `degraded`, or nothing to say.
@@ -115,8 +118,10 @@ impl Seen {
     fn boot_code(&self) -> &'static str {
         match (self.running, self.off) {
             (DISABLED, Some(OffSwitch::File | OffSwitch::CloudInitFile)) => "disabled-by-marker-file",
+            (DISABLED, Some(OffSwitch::CloudInitEnvironment)) => "disabled-by-environment-variable",
             (DISABLED, Some(_)) => "disabled-by-kernel-command-line",
             (DISABLED, None) => "disabled-by-generator",
+            _ if self.is_asked_for => "enabled-by-kernel-command-line",
             (NOT_STARTED, _) => "unknown",
             _ => "enabled-by-generator",
         }
@@ -228,7 +233,7 @@ mod tests {
         let recorded = Recorded { summary: example(state), off: None, lock: None, directory: None };
         let errors = compat::told_in_all(&recorded.summary, Weight::Failed);
         let warnings = compat::told_in_all(&recorded.summary, Weight::Degraded);
-        Seen { running, recorded, off: None, errors, warnings, stages: Map::new() }
+        Seen { running, recorded, off: None, is_asked_for: false, errors, warnings, stages: Map::new() }
     }
 
     #[test]
@@ -264,6 +269,23 @@ mod tests {
         ] {
             let seen = seen(state, running);
             assert_eq!((seen.exit_code(), seen.words().1.as_str()), (code, extended), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn what_switched_it_is_said_as_the_peer_says_it() {
+        for (running, off, is_asked_for, code) in [
+            (DISABLED, Some(OffSwitch::CloudInitFile), false, "disabled-by-marker-file"),
+            (DISABLED, Some(OffSwitch::CloudInitCommandLine), false, "disabled-by-kernel-command-line"),
+            (DISABLED, Some(OffSwitch::CloudInitEnvironment), false, "disabled-by-environment-variable"),
+            (DISABLED, None, false, "disabled-by-generator"),
+            (NOT_STARTED, None, false, "unknown"),
+            (NOT_STARTED, None, true, "enabled-by-kernel-command-line"),
+            (DONE, None, true, "enabled-by-kernel-command-line"),
+            (DONE, None, false, "enabled-by-generator"),
+        ] {
+            let seen = Seen { off, is_asked_for, ..seen(State::Done, running) };
+            assert_eq!(seen.boot_code(), code, "{running} {off:?} {is_asked_for}");
         }
     }
 

@@ -171,7 +171,7 @@ impl FromNode for Words {
 }
 
 /// Keys of the system's configuration that are about the peer's own process: its logs, its cache, its search for a datasource.
-pub const OF_THE_PEER_ITSELF: [&str; 14] = [
+pub const OF_THE_PEER_ITSELF: [&str; 13] = [
     "_log",
     "conf_d",
     "datasource",
@@ -184,6 +184,5 @@ pub const OF_THE_PEER_ITSELF: [&str; 14] = [
     "network",
     "output",
     "syslog_fix_perms",
-    "updates",
     "warnings",
 ];

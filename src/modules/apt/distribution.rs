@@ -1,6 +1,6 @@
 //! The distribution's own sources: `preserve_sources_list: false`, `primary`, `security`, `sources_list`, `disable_suites`.
 
-use super::template::{Variables, HELP};
+use super::template::{Unfilled, Variables};
 use super::{need_gpg, plain_file, settings_file, DEFAULT_KEYSERVER, GPG, SOURCES_DIR, TRUSTED_KEYS};
 use crate::config::node::Origin;
 use crate::config::typed::apt::{Apt, Mirror};
@@ -8,6 +8,7 @@ use crate::config::typed::scalars::OneOrMany;
 use crate::modules::{hostname, Scope, Steps};
 use crate::openpgp;
 use crate::plan::operation::Operation;
+use crate::template;
 
 /// Where lists for apt-transport-mirror(1) lie.
 const MIRRORS: &str = "/etc/apt/mirrors";
@@ -173,7 +174,11 @@ pub fn report_unused(apt: &Apt, steps: &mut Steps) {
 }
 
 fn uses_mirror(text: Option<&String>) -> bool {
-    text.is_some_and(|text| ["$MIRROR", "$PRIMARY", "$SECURITY", "$mirror", "$primary", "$security"].iter().any(|name| text.contains(name)))
+    let is_used = |text: &String, name: &str| {
+        let names = [name.to_owned(), name.to_ascii_lowercase()];
+        names.iter().any(|name| text.contains(&format!("${name}")) || (template::is_template(text) && text.contains(name)))
+    };
+    text.is_some_and(|text| ["MIRROR", "PRIMARY", "SECURITY"].iter().any(|name| is_used(text, name)))
 }
 
 /// Writes the distribution's sources anew.
@@ -192,7 +197,10 @@ pub fn plan_sources(mirrors: &Mirrors, scope: &Scope<'_>, steps: &mut Steps) {
     }
     let keys = plan_mirror_keys(apt, scope, steps);
     let (text, origin) = match apt.and_then(|apt| apt.sources_list.as_ref().map(|text| (text, apt.place("sources_list")))) {
-        Some((text, origin)) => (filled(text.0.expose(), mirrors, origin, scope, steps), Some(origin)),
+        Some((text, origin)) => {
+            let variables = Variables::new(scope, mirrors, keys);
+            (filled(text.0.expose(), &variables, origin, steps), Some(origin))
+        }
         None => (Some(built_in(mirrors, &keys, scope)), apt.map(|apt| &apt.origin)),
     };
     let Some(text) = text else { return };
@@ -217,34 +225,28 @@ pub fn plan_sources(mirrors: &Mirrors, scope: &Scope<'_>, steps: &mut Steps) {
     }
 }
 
-fn filled(text: &str, mirrors: &Mirrors, origin: &Origin, scope: &Scope<'_>, steps: &mut Steps) -> Option<String> {
-    let text = match text.split_once('\n') {
-        Some((header, rest)) if header.replace(' ', "").to_ascii_lowercase().starts_with("##template:jinja") => rest,
-        _ => text,
-    };
-    let variables = Variables::new(scope, mirrors);
-    let filled = match variables.fill_braces(text) {
-        Ok(text) => text,
-        Err(expression) => {
-            let message = format!("`apt.sources_list` uses `{expression}`, which is not supported: the sources are left as they are");
-            steps.report.error("unsupported", message).at(origin).help("use {{mirror}}, {{security}} and {{codename}}, and no statements");
-            return None;
-        }
-    };
-    match variables.fill(&filled, None) {
+fn filled(text: &str, variables: &Variables, origin: &Origin, steps: &mut Steps) -> Option<String> {
+    if text.contains("{{") && !template::is_template(text) {
+        let (what, help) = template::NOT_RENDERED;
+        steps.report.warning("apt", format!("apt.sources_list: {what}")).at(origin).help(help);
+    }
+    match variables.filled(text, None) {
         Ok(text) => Some(text),
-        Err(unknown) => {
-            let message = format!("`apt.sources_list` uses ${unknown}, which is not known: the sources are left as they are");
-            steps.report.error("apt", message).at(origin).help(HELP);
+        Err(Unfilled { why, help }) => {
+            let message = format!("`apt.sources_list` {why}: the sources are left as they are");
+            steps.report.error("apt", message).at(origin).help(help);
             None
         }
     }
 }
 
 /// Keyrings of `primary` and `security`, where they bring keys.
-struct Keyrings {
-    primary: Option<String>,
-    security: Option<String>,
+#[derive(Default)]
+pub struct Keyrings {
+    /// That of the archive.
+    pub primary: Option<String>,
+    /// That of its security updates.
+    pub security: Option<String>,
 }
 
 fn plan_mirror_keys(apt: Option<&Apt>, scope: &Scope<'_>, steps: &mut Steps) -> Keyrings {

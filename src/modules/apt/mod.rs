@@ -15,7 +15,8 @@ use crate::openpgp;
 use crate::plan::operation::{content, Command, Edit, Operation, Owner, WriteFile};
 use crate::plan::{Frequency, Stage};
 use crate::secret::Secret;
-use template::Variables;
+use distribution::Keyrings;
+use template::{Unfilled, Variables};
 
 /// Everything under `apt`.
 pub const APT_CONFIGURE: Module =
@@ -51,7 +52,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(apt) = apt else { return };
     if !apt.sources.0.is_empty() {
         report_pattern(apt, scope, steps);
-        let variables = Variables::new(scope, &mirrors);
+        let variables = Variables::new(scope, &mirrors, Keyrings::default());
         for (name, source) in &apt.sources.0 {
             plan_source(name, source, apt, &variables, scope, steps);
         }
@@ -141,12 +142,12 @@ fn plan_source(name: &Located<String>, source: &Source, apt: &Apt, variables: &V
         steps.report.error("apt-source", message).at(source.place("source")).help("add `key` or `keyid`");
         return;
     }
-    let filled = text.map(|text| variables.fill(text, has_key.then_some(&*key_path))).transpose();
+    let filled = text.map(|text| variables.filled(text, has_key.then_some(&*key_path))).transpose();
     let filled = match filled {
         Ok(filled) => filled,
-        Err(unknown) => {
-            let message = format!("apt source `{}` uses ${unknown}, which is not known: it is left out", name.value);
-            steps.report.error("apt-source", message).at(source.place("source")).help(template::HELP);
+        Err(Unfilled { why, help }) => {
+            let message = format!("apt source `{}` {why}: it is left out", name.value);
+            steps.report.error("apt-source", message).at(source.place("source")).help(help);
             return;
         }
     };

@@ -1,22 +1,31 @@
-//! `$RELEASE`, `$MIRROR` and their like in the texts of sources.
+//! `$RELEASE`, `$MIRROR` and their like in the texts of sources, and `{{ codename }}` where one is a jinja template.
 
-use super::distribution::Mirrors;
+use serde_json::Value as Json;
+
+use super::distribution::{Keyrings, Mirrors};
 use crate::modules::Scope;
-
-/// Advice where a name is not known.
-pub const HELP: &str = "known are $RELEASE, $MIRROR, $PRIMARY, $SECURITY and $KEY_FILE";
+use crate::template;
 
 /// The values.
 pub struct Variables {
     release: String,
     primary: String,
     security: String,
+    keys: Keyrings,
+}
+
+/// Why a text cannot be filled in.
+pub struct Unfilled {
+    /// What it does, as the end of a sentence about it.
+    pub why: String,
+    /// Advice.
+    pub help: &'static str,
 }
 
 impl Variables {
-    /// For this host and these mirrors.
-    pub fn new(scope: &Scope<'_>, mirrors: &Mirrors) -> Self {
-        Self { release: scope.facts.codename.clone(), primary: mirrors.primary.clone(), security: mirrors.security.clone() }
+    /// For this host, these mirrors, and what the keys of these lie in.
+    pub fn new(scope: &Scope<'_>, mirrors: &Mirrors, keys: Keyrings) -> Self {
+        Self { release: scope.facts.codename.clone(), primary: mirrors.primary.clone(), security: mirrors.security.clone(), keys }
     }
 
     fn get<'v>(&'v self, name: &str, key_file: Option<&'v str>) -> Option<&'v str> {
@@ -25,30 +34,40 @@ impl Variables {
             "MIRROR" | "PRIMARY" => Some(&self.primary),
             "SECURITY" => Some(&self.security),
             "KEY_FILE" => key_file,
+            "PRIMARY_KEY" => self.keys.primary.as_deref(),
+            "SECURITY_KEY" => self.keys.security.as_deref(),
             _ => None,
         }
     }
 
-    /// Fills in `{{ name }}`, as a jinja template names its values. The error is an expression or a statement that is more than
-    /// a name that is known.
-    pub fn fill_braces(&self, text: &str) -> Result<String, String> {
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(at) = rest.find("{{").into_iter().chain(rest.find("{%")).chain(rest.find("{#")).min() {
-            let (before, tag) = rest.split_at(at);
-            out.push_str(before);
-            let unknown = || tag.lines().next().unwrap_or_default().trim_end().to_owned();
-            let inside = tag.strip_prefix("{{").and_then(|tag| tag.split_once("}}"));
-            let (name, after) = inside.ok_or_else(unknown)?;
-            out.push_str(self.get(name.trim(), None).ok_or_else(unknown)?);
-            rest = after;
+    /// A text with its names filled in: as jinja has it where the first line says so, and else as [`Self::fill`].
+    pub fn filled(&self, text: &str, key_file: Option<&str>) -> Result<String, Unfilled> {
+        if !template::is_template(text) {
+            return self.fill(text, key_file).map_err(|name| Unfilled {
+                why: format!("uses ${name}, which is not known"),
+                help: "known are $RELEASE, $MIRROR, $PRIMARY, $SECURITY and $KEY_FILE",
+            });
         }
-        out.push_str(rest);
-        Ok(out)
+        let rendered = template::process::render(text, &self.values(key_file))
+            .map_err(|error| Unfilled { why: format!("cannot be rendered ({error})"), help: "correct the template" })?;
+        match rendered.missing.first() {
+            None => Ok(rendered.text),
+            Some((name, _)) => Err(Unfilled {
+                why: format!("uses `{name}`, which is not known"),
+                help: "known are RELEASE, MIRROR, PRIMARY and SECURITY, and KEY_FILE, primary_key and security_key where there is a key",
+            }),
+        }
+    }
+
+    /// All of them, in either case.
+    fn values(&self, key_file: Option<&str>) -> Json {
+        let named = ["RELEASE", "CODENAME", "MIRROR", "PRIMARY", "SECURITY", "KEY_FILE", "PRIMARY_KEY", "SECURITY_KEY"];
+        let known = named.into_iter().filter_map(|name| Some((name, self.get(name, key_file)?)));
+        known.flat_map(|(name, value)| [(name.to_owned(), value.into()), (name.to_ascii_lowercase(), Json::from(value))]).collect()
     }
 
     /// Fills in `$NAME` and `${NAME}`, in either case; apt's own `$(ARCH)` stays. The error is a name that is not known.
-    pub fn fill(&self, text: &str, key_file: Option<&str>) -> Result<String, String> {
+    fn fill(&self, text: &str, key_file: Option<&str>) -> Result<String, String> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('$') {

@@ -177,8 +177,8 @@ fn a_template_of_ones_own_is_filled_in() {
     assert_eq!(written(&plan, "apt_configure/sources"), "deb https://deb.debian.org/debian trixie main\n");
     for template in [
         "## template:jinja\\ndeb {{ primary }} {{codename}} main\\n",
-        "## template: jinja\\ndeb {{mirror}} $RELEASE main\\n",
-        "deb {{mirror}} {{RELEASE}} main\\n",
+        "## template: jinja\\ndeb {{MIRROR}} {{RELEASE}} main\\n",
+        "## template: jinja\\n{# one #}{% for suite in [codename] %}\\ndeb {{ mirror | default('x') }} {{ suite|lower }} main\\n{% endfor %}",
     ] {
         let plan = applied(&format!("{base}\"{template}\"}}"));
         assert_eq!(written(&plan, "apt_configure/sources"), "deb https://deb.debian.org/debian trixie main\n", "{template}");
@@ -189,13 +189,52 @@ fn a_template_of_ones_own_is_filled_in() {
     assert!(mine(&plan)[0].contains("/etc/apt/sources.list.d/debian.sources"));
     for (text, problem) in [
         ("\"deb $NOPE\"}", "failed: `apt.sources_list` uses $NOPE, which is not known"),
-        ("\"## template:jinja\\n{% if x %}\\ndeb {{mirror}}\"}", "failed: `apt.sources_list` uses `{% if x %}`, which is not supported"),
-        ("\"## template:jinja\\ndeb {{ mirror | upper }} x\"}", "failed: `apt.sources_list` uses `{{ mirror | upper }} x`, which is not"),
+        ("\"## template:jinja\\n{% if x %}\\ndeb {{mirror}}\"}", "failed: `apt.sources_list` cannot be rendered ("),
+        ("\"## template:jinja\\ndeb {{ miror }} x\"}", "failed: `apt.sources_list` uses `miror`, which is not known: the sources are left"),
     ] {
         let plan = applied(&format!("{base}{text}"));
         assert_steps(&plan, &[]);
         assert!(problems(&plan)[0].starts_with(problem), "{:?}", problems(&plan));
     }
+}
+
+#[test]
+fn what_is_no_template_keeps_its_braces_and_a_template_its_dollars() {
+    let base = "apt: {preserve_sources_list: false, sources_list: ";
+    let plan = applied(&format!("{base}\"deb {{{{mirror}}}} $RELEASE main\\n\"}}"));
+    assert_eq!(written(&plan, "apt_configure/sources"), "deb {{mirror}} trixie main\n");
+    assert!(problems(&plan)[0].starts_with("degraded: apt.sources_list: this looks like a template that was not rendered"));
+    let plan = applied(&format!("{base}\"## template: jinja\\ndeb http://m/$(ARCH)/$RELEASE {{{{codename}}}} main\\n\"}}"));
+    assert_eq!(written(&plan, "apt_configure/sources"), "deb http://m/$(ARCH)/$RELEASE trixie main\n");
+    assert_problems(&plan, &[]);
+}
+
+#[test]
+fn a_template_knows_the_keyrings_of_its_mirrors() {
+    let template = "## template: jinja\\nTypes: deb\\nURIs: {{mirror}}\\nSuites: {{codename}}\\nComponents: main\\n\
+                    Signed-By: {{ primary_key | default('/usr/share/keyrings/x.gpg', true) }}\\n";
+    for (key, keyring) in [("", "/usr/share/keyrings/x.gpg"), (KEY, "/etc/apt/trusted.gpg.d/primary.gpg")] {
+        let key = if key.is_empty() { String::new() } else { format!(", key: {key}") };
+        let plan = applied(&format!(
+            "apt: {{preserve_sources_list: false, primary: [{{arches: [default], uri: 'http://m'{key}}}], sources_list: \"{template}\"}}"
+        ));
+        assert_problems(&plan, &[]);
+        let expected = format!("Types: deb\nURIs: http://m\nSuites: trixie\nComponents: main\nSigned-By: {keyring}\n");
+        assert_eq!(written(&plan, "apt_configure/sources"), expected);
+    }
+}
+
+#[test]
+fn a_source_may_be_a_template_too() {
+    let text = "apt:\n  sources:\n    a:\n      source: |-\n        ## template: jinja\n        deb {{ security }} {{ codename }}-security main\n      \
+                append: false\n    b: {source: \"## template: jinja\\ndeb {{ nothing }} x y\"}\n";
+    let plan = applied(text);
+    assert_eq!(written(&plan, "apt_configure/a"), "deb https://deb.debian.org/debian-security trixie-security main\n");
+    assert_problems(
+        &plan,
+        &["failed: apt source `b` uses `nothing`, which is not known: it is left out (known are RELEASE, MIRROR, PRIMARY and SECURITY, and \
+           KEY_FILE, primary_key and security_key where there is a key)"],
+    );
 }
 
 #[test]

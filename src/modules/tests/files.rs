@@ -97,6 +97,10 @@ fn one_bad_entry_never_loses_the_others() {
             "{path: /b, source: {uri: 'ftp://x/y'}, content: x}",
             "degraded: /b cannot be fetched by ftp: the content given beside it is written",
         ),
+        (
+            "{path: /b, source: {uri: 'ftp://x/y'}, content: '%%%', encoding: b64}",
+            "failed: the content of /b is not base64: the file is not written",
+        ),
         ("{path: /b, source: {uri: /x, sha256: abc}}", "failed: `sha256` of /b cannot be read: the file is not written"),
         (
             "{path: /b, source: {uri: /x, sha512: abc}}",
@@ -119,6 +123,19 @@ fn an_encoding_is_that_of_the_content() {
         let plan = applied(&format!("write_files: [{entry}]"));
         assert_problems(&plan, &[]);
         assert_steps(&plan, &[step]);
+    }
+}
+
+#[test]
+fn what_is_fetched_does_not_need_the_content_beside_it() {
+    for (encoding, why) in [("b64", "not base64"), ("gzip", "not gzip: unexpected end of file")] {
+        let plan = applied(&format!("write_files: [{{path: /a, source: {{uri: 'https://x/y'}}, encoding: {encoding}, content: '!!'}}]"));
+        assert_steps(&plan, &["write_files/a: write /a from https://x/y @final"]);
+        let problem = format!(
+            "degraded: the content of /a is {why}: there is no fallback if it cannot be fetched (correct `encoding` or `content`, or \
+             leave `content` out)"
+        );
+        assert_problems(&plan, &[&problem]);
     }
 }
 
