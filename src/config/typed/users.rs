@@ -83,11 +83,11 @@ impl UserEntry {
             no_create_home, sudo, doas, ssh_authorized_keys, ssh_redirect_user, ssh_import_id, snapuser, known)
     }
 
-    /// A user of whom nothing but the name is known.
+    /// A user of whom nothing but the name is known; `None` where that cannot be used, so that it is not taken for the default user.
     fn named(name: &str, origin: &Origin, reader: &mut Reader<'_>) -> Option<Self> {
         let word = |text: &str| Node::new(Value::Str(text.to_owned()), origin.clone());
         let entry = Entry { key: word("name"), value: word(name) };
-        Self::from_node(&Node::new(Value::Map(vec![entry]), origin.clone()), reader)
+        read_user(&Node::new(Value::Map(vec![entry]), origin.clone()), reader)
     }
 }
 

@@ -325,6 +325,21 @@ fn sudo_rules_that_visudo_would_refuse_are_left_out() {
 }
 
 #[test]
+fn a_name_that_cannot_be_used_makes_nobody_else() {
+    for text in ["users: ['alice bob']", "users: x y", "users: [[x y]]", "users: {x y: true}", "users: [{name: x y}]"] {
+        let plan = first_boot(text);
+        assert!(!steps(&plan).iter().any(|step| step.contains("create user")), "{text}: {:?}", steps(&plan));
+        assert_eq!(problems(&plan).iter().filter(|problem| problem.contains("`x y`") || problem.contains("`alice bob`")).count(), 1);
+    }
+    let made = |text: &str| {
+        let all = steps(&first_boot(text));
+        all.iter().filter_map(|step| Some(step.split_once("create user ")?.1.split(' ').next()?.to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(made("users: [x y, {name: ok}]"), ["ok"]);
+    assert_eq!(made("users: [x y, default]"), ["debian"]);
+}
+
+#[test]
 fn an_entry_without_a_name_and_a_name_without_an_entry_are_told() {
     for (text, told) in [
         ("users: [{lock_passwd: true}]", "degraded: users[0]: this entry has no `name`: it changes the default user (add `name: ...`)"),
