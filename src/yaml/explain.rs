@@ -64,8 +64,7 @@ pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<us
     let error_here = |message: &str| YamlError::at(source.place(at), message);
     if let Some(tab) = line[..blank].find('\t') {
         let place = source.place(at - in_line(source, at) + tab);
-        return YamlError::at(place, "a tab stands where spaces should")
-            .with_help("YAML is indented with spaces only; replace the tab with spaces");
+        return YamlError::at(place, TAB.0).with_help(TAB.1);
     }
     if let Some(error) = odd_blank_in(source, line_number) {
         return error;
@@ -108,6 +107,9 @@ pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<us
         return error_here(&format!("the {what} ends here, and something follows it")).with_help(help);
     }
     if "|>".contains(found) && error.info().contains("block scalar") {
+        if let Some(tab) = tab_below(source, at) {
+            return YamlError::at(source.place(tab), TAB.0).with_help(TAB.1);
+        }
         return error_here("something follows the `|` or `>` on its line").with_help("begin the text on the next line, indented");
     }
     if error.info().contains("mapping values") {
@@ -135,6 +137,17 @@ const fn ended(sign: char) -> Option<&'static str> {
         '"' | '\'' => Some("quoted string"),
         _ => None,
     }
+}
+
+/// What is said of a tab in an indent, and what to do about it.
+pub(super) const TAB: (&str, &str) = ("a tab stands where spaces should", "YAML is indented with spaces only; replace the tab with spaces");
+
+/// The tab that begins the text below the `|` or `>` at `at`, where nothing else follows that.
+fn tab_below(source: &Source, at: usize) -> Option<usize> {
+    let (header, below) = source.text()[at..].split_once('\n')?;
+    let behind = header[1..].trim_start_matches(|c: char| c.is_ascii_digit() || "+-".contains(c)).trim_start();
+    let is_header = behind.is_empty() || behind.starts_with('#');
+    (is_header && below.starts_with('\t')).then_some(at + header.len() + 1)
 }
 
 /// The blank of a line, from 0, that makes it something else than it looks like.

@@ -338,6 +338,8 @@ fn slips_of_indentation_are_told_plainly_at_their_line() {
         ("a: {b: 1}c\n".into(), (1, 10), "the mapping in braces ends here", "in quotes"),
         ("a: 'b' c\n".into(), (1, 8), "the quoted string ends here", "in quotes"),
         ("a: |@@TEXT@@\nb: 1\n".into(), (1, 4), "something follows the `|`", "on the next line"),
+        ("a: |\n\tb\n".into(), (2, 1), "a tab stands where spaces should", "spaces only"),
+        ("a:\n- >- # c\n\tb\n".into(), (3, 1), "a tab stands where spaces should", "spaces only"),
         ("a: |\n  b\n\t  \nc:\n  - d\n e: 1\n".into(), (3, 1), "a tab stands where spaces should", "spaces only"),
     ] {
         let error = refused(&text);
