@@ -187,7 +187,7 @@ impl Command {
             Self::Drift(args) => drift::drift(args, host),
             Self::Plan(args) => plan::plan(args, host),
             Self::Preflight(args) => preflight::preflight(args, host),
-            Self::Validate(args) => validate::validate(args, host),
+            Self::Validate(args) => validate::validate(args, global.quiet, host),
             Self::Schema => schema::schema(),
             Self::Push(args) => push::push(args, global.quiet),
             Self::Config(args) => config::config(args, host),

@@ -53,6 +53,10 @@ impl UnlockArgs {
 pub fn unlock(args: &UnlockArgs, host: &Host) -> Answer {
     require_root("unlock")?;
     let failed = |error: std::io::Error| Refusal::new(exit::FAILED, format!("the run lock: {error}"));
+    // Asking for it makes it.
+    if !host.has_run_lock() {
+        return args.free("");
+    }
     match host.try_take_run_lock("landfall unlock").map_err(failed)? {
         Take::Taken(lock) => {
             drop(lock);

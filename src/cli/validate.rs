@@ -64,14 +64,14 @@ pub(super) struct Checked {
     strict: bool,
 }
 
-/// Checks files.
-pub fn validate(args: &ValidateArgs, host: &Host) -> Answer {
+/// Checks files. `quiet`: what is no error is not printed, but for what `--strict` takes for one.
+pub fn validate(args: &ValidateArgs, quiet: bool, host: &Host) -> Answer {
     let mut checked = Vec::new();
     for name in &args.files {
         checked.push(Checked { strict: args.strict, ..check(name, &input::read(name)?, host) });
     }
     match args.format {
-        TextOrJson::Text => checked.iter().for_each(|one| out::print(&one.render())),
+        TextOrJson::Text => checked.iter().for_each(|one| out::print(&one.render(quiet))),
         TextOrJson::Json => {
             let files: Vec<serde_json::Value> = checked.iter().map(Checked::to_json).collect();
             out::json(&json!({ "valid": checked.iter().all(Checked::is_valid), "files": files }))?;
@@ -289,9 +289,15 @@ impl Checked {
         !(self.report.has_errors() || (self.strict && self.report.count(Severity::Warning) > 0))
     }
 
-    fn render(&self) -> String {
+    fn render(&self, quiet: bool) -> String {
         let sources = |part: &str| self.sources.get(part).map(String::as_str);
-        let mut text = self.report.render(&sources, &|line| self.redactor.apply(line));
+        let mask = |line: &str| self.redactor.apply(line);
+        if quiet {
+            let least = if self.strict { Severity::Warning } else { Severity::Error };
+            let problems = self.report.problems.iter().filter(|problem| problem.severity >= least).cloned().collect();
+            return Report { problems }.render(&sources, &mask);
+        }
+        let mut text = self.report.render(&sources, &mask);
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}: {}; {} bytes ({} gzipped)", self.file, self.verdict(), self.size, self.gzipped);
         text

@@ -102,6 +102,11 @@ impl Host {
         }
     }
 
+    /// Whether a run has ever asked for the lock since the host booted: no other can hold it.
+    pub fn has_run_lock(&self) -> bool {
+        self.inside(RUNTIME).is_ok_and(|directory| directory.join(LOCK).exists())
+    }
+
     /// Who holds the lock now: a record whose process is gone, or was another one, names nobody.
     pub fn run_lock_owner(&self) -> io::Result<Option<Owner>> {
         let Ok(directory) = self.inside(RUNTIME) else { return Ok(None) };
@@ -141,6 +146,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let host = Host::rooted(dir.path());
         assert_eq!(host.run_lock_owner().expect("owner"), None);
+        assert!(!host.has_run_lock() && !dir.path().join("run").exists(), "looking leaves nothing behind");
         let Take::Taken(lock) = host.try_take_run_lock("landfall run").expect("lock") else { panic!("it is free") };
         let Take::Held(Some(owner)) = host.try_take_run_lock("landfall apply").expect("try") else { panic!("it is held") };
         assert_eq!((owner.pid, owner.command.as_str()), (i32::try_from(std::process::id()).expect("pid"), "landfall run"));

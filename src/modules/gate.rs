@@ -6,7 +6,7 @@ use crate::plan::{Frequency, Stage};
 /// Whether what `key` asks for is done on this host. Where it is not, that is told: elsewhere the peer says nothing of it, unless
 /// `unverified_modules` names the module.
 pub fn is_done_here(module: &str, key: &str, scope: &Scope<'_>, steps: &mut Steps) -> bool {
-    if scope.facts.distro == "ubuntu" || scope.unverified.iter().any(|name| name.replace('-', "_") == module) {
+    if scope.facts.distro == "ubuntu" || scope.unverified.iter().any(|name| name.value.replace('-', "_") == module) {
         return true;
     }
     let message = format!("`{key}` is done on Ubuntu only: here it is ignored");

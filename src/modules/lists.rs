@@ -4,8 +4,10 @@
 //! where they have it; among the others the order is ours, which knows what has to be installed first.
 
 use super::{Module, Steps};
+use crate::config::node::Origin;
 use crate::config::typed::module_lists::{ModuleEntry, ModuleList, LIST_KEYS};
-use crate::config::typed::reader::nearest;
+use crate::config::typed::reader::{nearest, quoted};
+use crate::config::typed::scalars::Located;
 use crate::config::typed::Keys;
 use crate::plan::{Frequency, Stage};
 
@@ -234,13 +236,33 @@ impl<'k> Lists<'k> {
 
     /// Says which names are no modules at all.
     pub fn report_unknown(&self, steps: &mut Steps) {
-        let known: Vec<&str> = KNOWN.iter().flat_map(|names| names.iter().copied()).collect();
-        for entry in self.entries().filter(|entry| !known.contains(&entry.name.as_str())) {
-            let problem = steps.report.warning("unknown-module", format!("there is no module `{}`", entry.name)).at(&entry.origin);
-            if let Some(near) = nearest(&entry.name, &known) {
-                problem.help(format!("did you mean `{near}`?"));
-            }
+        for entry in self.entries().filter(|entry| !is_known(&entry.name)) {
+            report_no_module(format!("there is no module `{}`", entry.name), &entry.name, &entry.origin, steps);
         }
+    }
+}
+
+/// Says which of the modules that are to be done on any system are none.
+pub fn report_unknown_unverified(names: &[Located<String>], steps: &mut Steps) {
+    for Located { value, origin } in names {
+        let name = value.replace('-', "_");
+        if !is_known(&name) && !OF_OTHER_SYSTEMS.contains(&name.as_str()) {
+            report_no_module(format!("unverified_modules: there is no module {}", quoted(value)), &name, origin, steps);
+        }
+    }
+}
+
+/// Modules of the peer for systems that are neither Debian nor Ubuntu.
+const OF_OTHER_SYSTEMS: [&str; 5] = ["apk_configure", "rh_subscription", "spacewalk", "yum_add_repo", "zypper_add_repo"];
+
+fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|names| names.contains(&name))
+}
+
+fn report_no_module(message: String, name: &str, place: &Origin, steps: &mut Steps) {
+    let problem = steps.report.warning("unknown-module", message).at(place);
+    if let Some(near) = nearest(name, &KNOWN.concat()) {
+        problem.help(format!("did you mean `{near}`?"));
     }
 }
 
@@ -277,7 +299,7 @@ mod tests {
     #[test]
     fn the_order_of_the_lists_holds_where_it_is_another() {
         let keys = "users: [{name: bob}]\nwrite_files: [{path: /a, content: x}]\nruncmd: [a]\npackages: [b]\nlocale: de_DE.UTF-8\n\
-                    apt: {conf: x}\ntimezone: Europe/Berlin\nhostname: h\n";
+                    apt: {conf: x;}\ntimezone: Europe/Berlin\nhostname: h\n";
         let phases = |lists: &str| {
             let plan = applied(&format!("{lists}\n{keys}"));
             let mut phases: Vec<String> = plan.steps.iter().map(|step| step.phase.clone()).collect();

@@ -193,6 +193,7 @@ pub fn plan_all(config: &CloudConfig, facts: &Facts, user: &UserParts<'_>, way: 
     let default_order =
         Scope { keys, moved, network, facts, accounts, own_accounts, scripts, hooks, way, unverified, redactor, phase: None };
     Lists::of(keys).report_unknown(steps);
+    lists::report_unknown_unverified(unverified, steps);
     apt_get::report(keys, steps);
     plan_default(MODULES, &default_order, config, steps);
     let mut matter: Vec<(&str, Vec<String>)> = Vec::new();

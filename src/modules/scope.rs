@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::accounts::USER_KEYS;
 use super::{given, Accounts, UserHook, UserScript};
 use crate::config::network::Network;
+use crate::config::typed::scalars::Located;
 use crate::config::typed::{CloudConfig, Keys, Phase};
 use crate::facts::Facts;
 use crate::redact::Redactor;
@@ -43,7 +44,7 @@ pub struct Scope<'a> {
     /// How the configuration came here.
     pub way: Way,
     /// Modules that are to be run although they are for another distribution.
-    pub unverified: &'a [String],
+    pub unverified: &'a [Located<String>],
     /// Masks known secrets in what is shown.
     pub redactor: &'a Redactor,
     /// The user's phase; `None` in the default order.

@@ -204,10 +204,30 @@ fn told(error: &minijinja::Error, body: &str) -> TemplateError {
         },
     };
     let text = body.lines().nth(line as usize - 1).unwrap_or_default();
+    let name = if error.kind() == ErrorKind::InvalidOperation { hyphened_name(text) } else { None };
+    if let Some(name) = name {
+        message = format!("`{name}` takes away what is behind the `-` from what is before it, and these are no numbers");
+    }
+    let is_certain = is_certain || name.is_some_and(|name| name.starts_with("v1."));
     if error.kind() == ErrorKind::InvalidOperation && text.contains('-') {
         message.push_str("; a name with `-` is written with `_` here, or quoted: `ds['a-b']`");
     }
     TemplateError { line, message, is_certain }
+}
+
+/// The first name of a line that has a `-` in it, which the engine reads as a minus. What `v1` has are texts and lists: of it there is
+/// no number to take away from.
+fn hyphened_name(line: &str) -> Option<&str> {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let is_hyphened = |name: &&str| {
+        let mut words = name.split('-');
+        name.contains('-') && words.all(|word| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+    };
+    let tags = [("{{", "}}"), ("{%", "%}")];
+    let inside =
+        tags.iter().flat_map(|(open, close)| line.split(open).skip(1).map(move |rest| rest.split(*close).next().unwrap_or_default()));
+    // What stands in quotes is text.
+    inside.flat_map(|tag| tag.split(['\'', '"']).step_by(2)).flat_map(|code| code.split(|c| !is_of_name(c))).find(is_hyphened)
 }
 
 /// The name that a text begins with, and where the template asks for it. What follows a variable may look like more of its name: it

@@ -112,4 +112,10 @@ fn what_is_not_known_can_never_be_rendered() {
         let error = render(&format!("## template: jinja\n{body}"), &Variables::of(&json!({}))).expect_err(body);
         assert!(error.is_certain, "{error:?}");
     }
+    for (body, is_certain) in [("a-b\n{{ 'c-d' ~ v1.cloud-name }}", true), ("a-b\n{{ ds.meta_data.local-hostname }}", false)] {
+        let error =
+            render(&format!("## template: jinja\n{body}"), &Variables::of(&json!({"v1": {}, "ds": {"meta_data": {}}}))).expect_err(body);
+        assert!(error.line == 3 && error.is_certain == is_certain, "{error:?}");
+        assert!(error.message.contains("takes away") && error.message.contains("is written with `_` here"), "{error:?}");
+    }
 }

@@ -10,6 +10,7 @@ use saphyr_parser::{Event, ScalarStyle, Span, Tag as WrittenTag};
 use crate::config::node::{DictKey, Entry, Node, Origin, Value};
 use crate::config::problem::Report;
 
+use super::lookalikes::{is_in_typographic, odd_blank, TYPOGRAPHIC};
 use super::resolve::{self, Plain};
 use super::source::Source;
 use super::tags::Tag;
@@ -134,6 +135,9 @@ impl Composer<'_> {
             let tag = known(tag, &origin)?;
             tag.scalar(text).map_err(|reason| error(&origin, reason))?
         };
+        if style == ScalarStyle::Plain && !text.is_ascii() {
+            warn_of_lookalikes(self.report, text, &origin);
+        }
         let weight = Weight { nodes: 1, bytes: text.len(), depth: 0 };
         let mut node = Node::new(value, origin);
         node.is_literal = style == ScalarStyle::Literal;
@@ -297,6 +301,18 @@ fn without_added_break<'a>(source: &Source, text: &'a str, style: ScalarStyle, s
         source.line(last).chars().count() >= content_column.max(1)
     };
     text.strip_suffix('\n').filter(|_| added).unwrap_or(text)
+}
+
+/// What looks like a blank or a quote and is text.
+fn warn_of_lookalikes(report: &mut Report, text: &str, origin: &Origin) {
+    if let Some(blank) = odd_blank(text) {
+        let message = format!("{} {}", blank.name, blank.place.effect());
+        report.warning("odd-blank", message).at(origin).help(blank.place.help());
+    }
+    if is_in_typographic(text) {
+        let (message, help) = TYPOGRAPHIC;
+        report.warning("odd-quotes", message).at(origin).help(help);
+    }
 }
 
 fn warn_of_duplicate(report: &mut Report, earlier: &Origin, later: &Node) {

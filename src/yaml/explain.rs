@@ -5,6 +5,7 @@
 
 use saphyr_parser::{Event, ScanError, Span};
 
+use super::lookalikes::{begins_typographic, odd_blank, Place, TYPOGRAPHIC};
 use super::source::{construct_end, Source};
 use super::YamlError;
 
@@ -44,7 +45,7 @@ fn first_opener(text: &str, from: usize, to: usize) -> Option<usize> {
             '"' | '\'' | '[' | '{' => return Some(at),
             '#' if blank_before => rest.find('\n').unwrap_or(rest.len()),
             '&' | '!' | '*' => rest.find([' ', '\n']).unwrap_or(rest.len()),
-            c if c.is_whitespace() || "-?:,]}".contains(c) => 1,
+            c if c.is_whitespace() || "-?:,]}".contains(c) => c.len_utf8(),
             c => rest.find(": ").or(rest.find('\n')).unwrap_or(rest.len()).max(c.len_utf8()),
         };
     }
@@ -63,8 +64,10 @@ pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<us
     let error_here = |message: &str| YamlError::at(source.place(at), message);
     if let Some(tab) = line[..blank].find('\t') {
         let place = source.place(at - in_line(source, at) + tab);
-        return YamlError::at(place, "a tab stands where spaces should")
-            .with_help("YAML is indented with spaces only; replace the tab with spaces");
+        return YamlError::at(place, TAB.0).with_help(TAB.1);
+    }
+    if let Some(error) = odd_blank_in(source, line_number) {
+        return error;
     }
     let text = source.text();
     let tab = if text[at..].starts_with('\t') { Some(at) } else { text[..at].ends_with('\t').then(|| at - 1) };
@@ -81,6 +84,9 @@ pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<us
             .with_help("if the value should start with `*`, put it in quotes; an alias needs an `&name` above it");
     }
     if let Some(key) = key_of_second_colon(line, in_line(source, at)) {
+        if line.split_once(": ").is_some_and(|(_, value)| begins_typographic(value.trim_start())) {
+            return error_here(TYPOGRAPHIC.0).with_help(TYPOGRAPHIC.1);
+        }
         return error_here("`: ` stands twice on this line, so the value looks like another key")
             .with_help(format!("put the value of `{key}` in quotes"));
     }
@@ -101,6 +107,9 @@ pub(super) fn syntax_error(source: &Source, error: &ScanError, opener: Option<us
         return error_here(&format!("the {what} ends here, and something follows it")).with_help(help);
     }
     if "|>".contains(found) && error.info().contains("block scalar") {
+        if let Some(tab) = tab_below(source, at) {
+            return YamlError::at(source.place(tab), TAB.0).with_help(TAB.1);
+        }
         return error_here("something follows the `|` or `>` on its line").with_help("begin the text on the next line, indented");
     }
     if error.info().contains("mapping values") {
@@ -130,6 +139,24 @@ const fn ended(sign: char) -> Option<&'static str> {
     }
 }
 
+/// What is said of a tab in an indent, and what to do about it.
+pub(super) const TAB: (&str, &str) = ("a tab stands where spaces should", "YAML is indented with spaces only; replace the tab with spaces");
+
+/// The tab that begins the text below the `|` or `>` at `at`, where nothing else follows that.
+fn tab_below(source: &Source, at: usize) -> Option<usize> {
+    let (header, below) = source.text()[at..].split_once('\n')?;
+    let behind = header[1..].trim_start_matches(|c: char| c.is_ascii_digit() || "+-".contains(c)).trim_start();
+    let is_header = behind.is_empty() || behind.starts_with('#');
+    (is_header && below.starts_with('\t')).then_some(at + header.len() + 1)
+}
+
+/// The blank of a line, from 0, that makes it something else than it looks like.
+fn odd_blank_in(source: &Source, line: usize) -> Option<YamlError> {
+    let blank = odd_blank(source.line(line)).filter(|blank| blank.place != Place::End)?;
+    let error = YamlError::at(source.place(source.line_start(line) + blank.at), format!("{} {}", blank.name, blank.place.effect()));
+    Some(error.with_help(blank.place.help()))
+}
+
 /// A line that is no entry of the mapping that it stands in. The parser has noticed it at `at`, where the next one begins.
 fn no_key(source: &Source, at: usize) -> YamlError {
     let stopped = source.line_of(at);
@@ -138,6 +165,9 @@ fn no_key(source: &Source, at: usize) -> YamlError {
     let is_said = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let found = (0..=last).rev().map(|number| (number, source.line(number))).find(|(_, line)| is_said(line));
     let (number, line) = found.unwrap_or((stopped, source.line(stopped)));
+    if let Some(error) = odd_blank_in(source, number) {
+        return error;
+    }
     let key = line.trim_start_matches([' ', '-']).split_once(':').filter(|(_, rest)| !rest.starts_with("//")).map(|(key, _)| key);
     let is_glued = key.is_some_and(|key| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)));
     let is_word = !line.trim().contains(|c: char| !c.is_ascii_lowercase() && c != '_');

@@ -16,6 +16,7 @@ mod compose;
 mod emit;
 mod explain;
 mod input;
+mod lookalikes;
 mod resolve;
 mod source;
 mod strict;
@@ -89,7 +90,8 @@ pub fn parse(part: &str, text: &str) -> Result<Node, YamlError> {
     parse_with_report(part, text, &mut Report::new())
 }
 
-/// As [`parse`], and reports what is accepted but probably not meant: keys given twice, and numbers in base 60 (`22:22`).
+/// As [`parse`], and reports what is accepted but probably not meant: keys given twice, numbers in base 60 (`22:22`), and characters
+/// that only look like blanks and quotes.
 ///
 /// # Errors
 /// As [`parse`]; the error itself is not put into the report, see [`YamlError::report`].

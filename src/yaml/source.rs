@@ -90,7 +90,12 @@ impl Source {
     /// Where a line, from 0, begins behind its blanks.
     pub(super) fn place_in_line(&self, line: usize) -> (u32, u32) {
         let text = self.line(line);
-        self.place(self.lines.get(line).copied().unwrap_or(0) + text.len() - text.trim_start().len())
+        self.place(self.line_start(line) + text.len() - text.trim_start().len())
+    }
+
+    /// The byte offset of a line, from 0.
+    pub(super) fn line_start(&self, line: usize) -> usize {
+        self.lines.get(line).copied().unwrap_or(0)
     }
 
     /// The line, from 0, that a byte offset is in.

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use saphyr_parser::{Event, ScalarStyle, Span};
 
+use super::explain::TAB;
 use super::source::{construct_end, Source};
 use super::YamlError;
 
@@ -134,7 +135,7 @@ impl<'a> Check<'a> {
     fn tab(&self, at: usize) -> YamlError {
         let line_start = self.source.text()[..at].rfind('\n').map_or(0, |break_at| break_at + 1);
         if self.source.text()[line_start..at].trim().is_empty() {
-            self.error(at, "a tab stands where spaces should", "YAML is indented with spaces only; replace the tab with spaces")
+            self.error(at, TAB.0, TAB.1)
         } else {
             self.error(at, "a tab separates values", "replace the tab with a space, or put the value in quotes")
         }

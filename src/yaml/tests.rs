@@ -211,6 +211,113 @@ fn a_template_that_was_not_rendered_is_told_as_such() {
     assert_ne!(refused("a: 1\nb: %x").message, crate::template::NOT_RENDERED.0);
 }
 
+#[test]
+fn blanks_and_quotes_that_only_look_like_those_of_yaml_are_named() {
+    for (text, place, message) in [
+        ("packages:\n\u{a0} - nginx\n", (2, 1), "a no-break space (U+00A0) stands in the indent"),
+        ("a:\n  b: 1\n \u{3000}c: 2\nd: 3\n", (3, 2), "an ideographic space (U+3000) stands in the indent"),
+        ("a: 1\nb:\u{a0}2\nc: 3\n", (2, 3), "a no-break space (U+00A0) stands behind the `:`"),
+        ("a:\n  - b\n  -\u{a0}c: d: e\n", (3, 4), "a no-break space (U+00A0) stands behind the `-`"),
+        ("a: “b: c”\n", (1, 6), "typographic quotes"),
+    ] {
+        let error = refused(text);
+        assert!(error.message.starts_with(message), "{text:?}: {error:?}");
+        assert_eq!((error.line, error.column), place, "{text:?}: {error:?}");
+    }
+    for (text, message) in [
+        ("- name: x\n- \u{a0}groups: y", "a no-break space (U+00A0) stands in the indent"),
+        ("a:\n  -\u{a0}nginx", "a no-break space (U+00A0) stands behind the `-`"),
+        ("a:\n  - b:\u{202f}c", "a narrow no-break space (U+202F) stands behind the `:`"),
+        ("a: b\u{200b}", "a zero-width space (U+200B) stands at the end"),
+        ("mode: ‘0644’", "typographic quotes"),
+        ("“mode”: x", "typographic quotes"),
+    ] {
+        let mut report = Report::new();
+        parse_with_report("p", text, &mut report).unwrap();
+        let [problem] = report.problems.as_slice() else { panic!("{text:?}: {report:?}") };
+        assert!(problem.message.starts_with(message), "{text:?}: {problem:?}");
+    }
+    for text in ["a: b\u{a0}c", "a: ‘", "a: it’s ‘so’ here", "a: |\n  \u{a0}b\n", "a: '\u{a0}b'", "a: b‘c’", "a: http:\u{a0}"] {
+        let mut report = Report::new();
+        parse_with_report("p", text, &mut report).unwrap();
+        let is_of_quotes = report.problems.iter().any(|problem| problem.code == "odd-quotes");
+        assert!(report.problems.len() == usize::from(text.ends_with(":\u{a0}")) && !is_of_quotes, "{text:?}: {report:?}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_text_ends_the_program(pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..24)) {
+        let text = pieces.concat();
+        let mut report = Report::new();
+        match parse_with_report("p", &text, &mut report) {
+            Ok(document) => drop(crate::config::typed::CloudConfig::read(&document, &mut report)),
+            Err(error) => error.report("p", &mut report),
+        }
+        report.render(&|_| Some(&text), &str::to_owned);
+    }
+}
+
+/// What cloud-config is made of, and characters of one to four bytes that may stand in place of any of it.
+const PIECES: &[&str] = &[
+    "packages:",
+    "users:",
+    "runcmd:",
+    "write_files:",
+    "name",
+    "content: |",
+    "sudo: ",
+    "a: ",
+    "b",
+    ": ",
+    ":",
+    "- ",
+    "-",
+    " ",
+    "  ",
+    "\n",
+    "\n  ",
+    "\n- ",
+    "\r\n",
+    "\t",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "'",
+    "\"",
+    "#",
+    " # ",
+    "|\n",
+    ">-\n",
+    "&x ",
+    "*x",
+    "!!str ",
+    "? ",
+    "---\n",
+    "%",
+    "@",
+    "\\",
+    "{{ ",
+    "\u{a0}",
+    "\u{a0} - ",
+    "\u{3000}",
+    "\u{2009}",
+    "\u{200b}",
+    "\u{feff}",
+    "\u{85}",
+    "\u{7}",
+    "\u{0}",
+    "é",
+    "‘",
+    "”",
+    "€",
+    "😀",
+];
+
 /// The lines are those that PyYAML names.
 #[test]
 fn slips_of_indentation_are_told_plainly_at_their_line() {
@@ -231,6 +338,8 @@ fn slips_of_indentation_are_told_plainly_at_their_line() {
         ("a: {b: 1}c\n".into(), (1, 10), "the mapping in braces ends here", "in quotes"),
         ("a: 'b' c\n".into(), (1, 8), "the quoted string ends here", "in quotes"),
         ("a: |@@TEXT@@\nb: 1\n".into(), (1, 4), "something follows the `|`", "on the next line"),
+        ("a: |\n\tb\n".into(), (2, 1), "a tab stands where spaces should", "spaces only"),
+        ("a:\n- >- # c\n\tb\n".into(), (3, 1), "a tab stands where spaces should", "spaces only"),
         ("a: |\n  b\n\t  \nc:\n  - d\n e: 1\n".into(), (3, 1), "a tab stands where spaces should", "spaces only"),
     ] {
         let error = refused(&text);

@@ -56,6 +56,11 @@ const YAML_WORDS: &[&str] = &[
     "%YAML 1.1\n",
     "\t",
     "\u{feff}",
+    "\u{a0}",
+    "\n\u{a0} - ",
+    "\u{3000}",
+    "‘",
+    "😀",
     "0644",
     "1:30",
     ".nan",
@@ -139,6 +144,7 @@ const YAML_SEEDS: &[&str] = &[
     "#cloud-config\na: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\n<<: {d: *c}\n",
     "#cloud-config\nx: !!binary aGk=\ny: !!set {a, b}\nz: !!omap [a: 1]\n? [k]\n: |-\n  text\n   more\n",
     "#cloud-config-jsonp\n[{\"op\": \"add\", \"path\": \"/a/-\", \"value\": [1]}, {\"op\": \"move\", \"from\": \"/a\", \"path\": \"/b\"}]\n",
+    "#cloud-config\npackages:\n\u{a0} - nginx\nusers:\n  -\u{3000}name: ‘x’\n",
     "#include-once\nhttp://x/a\n#include\nfile:///b\n",
 ];
 

@@ -213,7 +213,7 @@ crate::record! {
         /// Modules of the last one.
         optional cloud_final_modules: ModuleList,
         /// Modules of another distribution to run nevertheless.
-        default unverified_modules: Vec<String>,
+        default unverified_modules: Vec<Located<String>>,
     }
     later [
         // Settings of the peer itself.

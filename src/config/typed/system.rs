@@ -1,5 +1,7 @@
 //! `hostname` and its companions, `timezone`, `locale`, `ca_certs`, `power_state`.
 
+use base64::prelude::{Engine as _, BASE64_STANDARD};
+
 use super::reader::{quoted, quoted_and, FromNode, Reader, Shape};
 use super::scalars::{Located, Text};
 use crate::config::node::{Node, Value};
@@ -174,7 +176,20 @@ fn read_certificate(node: &Node, reader: &mut Reader<'_>) -> Option<Located<Stri
     if !(text.contains("-----BEGIN CERTIFICATE-----") && text.contains("-----END CERTIFICATE-----")) {
         return reader.invalid(&node.origin, "this is not a PEM certificate: it is left out", "begin it with -----BEGIN CERTIFICATE-----");
     }
+    if !is_base64_between_its_marks(&text) {
+        let message =
+            "what stands between BEGIN and END of a certificate is not base64: it is left out, programs would read no certificate at all";
+        return reader.invalid(&node.origin, message, "paste it as it is in its file, with each of its lines");
+    }
     Some(Located { value: text, origin: node.origin.clone() })
+}
+
+/// Whether every certificate of a text can be decoded. What stands before and behind them is a comment.
+fn is_base64_between_its_marks(text: &str) -> bool {
+    text.split("-----BEGIN CERTIFICATE-----").skip(1).all(|rest| {
+        let body: Option<String> = rest.split_once("-----END CERTIFICATE-----").map(|(body, _)| body.split_whitespace().collect());
+        body.is_some_and(|body| !body.is_empty() && BASE64_STANDARD.decode(body).is_ok())
+    })
 }
 
 crate::record! {

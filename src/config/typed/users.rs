@@ -83,11 +83,11 @@ impl UserEntry {
             no_create_home, sudo, doas, ssh_authorized_keys, ssh_redirect_user, ssh_import_id, snapuser, known)
     }
 
-    /// A user of whom nothing but the name is known.
+    /// A user of whom nothing but the name is known; `None` where that cannot be used, so that it is not taken for the default user.
     fn named(name: &str, origin: &Origin, reader: &mut Reader<'_>) -> Option<Self> {
         let word = |text: &str| Node::new(Value::Str(text.to_owned()), origin.clone());
         let entry = Entry { key: word("name"), value: word(name) };
-        Self::from_node(&Node::new(Value::Map(vec![entry]), origin.clone()), reader)
+        read_user(&Node::new(Value::Map(vec![entry]), origin.clone()), reader)
     }
 }
 
@@ -496,6 +496,8 @@ fn is_balanced(rule: &str) -> bool {
     open == 0
 }
 
+const RULE_HELP: &str = "write HOSTS=(RUNAS) COMMANDS, as in ALL=(ALL) NOPASSWD:ALL";
+
 /// Tags of commands (sudoers(5)).
 const TAGS: [&str; 18] = [
     "EXEC",
@@ -517,6 +519,23 @@ const TAGS: [&str; 18] = [
     "LOG_STDIN",
     "NOLOG_STDIN",
 ];
+
+/// What visudo(8) would refuse before the `=` of a rule: it wants hosts there, with a comma between two. A name in quotes or with
+/// escapes may hold anything.
+fn refused_host(rule: &str) -> Option<String> {
+    let (hosts, _) = rule.split_once('=')?;
+    if hosts.contains(['"', '\\']) {
+        return None;
+    }
+    let name = |host: &str| host.trim().trim_start_matches('!').trim().to_owned();
+    let host = hosts.split(',').map(name).find(|host| host.is_empty() || host.contains(char::is_whitespace))?;
+    Some(if host.is_empty() { "a host is missing before the `=`".to_owned() } else { quoted_and(&host, "is no host") })
+}
+
+/// The first command of a rule that is but a tag, which sudo takes for the name of an alias.
+fn lone_tag(rule: &str) -> Option<&str> {
+    rule.split(['=', ')', ',']).skip(1).map(str::trim).find(|command| TAGS.contains(command))
+}
 
 /// What visudo(8) would refuse of a rule, of what is often written so. Where a rule goes on in a way that is not looked into, with
 /// other hosts or an expression, nothing is said.
@@ -559,10 +578,16 @@ fn refused(rule: &str) -> Option<String> {
                 None => break,
             }
         }
+        let mut words = rest.trim_start_matches(['!', ' ']).split_whitespace();
+        let program = words.next().unwrap_or_default();
+        let is_alias = program.starts_with(|c: char| c.is_ascii_uppercase())
+            && program.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        if is_alias && words.next().is_some_and(|next| !next.starts_with([':', '='])) {
+            return Some(format!("`{program}` takes nothing behind it but a comma"));
+        }
         if rest.contains([':', '=']) {
             return None;
         }
-        let program = rest.trim_start_matches(['!', ' ']).split_whitespace().next().unwrap_or_default();
         if program.starts_with(|c: char| c.is_ascii_lowercase() || c == '.') && !["sudoedit", "list"].contains(&program) {
             return Some(format!("{} is no absolute path", quoted(program)));
         }
@@ -592,14 +617,24 @@ impl FromNode for SudoRules {
             if text.is_empty() {
                 continue;
             }
-            let why = refused(text);
-            if let Some(why) = why.filter(|_| text.contains('=') && is_balanced(text)) {
+            let host = refused_host(text);
+            let help = match host {
+                Some(_) => {
+                    "leave out the user's name, which is put before the rule: write HOSTS=(RUNAS) COMMANDS, as in ALL=(ALL) NOPASSWD:ALL"
+                }
+                None => RULE_HELP,
+            };
+            if let Some(why) = host.or_else(|| refused(text)).filter(|_| text.contains('=') && is_balanced(text)) {
                 let message = format!("{}: {why}; sudo would refuse every rule of the file", quoted(text));
-                let _: Option<()> = reader.invalid(&rule.origin, message, "write HOSTS=(RUNAS) COMMANDS, as in ALL=(ALL) NOPASSWD:ALL");
+                let _: Option<()> = reader.invalid(&rule.origin, message, help);
             } else if text.contains('\n') || !text.contains('=') || !is_balanced(text) {
                 let message = format!("{} is no sudo rule; sudo would refuse every rule of the file", quoted(text));
-                let _: Option<()> = reader.invalid(&rule.origin, message, "write HOSTS=(RUNAS) COMMANDS, as in ALL=(ALL) NOPASSWD:ALL");
+                let _: Option<()> = reader.invalid(&rule.origin, message, RULE_HELP);
             } else {
+                if let Some(tag) = lone_tag(text) {
+                    let message = format!("{}: {}: no command is behind `{tag}`, so this allows nothing", reader.path(), quoted(text));
+                    reader.report.warning("sudo-tag", message).at(&rule.origin).help(format!("write `{tag}:ALL`, or the commands"));
+                }
                 kept.push(text.to_owned());
             }
         }

@@ -52,25 +52,118 @@ fn stanza(text: &str) -> Option<String> {
 /// What is wrong with a text of settings (apt.conf(5)).
 pub fn settings(text: &str) -> Option<&'static str> {
     let mut open = 0_u32;
+    let mut entry = String::new();
+    let mut commented = false;
     for line in text.lines() {
         let mut quoted = false;
-        let mut before = ' ';
-        for c in line.chars() {
+        let mut rest = line;
+        while let Some(c) = rest.chars().next() {
+            rest = &rest[c.len_utf8()..];
+            if commented {
+                let end = if c == '*' { rest.strip_prefix('/') } else { None };
+                commented = end.is_none();
+                rest = end.unwrap_or(rest);
+                continue;
+            }
             match c {
                 '"' => quoted = !quoted,
                 _ if quoted => {}
-                '#' => break,
-                '/' if before == '/' => break,
-                '{' => open += 1,
-                '}' if open == 0 => return Some("it closes a `{` that is not open"),
-                '}' => open -= 1,
+                '#' if !DIRECTIVES.iter().any(|word| rest.starts_with(word)) => break,
+                '/' if rest.starts_with('/') => break,
+                '/' if rest.starts_with('*') => {
+                    (commented, rest) = (true, &rest[1..]);
+                    continue;
+                }
+                '{' | '}' | ';' => {
+                    if has_too_much(&entry) {
+                        return Some("an entry has more than a name and a value, or the `;` behind the one before is missing");
+                    }
+                    if c == '{' && entry.trim().is_empty() {
+                        return Some("a `{` has no name before it");
+                    }
+                    match c {
+                        '{' => open += 1,
+                        '}' if open == 0 => return Some("it closes a `{` that is not open"),
+                        '}' => open -= 1,
+                        _ => {}
+                    }
+                    entry.clear();
+                    continue;
+                }
                 _ => {}
             }
-            before = c;
+            entry.push(c);
         }
         if quoted {
             return Some("a quote is not closed");
         }
+        entry.push(' ');
     }
-    (open > 0).then_some("a `{` is not closed")
+    match (open > 0, entry.trim().is_empty()) {
+        (true, _) => Some("a `{` is not closed"),
+        (_, false) => Some("the `;` behind its last entry is missing"),
+        _ => None,
+    }
+}
+
+/// What apt does not take for a comment.
+const DIRECTIVES: [&str; 3] = ["clear", "include", "x-apt-configure-index"];
+
+/// Whether more than one value stands behind an entry's name. Several texts in quotes are one.
+fn has_too_much(entry: &str) -> bool {
+    let mut quoted = false;
+    let mut values = entry.split(|c: char| {
+        quoted ^= c == '"';
+        c.is_whitespace() && !quoted
+    });
+    let values: Vec<&str> = values.by_ref().filter(|word| !word.is_empty()).skip(1).collect();
+    let is_text = |word: &&str| word.len() > 1 && word.starts_with('"') && word.ends_with('"');
+    values.len() > 1 && !values.iter().all(is_text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::settings;
+
+    /// As `apt-config dump` says of each.
+    #[test]
+    fn settings_are_refused_where_apt_refuses_them() {
+        for good in [
+            "",
+            "# foo bar baz",
+            "/* x",
+            "A::B true;",
+            "A::B \"x\" \"y\";",
+            "A { B \"x\" }",
+            "A { B \"x\"; };",
+            "A { \"x\"; \"y\"; };\n",
+            "A { B { C \"d\"; }; }",
+            "A \"x\"; /* c\n d */ B \"y\"; // c",
+            "#clear A::B;",
+            "A::B::\"c d\" \"x\";",
+            "A::B \"x\" # c\n;;",
+            "A:: \"http://x/;y#{\";",
+            "A\t\"x\"y;",
+            "A;",
+        ] {
+            assert_eq!(settings(good), None, "{good}");
+        }
+        for (bad, why) in [
+            ("APT::Get::Assume-Yes \"true\"", "`;` behind its last entry"),
+            ("foo bar baz", "`;` behind its last entry"),
+            ("A \"b\"; B", "`;` behind its last entry"),
+            ("A http://x;", "`;` behind its last entry"),
+            ("#clear A::B", "`;` behind its last entry"),
+            ("foo bar baz;", "more than a name and a value"),
+            ("A::B \"x\"\nC::D \"y\";\n", "more than a name and a value"),
+            ("A \"x\" y;", "more than a name and a value"),
+            ("A = \"b\";", "more than a name and a value"),
+            ("A { B \"x\" C \"y\"; };", "more than a name and a value"),
+            ("{ A \"b\"; };", "no name before it"),
+            ("A \"x\ny\";", "a quote is not closed"),
+            ("A {", "a `{` is not closed"),
+        ] {
+            assert!(settings(bad).is_some_and(|said| said.contains(why)), "{bad}: {:?}", settings(bad));
+        }
+    }
 }

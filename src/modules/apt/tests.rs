@@ -252,7 +252,7 @@ fn suites_can_be_left_out() {
 
 #[test]
 fn debconf_answers_come_first_in_the_order_of_their_names() {
-    let plan = applied("apt: {conf: x, debconf_selections: {b: 'p q/b string 2', a: \"p q/a password geheim\"}}");
+    let plan = applied("apt: {conf: 'x;', debconf_selections: {b: 'p q/b string 2', a: \"p q/a password geheim\"}}");
     assert_eq!(mine(&plan)[0], "apt_configure/debconf: set debconf selections @final");
     let Operation::Debconf { selections } = &plan.steps[0].operation else { panic!() };
     assert_eq!(selections.expose(), "p q/a password geheim\np q/b string 2\n");

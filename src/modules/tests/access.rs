@@ -62,7 +62,7 @@ fn what_is_said_of_the_default_user_himself_is_imported_too() {
 
 #[test]
 fn where_the_program_is_missing_it_is_installed_after_apt_is_set_up() {
-    let plan = with(&[], "{ssh_import_id: [gh:me], apt: {conf: x}}", Way::FirstBoot);
+    let plan = with(&[], "{ssh_import_id: [gh:me], apt: {conf: x;}}", Way::FirstBoot);
     let found = of("ssh_import_id", &plan);
     assert_eq!(found[1], "ssh_import_id/install-ssh-import-id: install ssh-import-id @final");
     assert!(found[2].ends_with("<- users_groups/debian ssh_import_id/install-ssh-import-id"), "{found:?}");
@@ -110,7 +110,7 @@ fn a_tunnel_is_written_enabled_and_brought_up_before_it_is_asked() {
 
 #[test]
 fn without_wg_the_tools_are_installed_from_the_sources_that_are_configured() {
-    let plan = with(&[], &format!("{TUNNEL}apt: {{conf: x}}\n"), Way::Applied);
+    let plan = with(&[], &format!("{TUNNEL}apt: {{conf: x;}}\n"), Way::Applied);
     let found = steps(&plan);
     assert_eq!(found[0].split(':').next(), Some("apt_configure/conf"));
     assert_eq!(found[2], "wireguard/install-wireguard-tools: install wireguard-tools @final");

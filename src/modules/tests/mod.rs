@@ -74,7 +74,7 @@ fn a_typical_configuration_is_planned_in_the_peers_order() {
     let plan = first_boot(
         "hostname: web\nusers: [default, {name: alice, groups: sudo}]\nwrite_files: [{path: /etc/motd}]\nbootcmd: [echo boot]\n\
          packages: [nginx]\nruncmd: [echo run]\ntimezone: Europe/Berlin\nlocale: de_DE.UTF-8\nmanage_etc_hosts: true\n\
-         apt: {conf: x}\nssh_pwauth: false\npower_state: {mode: reboot}\n",
+         apt: {conf: x;}\nssh_pwauth: false\npower_state: {mode: reboot}\n",
     );
     let mut modules: Vec<&str> = plan.steps.iter().map(|step| step.phase.as_str()).collect();
     modules.dedup();
@@ -164,7 +164,7 @@ fn no_secret_of_any_module_is_shown() {
 fn modules_are_done_in_the_peers_order_where_nothing_has_to_be_installed_for_them() {
     let text = "random_seed: {data: x}\nbootcmd: [a]\nca_certs: {remove_defaults: true}\nrsyslog: {configs: [a]}\nusers: [{name: u, ssh_import_id: [gh:u]}]\n\
         wireguard: {interfaces: [{name: wg0, config_path: /etc/wireguard/wg0.conf, content: x}]}\nsnap: {commands: [snap list]}\n\
-        keyboard: {layout: us}\nlocale: C.UTF-8\ngrub_dpkg: {enabled: true}\napt_pipelining: 0\napt: {conf: x}\nubuntu_pro: {token: geheim}\nntp: {}\n\
+        keyboard: {layout: us}\nlocale: C.UTF-8\ngrub_dpkg: {enabled: true}\napt_pipelining: 0\napt: {conf: x;}\nubuntu_pro: {token: geheim}\nntp: {}\n\
         timezone: UTC\ndisable_ec2_metadata: true\nbyobu_by_default: system\npackages: [a]\nfan: {config: x}\n\
         landscape: {client: {account_name: a, computer_title: b}}\nlxd: {preseed: x}\ndrivers: {nvidia: {license-accepted: true}}\n\
         write_files: [{path: /a, defer: true}]\npuppet: {}\nchef: {server_url: https://x, validation_name: v}\n\

@@ -102,6 +102,12 @@ fn certificates_are_written_by_number_and_taken_up() {
     let update = "ca_certs/update: update the certificate store: update-ca-certificates";
     assert_eq!(steps(&plan), [file(1), file(3), update.to_owned()]);
     assert!(problems(&plan)[0].starts_with("failed: ca_certs.trusted[1]: this is not a PEM certificate"));
+    for bad in ["!!! not base64 !!!", "", "AAAAA", "AAAA\\n-----BEGIN CERTIFICATE-----"] {
+        let text = format!("\"-----BEGIN CERTIFICATE-----\\n{bad}\\n-----END CERTIFICATE-----\\n\"");
+        let plan = applied(&format!("ca_certs: {{trusted: [{text}, {PEM}]}}"));
+        assert_eq!(steps(&plan), [file(2), update.to_owned()], "{bad}");
+        assert!(problems(&plan)[0].contains("is not base64"), "{bad}: {:?}", problems(&plan));
+    }
     let plan = applied(&format!("ca-certs: {{remove-defaults: true, trusted: {PEM}}}"));
     let remove = "ca_certs/remove-defaults: edit /etc/ca-certificates.conf: put ! before every entry";
     assert_eq!(steps(&plan), [remove.to_owned(), "ca_certs/trust-no-new: set debconf selections".into(), file(1), update.into()]);

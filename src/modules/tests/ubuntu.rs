@@ -32,7 +32,6 @@ fn on_debian_none_of_it_is_done_and_each_key_is_told() {
         ("lxd: {init: {}}", "lxd", "lxd"),
         ("fan: {config: x}", "fan", "fan"),
         ("drivers: {nvidia: {license-accepted: true}}", "drivers", "ubuntu_drivers"),
-        ("autoinstall: {version: 1}", "autoinstall", "ubuntu_autoinstall"),
     ] {
         let plan = applied(text);
         assert_steps(&plan, &[]);
@@ -40,10 +39,24 @@ fn on_debian_none_of_it_is_done_and_each_key_is_told() {
             "degraded: `{key}` is done on Ubuntu only: here it is ignored (take it out, or have it done with `unverified_modules: [{module}]`)"
         );
         assert_problems(&plan, &[&expected]);
-        if key != "autoinstall" {
-            assert!(!steps(&applied(&format!("{text}\nunverified_modules: [{}]\n", module.replace('_', "-")))).is_empty(), "{key}");
-        }
+        assert!(!steps(&applied(&format!("{text}\nunverified_modules: [{}]\n", module.replace('_', "-")))).is_empty(), "{key}");
     }
+    for more in ["", "\nunverified_modules: [ubuntu_autoinstall]\n"] {
+        assert_problems(&applied(&format!("autoinstall: {{version: 1}}{more}")), &[NO_INSTALLER]);
+    }
+}
+
+const NO_INSTALLER: &str = "degraded: `autoinstall` is for Ubuntu's installer, which is not here: it is ignored (take it out)";
+
+#[test]
+fn a_module_that_is_to_be_done_all_the_same_and_does_not_exist_is_told() {
+    assert_problems(
+        &applied("unverified_modules: [snapp, lxd, ubuntu-drivers, yum_add_repo, nothing-of-it]"),
+        &[
+            "degraded: unverified_modules: there is no module `snapp` (did you mean `snap`?)",
+            "degraded: unverified_modules: there is no module `nothing-of-it`",
+        ],
+    );
 }
 
 #[test]
@@ -185,5 +198,5 @@ fn fan_and_drivers_are_installed_and_told() {
     assert_steps(&ubuntu(&[], "drivers: {nvidia: {license-accepted: false}}"), &[]);
     assert!(problems(&ubuntu(&[], "drivers: {nvidia: {}}"))[0].starts_with("failed: drivers.nvidia has no `license-accepted`"));
     let plan = ubuntu(&[], "autoinstall: {version: 1}");
-    assert_eq!(problems(&plan), ["degraded: `autoinstall` is for Ubuntu's installer, which is not here: it is ignored (take it out)"]);
+    assert_eq!(problems(&plan), [NO_INSTALLER]);
 }

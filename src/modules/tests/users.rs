@@ -305,6 +305,11 @@ fn sudo_rules_that_visudo_would_refuse_are_left_out() {
         "ALL=/bin/ls ^a:b,c$",
         "ALL=NOPASSWD",
         "ALL=(%wheel, #1000) ALL",
+        "! web1 , +web2,10.0.0.0/8 = ALL, !SHELLS, /usr/bin/x y z",
+        "fe80::1=ALL",
+        "web\\ 1=ALL",
+        "ALL=TIMEOUT=5m ALL",
+        "ALL=ALL : web = USERS",
         "",
     ] {
         assert_eq!(told(rule), None, "{rule}");
@@ -318,10 +323,36 @@ fn sudo_rules_that_visudo_would_refuse_are_left_out() {
         ("ALL=(ALL) nopasswd:ALL", "`nopasswd:` is no tag"),
         ("ALL=NOPASSWD: /bin/ls, systemctl restart x", "`systemctl` is no absolute path"),
         ("ALL=!apt update", "`apt` is no absolute path"),
+        ("bob ALL=(ALL) ALL", "`bob ALL` is no host"),
+        ("%admin ALL=(ALL) NOPASSWD:ALL", "`%admin ALL` is no host"),
+        ("Defaults x=y", "`Defaults x` is no host"),
+        ("web1 web2 = ALL", "`web1 web2` is no host"),
+        ("web1,=ALL", "a host is missing before the `=`"),
+        ("ALL=(ALL) NOPASSWD:ALL ALL", "`ALL` takes nothing behind it but a comma"),
+        ("ALL=(ALL) USERS, !SHELLS /bin/ls", "`SHELLS` takes nothing behind it but a comma"),
+        ("ALL=(ALL) ALL NOPASSWD: /bin/ls", "`ALL` takes nothing behind it but a comma"),
     ] {
         assert_eq!(told(rule).as_deref(), Some(why), "{rule}");
     }
+    let plan = applied("users: [{name: bob, sudo: ['ALL=(ALL) NOPASSWD', 'bob ALL=(ALL) ALL']}]");
+    assert!(problems(&plan)[0].starts_with("degraded: users[0].sudo: `ALL=(ALL) NOPASSWD`: no command is behind `NOPASSWD`"));
+    assert!(problems(&plan)[1].contains("leave out the user's name"), "{:?}", problems(&plan));
     assert_problems(&applied("users: [{name: bob, sudo: ''}]"), &[]);
+}
+
+#[test]
+fn a_name_that_cannot_be_used_makes_nobody_else() {
+    for text in ["users: ['alice bob']", "users: x y", "users: [[x y]]", "users: {x y: true}", "users: [{name: x y}]"] {
+        let plan = first_boot(text);
+        assert!(!steps(&plan).iter().any(|step| step.contains("create user")), "{text}: {:?}", steps(&plan));
+        assert_eq!(problems(&plan).iter().filter(|problem| problem.contains("`x y`") || problem.contains("`alice bob`")).count(), 1);
+    }
+    let made = |text: &str| {
+        let all = steps(&first_boot(text));
+        all.iter().filter_map(|step| Some(step.split_once("create user ")?.1.split(' ').next()?.to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(made("users: [x y, {name: ok}]"), ["ok"]);
+    assert_eq!(made("users: [x y, default]"), ["debian"]);
 }
 
 #[test]

@@ -94,10 +94,8 @@ fn plan_drivers(scope: &Scope<'_>, steps: &mut Steps) {
 const INSTALLERS: [&str; 3] = ["/snap/subiquity", "/snap/ubuntu-desktop-installer", "/snap/ubuntu-desktop-bootstrap"];
 
 fn plan_autoinstall(scope: &Scope<'_>, steps: &mut Steps) {
-    if scope.keys.autoinstall.is_none() || !is_done_here(UBUNTU_AUTOINSTALL.name, "autoinstall", scope, steps) {
-        return;
-    }
-    if !INSTALLERS.iter().any(|path| scope.facts.files.contains(*path)) {
+    // The peer does nothing for it either, and where its module is left to others says nothing.
+    if scope.keys.autoinstall.is_some() && !INSTALLERS.iter().any(|path| scope.facts.files.contains(*path)) {
         let message = "`autoinstall` is for Ubuntu's installer, which is not here: it is ignored";
         steps.report.warning(gate::OTHER_SYSTEM, message).at(scope.keys.place("autoinstall")).help("take it out");
     }

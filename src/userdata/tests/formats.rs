@@ -236,7 +236,7 @@ fn a_template_that_cannot_be_used_says_why_and_where() {
     for (body, expected) in [
         ("#cloud-config\na: {{ b\n", "error: user-data:3:1: the template cannot be rendered: syntax error: unexpected end of input, expected end of variable block"),
         ("#cloud-config\n{{ x.y }}\n", "error: user-data:3:1: the template cannot be rendered: undefined value: `x` is not defined, so there is no `y` in it"),
-        ("#cloud-config\na: {{ v1.instance-id }}\n", "error: user-data:3:1: the template cannot be rendered: invalid operation: tried to use - operator on unsupported types iterator and iterator; a name with `-` is written with `_` here, or quoted: `ds['a-b']`"),
+        ("#cloud-config\na: {{ v1.instance-id }}\n", "error: user-data:3:1: the template cannot be rendered: `v1.instance-id` takes away what is behind the `-` from what is before it, and these are no numbers; a name with `-` is written with `_` here, or quoted: `ds['a-b']`"),
         ("#cloud-config-jsonp\n[]\n", "error: user-data:1:1: the template has become text/cloud-config-jsonp: nothing is done with it (a template may become a `#cloud-config`, a script or a `#cloud-boothook`; its second line says which)"),
         ("plain\n", "error: user-data:1:1: the template has become a text without a header: nothing is done with it (a template may become a `#cloud-config`, a script or a `#cloud-boothook`; its second line says which)"),
         ("", "note: user-data:1:1: this template has become nothing"),
