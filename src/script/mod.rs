@@ -136,10 +136,12 @@ fn continues(text: &str) -> bool {
 /// Characters of an item that are shown.
 const SHOWN: usize = 120;
 
-/// The item as one line for people: its first line, without known secrets and what looks like one.
+/// The item as one line for people: its first line, without known secrets and what looks like one. What is one may be told by a
+/// later line, where quotes or a here-document go on.
 pub fn shown(text: &str, redactor: &Redactor) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = redactor.apply(lines.next().unwrap_or_default());
+    let masked = redactor.apply(text);
+    let mut lines = masked.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
     let mut out: String = first.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if lines.next().is_some() || first.chars().nth(SHOWN).is_some() {
         out.push_str(" ...");

@@ -2,7 +2,7 @@
 
 use super::reader::{FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
-use crate::secret::Secret;
+use crate::secret::{Secret, MASK};
 
 /// One item of a script, as shell text.
 #[derive(Clone, Debug)]
@@ -56,7 +56,9 @@ pub fn quote_words(words: &[Node], reader: &mut Reader<'_>) -> Option<String> {
     for word in words {
         let (run, written) = (word.python_str(), word.source_text());
         if word.is_scalar() && word.as_str().is_none() && run != written {
-            let message = format!("{}: `{written}` is {} here, and run as `{run}`", reader.path(), word.kind());
+            let is_secret = holds_secret(&quoted, &run);
+            let shown = |text: &str| if is_secret { MASK.to_owned() } else { text.to_owned() };
+            let message = format!("{}: `{}` is {} here, and run as `{}`", reader.path(), shown(&written), word.kind(), shown(&run));
             reader.report.warning("quote", message).at(&word.origin).help("write it in quotes");
         }
         if !word.is_scalar() {
@@ -65,4 +67,10 @@ pub fn quote_words(words: &[Node], reader: &mut Reader<'_>) -> Option<String> {
         quoted.push(crate::script::quote(&run));
     }
     Some(quoted.join(" "))
+}
+
+/// Whether a word behind these is a secret: `--token 0123`.
+fn holds_secret(before: &[String], word: &str) -> bool {
+    let line = format!("{} {}", before.join(" "), crate::script::quote(word));
+    !crate::redact::patterns(&line).ends_with(&crate::script::quote(word))
 }

@@ -163,6 +163,23 @@ fn known_secrets_are_not_shown_in_items() {
 }
 
 #[test]
+fn secrets_are_not_shown_in_items_that_are_lists_or_go_on_in_a_second_line() {
+    let plan = first_boot(
+        "runcmd:\n- [docker, login, --password, S3CRET, -u, bob]\n- [mysql, -pS3CRET]\n- [cmd, --token, 0123, next]\n\
+         - |\n  echo \"root:S3CRET\n  ann:S3CRET\" | chpasswd\n",
+    );
+    let found = format!("{:?} {:?}", steps(&plan), plan.problems);
+    let shown = [
+        "'docker' 'login' '--password' '***' '-u' 'bob'",
+        "'mysql' '-p***'",
+        "'cmd' '--token' '***' 'next'",
+        "echo \\\"root:***\\\" | chpasswd",
+    ];
+    assert!(shown.iter().all(|text| found.contains(text)), "{found}");
+    assert!(!found.contains("S3CRET") && !found.contains("0123") && !found.contains("`83`"), "{found}");
+}
+
+#[test]
 fn words_that_are_run_as_something_else_than_is_written_are_told() {
     let plan = applied("runcmd: [[install, -m, 0600, no, 5, '0600'], [echo, ok]]");
     assert_problems(

@@ -1,5 +1,12 @@
 //! Takes secrets out of text that is going to be shown: by value, where they are known, and by pattern, where they are not.
 
+mod names;
+mod patterns;
+mod programs;
+mod words;
+
+pub use patterns::patterns;
+
 use crate::secret::MASK;
 
 /// Known secret values, longest first, so that one that contains another is masked whole.
@@ -32,7 +39,10 @@ impl Redactor {
     /// A sentence of landfall's own with what it quotes masked: known values and credentials of addresses. Its words, which may
     /// speak of a `password:`, are left alone.
     pub fn quoted(&self, text: &str) -> String {
-        split_keeping_blanks(&self.known(text)).into_iter().map(|piece| mask_address(piece).unwrap_or_else(|| piece.to_owned())).collect()
+        let known = self.known(text);
+        let masked =
+            |word: &words::Word<'_>| [word.blanks.to_owned(), patterns::mask_address(word.body).unwrap_or_else(|| word.body.to_owned())];
+        words::words(&known, false).iter().flat_map(masked).collect()
     }
 
     fn known(&self, text: &str) -> String {
@@ -134,151 +144,9 @@ pub fn origin(text: &str) -> String {
     url(&text[..end])
 }
 
-const WORDS: [&str; 14] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "api_key",
-    "apikey",
-    "api-key",
-    "access_key",
-    "private_key",
-    "_pwd",
-    "-pwd",
-    "credential",
-    "x-auth",
-];
-
-/// Each of [`WORDS`] holds one of these.
-const PARTS: [[u8; 3]; 7] = [*b"pas", *b"sec", *b"tok", *b"key", *b"pwd", *b"cre", *b"-au"];
-
-/// What stands in other text that has a secret: an address, `Bearer`, `Basic`.
-const SIGNS: [[u8; 3]; 3] = [*b"://", *b"bea", *b"bas"];
-
-/// Whether any of these is in the text, in either case. Every text that is shown comes by here: the second and third letter are only
-/// looked at behind the first of any of them.
-fn has_any(text: &str, parts: &[[u8; 3]]) -> bool {
-    let begins = |byte: u8| matches!(byte.to_ascii_lowercase(), b'p' | b's' | b't' | b'k' | b'c' | b'-' | b':' | b'b');
-    let lower = |three: &[u8]| [three[0], three[1], three[2]].map(|byte| byte.to_ascii_lowercase());
-    text.as_bytes().windows(3).any(|three| begins(three[0]) && parts.contains(&lower(three)))
-}
-
-/// Whether [`patterns`] could find anything: most text holds nothing of the kind. `-u` begins three options.
-fn may_hold_secret(text: &str) -> bool {
-    text.contains("-u") || has_any(text, &PARTS) || has_any(text, &SIGNS)
-}
-
-/// Masks what looks like a secret in a command or a log line: `password=X`, `--token X`, `Bearer X`, `user:X@host`, `-u user:X`.
-pub fn patterns(text: &str) -> String {
-    if !may_hold_secret(text) {
-        return text.to_owned();
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut mask_next = false;
-    let mut user_next = false;
-    for piece in split_keeping_blanks(text) {
-        if piece.trim().is_empty() {
-            out.push_str(piece);
-            continue;
-        }
-        if mask_next && !piece.starts_with('-') {
-            out.push_str(MASK);
-            mask_next = false;
-            continue;
-        }
-        mask_next = false;
-        if std::mem::replace(&mut user_next, ["-u", "--user", "--proxy-user"].contains(&piece)) {
-            out.push_str(&mask_password_of_user(piece));
-            continue;
-        }
-        let lower = piece.to_ascii_lowercase();
-        if lower.ends_with("bearer") || lower.ends_with("basic") && out.to_ascii_lowercase().contains("authorization") {
-            mask_next = true;
-        }
-        out.push_str(&mask_word(piece, &lower, &mut mask_next));
-    }
-    out
-}
-
-/// `user:secret`; of `user`, `user:` and `1000:1000` nothing is secret.
-fn mask_password_of_user(piece: &str) -> String {
-    match piece.split_once(':') {
-        Some((user, secret)) if secret.contains(|c: char| !c.is_ascii_digit() && !"\"'".contains(c)) => format!("{user}:{MASK}"),
-        _ => piece.to_owned(),
-    }
-}
-
-fn split_keeping_blanks(text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    let mut blank = None;
-    for (at, ch) in text.char_indices() {
-        let is_blank = ch.is_whitespace();
-        if blank.is_some_and(|was| was != is_blank) {
-            pieces.push(&text[start..at]);
-            start = at;
-        }
-        blank = Some(is_blank);
-    }
-    pieces.push(&text[start..]);
-    pieces
-}
-
-/// A word with an address that carries credentials.
-fn mask_address(piece: &str) -> Option<String> {
-    let at = piece.contains('@').then(|| piece.find("://"))??;
-    let scheme_start = piece[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |i| i + 1);
-    Some(format!("{}{}", &piece[..scheme_start], url(&piece[scheme_start..])))
-}
-
-fn mask_word(piece: &str, lower: &str, mask_next: &mut bool) -> String {
-    if let Some(masked) = mask_address(piece) {
-        return masked;
-    }
-    // Most words hold none of them.
-    if !has_any(lower, &PARTS) {
-        return piece.to_owned();
-    }
-    for word in WORDS {
-        // The key's value is yes or no.
-        let Some(found) = lower.find(word).filter(|_| !lower.replace('-', "_").contains("lock_passwd")) else { continue };
-        let after = found + word.len();
-        let rest = &piece[after..];
-        let separator = rest.find(['=', ':']).filter(|at| rest[..*at].chars().all(|c| c.is_ascii_alphanumeric() || "_-\"'".contains(c)));
-        let inside_a_name = piece[..found].ends_with(|c: char| c.is_ascii_alphabetic());
-        if separator.is_some_and(|at| inside_a_name && rest[at..].starts_with(':')) {
-            continue;
-        }
-        if let Some(at) = separator {
-            let value_at = after + at + 1;
-            if value_at >= piece.len() || piece[value_at..].chars().all(|c| "\"'".contains(c)) {
-                *mask_next = true;
-                return piece.to_owned();
-            }
-            return format!("{}{MASK}", &piece[..value_at]);
-        }
-        if piece.starts_with("--") && rest.is_empty() {
-            *mask_next = true;
-        }
-    }
-    piece.to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_word_has_its_part() {
-        for word in WORDS {
-            assert!(has_any(word, &PARTS) && has_any(&word.to_ascii_uppercase(), &PARTS), "{word}");
-        }
-        for text in ["Bearer x", "BASIC x", "-u a:b", "--user a:b", "--proxy-user a:b", "http://a:b@c"] {
-            assert!(may_hold_secret(text), "{text}");
-        }
-    }
 
     #[test]
     fn known_values_and_patterns_are_masked() {
@@ -288,13 +156,13 @@ mod tests {
             ("curl https://bob:pw@example.org/x?token=1", "curl https://***@example.org/x?***"),
             ("mysql --password=geheim -u root", "mysql --password=*** -u root"),
             ("tool --token geheim next", "tool --token *** next"),
-            ("curl -H 'Authorization: Bearer geheim' x", "curl -H 'Authorization: Bearer *** x"),
+            ("curl -H 'Authorization: Bearer geheim' x", "curl -H 'Authorization: Bearer ***' x"),
             ("DB_PASSWORD=geheim run", "DB_PASSWORD=*** run"),
             ("curl -u bob:geheim https://example.org", "curl -u bob:*** https://example.org"),
             ("docker run --user 1000:1000 -u bob x", "docker run --user 1000:1000 -u bob x"),
             ("passwd: geheim", "passwd: ***"),
             ("MYSQL_PWD=geheim mysql", "MYSQL_PWD=*** mysql"),
-            ("curl -H 'X-Auth-Token: geheim' x", "curl -H 'X-Auth-Token: *** x"),
+            ("curl -H 'X-Auth-Token: geheim' x", "curl -H 'X-Auth-Token: ***' x"),
             ("PWD=/srv OLDPWD=/ true", "PWD=/srv OLDPWD=/ true"),
             ("--credential geheim", "--credential ***"),
             ("cat /etc/passwd", "cat /etc/passwd"),
