@@ -284,9 +284,7 @@ fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -
         }
         "sum" => sum(attributes(items()?, given.get(0, "attribute").filter(|name| !name.is_none()), None), given.get(1, "start"))?,
         "striptags" => texts::without_tags(&text()).into(),
-        "xmlattr" => {
-            texts::attributes(&collections::entries_of(value)?, !given.get(0, "autospace").is_some_and(|set| !set.is_true())).into()
-        }
+        "xmlattr" => texts::attributes(&collections::entries_of(value)?, given.get(0, "autospace").is_none_or(|set| set.is_true())).into(),
         "batch" => batches(&items()?, given),
         "slice" => slices(&items()?, given)?,
         "groupby" => grouped(items()?, given)?,
@@ -441,10 +439,11 @@ fn key_of(item: &Value, attribute: Option<&Value>, is_sensitive: bool) -> Value 
 
 /// By value, as jinja sorts, or by attributes with commas between them. What is equal stays in its order, also where it is reversed.
 pub(super) fn sorted(items: Vec<Value>, attribute: Option<&Value>, is_sensitive: bool, is_reversed: bool) -> Vec<Value> {
-    let attributes: Option<Vec<Value>> = match attribute.filter(|attribute| !attribute.is_none()) {
-        Some(names) => Some(names.as_str().map_or_else(|| vec![names.clone()], |names| names.split(',').map(Value::from).collect())),
-        None => None,
+    let split = |names: &Value| match names.as_str() {
+        Some(names) => names.split(',').map(Value::from).collect(),
+        None => vec![names.clone()],
     };
+    let attributes: Option<Vec<Value>> = attribute.filter(|attribute| !attribute.is_none()).map(split);
     let keys = |item: &Value| match &attributes {
         Some(attributes) => attributes.iter().map(|attribute| key_of(item, Some(attribute), is_sensitive)).collect(),
         None => vec![key_of(item, None, is_sensitive)],

@@ -119,6 +119,8 @@ pub const TARGETS: &[Target] = &[
             "{% macro m(a) %}", "{% endmacro %}", "{{ m(m) }}", "v1.distro", "ds.meta_data", "|replace('a','b')", "|join(',')", "|default('x')",
             "|tojson", "|int", "|list", "~", "*", "**", "//", "%", "[::-1]", "[0:9]", ".format(1)", "range(99999)", "'x' * 999", "loop.index",
             "#}", "{#", "-%}", "self", "caller()", "{% include 'x' %}", "{% block b %}", "namespace(a=1)", "999999999999", "|center(9999)",
+            "{% set a = [] %}", "{% do a.append(a) %}", "{% do a.extend(a) %}", "{% do m.update({'a': m}) %}", "{% set m = {} %}", ".pop()", ".sort()",
+            ".insert(0, a)", "(a, )", "[[", "{'a': ", "|sum(start=a)", "|dictsort", "|round(-3)", "'%g' % ", "{% set a = a + a %}", "{% call(x) m() %}",
             "|batch(3)", "|indent(99)", ".zfill(99)", "{% set a = [a, a] %}", "|map('upper')", "|sort", "|unique", "{% set a = a ~ a %}", "{% set a = [a] %}", "{% set a %}", "{% endset %}",
         ],
         seeds: &[
