@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_everybody_can_read_has_no_command_and_no_output() {
-        let text = "runcmd: [mysql -pgeheim]\ntimezone: Europe/Berlin\n";
+        let text = "runcmd: [mysql geheim]\ntimezone: Europe/Berlin\n";
         let plan = planned(text, &Facts::default(), &[], Way::Applied);
         let step = |id: &str, description: &str| {
             serde_json::json!({"id": id, "phase": "p", "stage": "final", "frequency": "instance", "description": description,
@@ -215,13 +215,13 @@ mod tests {
         let summary: Summary = serde_json::from_value(serde_json::json!({"state": "failed", "mode": "manual", "run": "r", "boot": "b",
             "version": "0", "instance": "i", "datasource": "file", "boots": 1, "told": [], "steps": described,
             "errors": [{"code": "E_EXEC", "category": "execution", "severity": "critical", "step": "runcmd/1", "message": "exit 1",
-                "command": "mysql -pgeheim", "output": ["Access denied for geheim"], "attempts": 1, "elapsed_ms": 0, "hint": "mend it"}]}))
+                "command": "mysql geheim", "output": ["Access denied for geheim"], "attempts": 1, "elapsed_ms": 0, "hint": "mend it"}]}))
         .expect("a summary");
         let shown = serde_json::to_string(&public(&plan, &summary)).expect("json");
         assert!(!shown.contains("geheim"), "{shown}");
         for expected in ["\"runcmd item 1 of 1\"", "\"exit 1\"", "\"mend it\"", "link /etc/localtime"] {
             assert!(shown.contains(expected), "{expected}: {shown}");
         }
-        assert!(serde_json::to_string(&summary).expect("json").contains("runcmd item 1 of 1: mysql -pgeheim"));
+        assert!(serde_json::to_string(&summary).expect("json").contains("runcmd item 1 of 1: mysql geheim"));
     }
 }

@@ -59,7 +59,7 @@ fn the_schema_takes_what_validate_takes_without_a_warning() {
         "ssh_pwauth: unchanged\npackage_update: 'yes'\n",
         "users: [default, {name: bob, groups: [sudo], lock-passwd: false, uid: 1000, expiredate: 2032-09-01}]\ngroups: [a, {b: [bob]}]\n",
         "users: bob\nuser: {name: eve}\nrsyslog: {configs: ['*.* /x', {content: a, filename: b}]}\n",
-        "apt: {sources: {x.list: {source: deb http://x y z, keyid: A}}, conf: x}\napt_proxy: http://x\n",
+        "apt: {sources: {x.list: {source: deb http://x y z, keyid: A}}, conf: 'x;'}\napt_proxy: http://x\n",
         "ntp:\nwrite_files: [{path: /a, content: x, permissions: '0644', source: {uri: http://x, headers: {A: b}}}]\n",
         "power_state: {mode: reboot, delay: +5, condition: [test, -e, /x]}\nlocale: false\ntimezone: Europe/Berlin\n",
         "package_upgrade: false\nlandfall: {phases: [{name: a, run: package_upgrade, on_error: rollback, when: {memory: '>= 1G'}, services: [nginx]}, {name: b, runcmd: [x]}], retry: 3, timeouts: 10m}\n",
@@ -157,7 +157,8 @@ fn every_key_and_word_of_the_schema_of_cloud_init_is_in_that_of_landfall() {
 }
 
 /// What landfall has to say of an example, and why that is right.
-const FAULTS_OF_THE_EXAMPLES: [(&str, &str); 3] = [
+const FAULTS_OF_THE_EXAMPLES: [(&str, &str); 4] = [
+    ("cloud-config-ca-certs.txt", "what stands between BEGIN and END of a certificate is not base64"),
     ("cloud-config-chef-oneiric.txt", "chef.validation_key"),
     ("cloud-config-write-files.txt", "the content of /etc/sysconfig/selinux is not base64"),
     ("cloud-config.txt", "this looks like a template that was not rendered"),
