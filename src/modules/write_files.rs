@@ -136,6 +136,7 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
     let unsupported = entry.source.as_ref().and_then(|source| unsupported_scheme(&source.uri.0));
     let can_be_fetched = entry.source.is_some() && unsupported.is_none();
     let Some(bytes) = decoded(entry, &path, can_be_fetched, steps) else { return };
+    report_odd_script(&path, &bytes, entry, steps);
     let owner = owner(entry);
     let owner_name = owner.user.clone();
     let file = WriteFile {
@@ -209,6 +210,20 @@ fn decoded(entry: &FileEntry, path: &str, can_be_fetched: bool, steps: &mut Step
             steps.report.error("encoding", message).at(entry.place("content")).help("correct `encoding` or `content`");
             None
         }
+    }
+}
+
+/// A script that no kernel can start, or that does nothing.
+fn report_odd_script(path: &str, bytes: &[u8], entry: &FileEntry, steps: &mut Steps) {
+    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.starts_with("#!")) else { return };
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let is_argument = |word: &str| !word.starts_with('-');
+    if first.ends_with('\r') {
+        let message = format!("the first line of {path} ends as on Windows: the kernel looks for an interpreter with that end in its name");
+        steps.report.warning("script", message).at(entry.place("content")).help("save it with the line ends of Unix");
+    } else if rest.trim().is_empty() && !first.contains("/env ") && first[2..].split_whitespace().skip(1).any(is_argument) {
+        let message = format!("{path} has all of its script behind `#!`, on one line: none of it is run");
+        steps.report.warning("script", message).at(entry.place("content")).help("write `|` in place of `>` behind `content:`");
     }
 }
 

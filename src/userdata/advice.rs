@@ -45,7 +45,10 @@ pub(super) fn report(part: &Part, is_handled: bool, report: &mut Report) {
                     .help("the first line says what user-data is: `#cloud-config` for configuration, `#!/bin/sh` for a script");
             }
         },
-        kind if kind.is_script() => odd_interpreter(part, &text, report),
+        kind if kind.is_script() => {
+            odd_interpreter(part, &text, report);
+            no_interpreter(part, report);
+        }
         kind if kind.is_handled() => {}
         kind => {
             let message =
@@ -80,6 +83,15 @@ fn odd_interpreter(part: &Part, text: &str, report: &mut Report) {
     if letters.to_ascii_lowercase().starts_with("cloudconfig") {
         let message = format!("`{}` makes this a script for an interpreter `{}`", first.trim(), first.trim_start_matches("#!").trim());
         report.warning("user-data-header", message).at(&place(part, 1)).help("did you mean `#cloud-config`?");
+    }
+}
+
+/// A script that does not say what it is for. What is no text may be a program.
+fn no_interpreter(part: &Part, report: &mut Report) {
+    let is_text = std::str::from_utf8(&part.content).is_ok_and(|text| !text.trim().is_empty());
+    if is_text && !part.content.starts_with(b"#!") {
+        let message = format!("{}: this script has no `#!` at its start: the kernel will not start it", part.name);
+        report.warning("script", message).at(&place(part, 1)).help("make `#!/bin/sh` the first line");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `packages`.
 
-use super::reader::{quoted_and, FromNode, Reader, Shape};
+use super::reader::{quoted, quoted_and, FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
 
 /// One package as apt is to be told.
@@ -125,10 +125,26 @@ impl PackageList {
     }
 
     fn add(&mut self, spec: &str, origin: &Origin, reader: &mut Reader<'_>) {
+        if spec.contains("://") {
+            let message = "an address is no package's name: it is not installed";
+            let _: Option<()> =
+                reader.invalid(origin, message, "name a package of a source in `apt.sources`, or fetch and install it in `runcmd`");
+            return;
+        }
+        if spec.ends_with(['=', '/']) {
+            let message = quoted_and(spec, "has nothing behind its last sign: it is not installed");
+            let _: Option<()> = reader.invalid(origin, message, "write the version or the suite, or the name alone");
+            return;
+        }
         if !names_a_package(spec) {
             let message = quoted_and(spec, "cannot be a package's name: it is not installed");
             let _: Option<()> = reader.invalid(origin, message, "one name an entry, as in `- nginx`");
             return;
+        }
+        let name = spec.split(['=', '/', ':']).next().unwrap_or_default();
+        if name.contains(|c: char| c.is_ascii_uppercase()) {
+            let message = format!("{}: packages have names in small letters, and {} has others", reader.path(), quoted(spec));
+            reader.report.warning("package-name", message).at(origin).help(format!("did you mean `{}`?", name.to_ascii_lowercase()));
         }
         if !self.0.iter().any(|known| known.spec == spec) {
             self.0.push(PackageEntry { spec: spec.to_owned(), of_apt: false, origin: origin.clone() });

@@ -1,6 +1,7 @@
 //! `password`, `chpasswd`, `ssh_pwauth`.
 
 use super::reader::{quoted_and, FromNode, Reader, Shape};
+use super::scalars::{NO, YES};
 use super::users::{account_name, UserName};
 use crate::config::node::{Node, Origin, Value};
 use crate::plan::operation::NewPassword;
@@ -222,6 +223,10 @@ impl FromNode for PasswordLogin {
         if node.as_str().is_some_and(|text| text.trim().eq_ignore_ascii_case("unchanged")) {
             reader.report.note("deprecated", "`ssh_pwauth: unchanged` is an old form").at(&node.origin).help("leave the key out");
             return Some(Self::Unchanged);
+        }
+        let is_truth = |text: &str| YES.contains(&text) || NO.contains(&text);
+        if node.as_str().is_some_and(|text| !is_truth(&text.trim().to_ascii_lowercase())) {
+            return reader.mismatch(node, "true, false or unchanged");
         }
         bool::from_node(node, reader).map(|yes| if yes { Self::Yes } else { Self::No })
     }

@@ -38,7 +38,10 @@ impl FromNode for ScriptItems {
                 continue;
             }
             let text = reader.within(&format!("[{at}]"), |reader| match &item.value {
-                Value::Seq(words) => quote_words(words, reader),
+                Value::Seq(words) => {
+                    warn_of_one_word(words, reader);
+                    quote_words(words, reader)
+                }
                 _ => String::from_node(item, reader),
             });
             // An item that is no command has been reported as an error; the others are run.
@@ -47,6 +50,19 @@ impl FromNode for ScriptItems {
             }
         }
         Some(script)
+    }
+}
+
+/// A whole line as the only word of a list: quoted, it names one program.
+fn warn_of_one_word(words: &[Node], reader: &mut Reader<'_>) {
+    let [word] = words else { return };
+    if word.as_str().is_some_and(|text| text.trim().contains(char::is_whitespace)) {
+        let message = format!("{} is a list of one word with blanks in it: the shell looks for a program of this name", reader.path());
+        reader
+            .report
+            .warning("one-word", message)
+            .at(&word.origin)
+            .help("write it without the brackets, or each word as an item of its own");
     }
 }
 

@@ -222,6 +222,11 @@ impl FromNode for Users {
                 reader.report.note("deprecated", "`users` as a string is an old form").at(&node.origin).help("write a list");
                 users.read_names(names, &node.origin, reader);
             }
+            // A word there would say whether a user called `name` is made.
+            Value::Map(_) if node.get("name").and_then(Node::as_str).is_some_and(|name| !is_yes_or_no(name)) => {
+                let message = "users is a list, and this is one user without it: nobody is made";
+                reader.report.error("type", message).at(&node.origin).help("put `- ` before `name`");
+            }
             Value::Map(entries) => {
                 reader.report.note("deprecated", "`users` as a mapping is an old form").at(&node.origin).help("write a list");
                 for entry in entries {
@@ -301,7 +306,7 @@ impl Users {
                 let message = format!("{} has nothing behind it: no such user is made", reader.path());
                 reader.report.warning("no-name", message).at(&entry.key.origin).help(format!("write `{name}: true`"));
             }
-            Value::Str(word) if YES.contains(&word.as_str()) || NO.contains(&word.as_str()) => {
+            Value::Str(word) if is_yes_or_no(word) => {
                 if bool::from_node(&entry.value, reader) == Some(true) {
                     self.0.extend(UserEntry::named(&name, &entry.key.origin, reader));
                 }
@@ -312,6 +317,10 @@ impl Users {
             }
         }
     }
+}
+
+fn is_yes_or_no(word: &str) -> bool {
+    YES.contains(&word) || NO.contains(&word)
 }
 
 /// A user's mapping. One whose name cannot be used is left out whole, so that it is not taken for the default user.
