@@ -1,12 +1,13 @@
 //! Problems in the user's input, located, and how they are shown: text in the manner of a compiler, or JSON.
 //!
-//! Excerpts of the input never show secrets: the value of a key whose name looks like a secret's, and whatever stands
-//! below such a key, is printed as `***`. Messages are the reporter's own words; whoever writes one keeps values out of it.
+//! Excerpts of the input never show secrets: the value of a key whose name looks like a secret's, misspelt or not, and whatever
+//! stands below such a key, is printed as `***`; so is the value of a key that a problem says it of. Messages are the reporter's own words; whoever writes one keeps values out of it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::node::Origin;
+use super::typed::reader::nearest;
 
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +44,8 @@ pub struct Problem {
     pub origin: Option<Origin>,
     /// What to do about it.
     pub help: Option<String>,
+    /// It is about a key whose value may be a secret although its name does not tell so: no excerpt shows the value.
+    pub hides_value: bool,
 }
 
 impl Problem {
@@ -63,6 +66,12 @@ impl Problem {
     pub fn mask(&mut self, mask: &dyn Fn(&str) -> String) {
         self.message = mask(&self.message);
         self.help = self.help.as_deref().map(mask);
+    }
+
+    /// Keeps the value of the key it is about out of every excerpt.
+    pub fn hide_value(&mut self) -> &mut Self {
+        self.hides_value = true;
+        self
     }
 
     /// Sets the advice.
@@ -107,7 +116,7 @@ impl Report {
             message.truncate(at);
             message.push_str("***");
         }
-        self.problems.push(Problem { severity, code, message, origin: None, help: None });
+        self.problems.push(Problem { severity, code, message, origin: None, help: None, hides_value: false });
         let last = self.problems.len() - 1;
         &mut self.problems[last]
     }
@@ -138,7 +147,12 @@ impl Report {
     /// name; `mask` masks in an excerpt what names do not tell to be secret.
     pub fn render<'a>(&self, sources: &dyn Fn(&str) -> Option<&'a str>, mask: &dyn Fn(&str) -> String) -> String {
         let mut out = String::new();
-        let mut lines = LinesOf { sources, known: BTreeMap::new() };
+        let mut hidden: BTreeMap<(&str, u32), u32> = BTreeMap::new();
+        for origin in self.problems.iter().filter(|problem| problem.hides_value).filter_map(|problem| problem.origin.as_ref()) {
+            let column = hidden.entry((&*origin.part, origin.line)).or_insert(origin.column);
+            *column = origin.column.min(*column);
+        }
+        let mut lines = LinesOf { sources, known: BTreeMap::new(), hidden };
         for problem in &self.problems {
             render_problem(&mut out, problem, &mut lines, mask);
         }
@@ -170,6 +184,8 @@ impl Report {
 struct LinesOf<'a, 's> {
     sources: &'s dyn Fn(&str) -> Option<&'a str>,
     known: BTreeMap<String, Vec<&'a str>>,
+    /// The first column of a line, from 1, at which a key stands whose value is hidden.
+    hidden: BTreeMap<(&'s str, u32), u32>,
 }
 
 impl<'a> LinesOf<'a, '_> {
@@ -189,7 +205,8 @@ fn render_problem(out: &mut String, problem: &Problem, lines: &mut LinesOf<'_, '
     if let Some(origin) = &problem.origin {
         margin = origin.line.to_string().len();
         let _ = writeln!(out, "{:margin$}--> {origin}", "");
-        if let Some(line) = excerpt(lines.of(&origin.part), origin, mask) {
+        let hidden = lines.hidden.get(&(&*origin.part, origin.line)).copied();
+        if let Some(line) = excerpt(lines.of(&origin.part), origin, hidden, mask) {
             let caret = (origin.column as usize - 1).min(line.chars().count());
             let _ = writeln!(out, "{:margin$} |", "");
             let _ = writeln!(out, "{} | {line}", origin.line);
@@ -206,9 +223,9 @@ fn render_problem(out: &mut String, problem: &Problem, lines: &mut LinesOf<'_, '
 const EXCERPT_CHARS: usize = 120;
 
 /// The origin's line with its secrets masked and made safe for a terminal; `None` if the text has no such line.
-fn excerpt(lines: &[&str], origin: &Origin, mask: &dyn Fn(&str) -> String) -> Option<String> {
+fn excerpt(lines: &[&str], origin: &Origin, hidden: Option<u32>, mask: &dyn Fn(&str) -> String) -> Option<String> {
     let index = (origin.line as usize).checked_sub(1)?;
-    let line = mask(&masked(lines, index)?);
+    let line = mask(&masked(lines, index, hidden)?);
     let printable = |c: char| {
         if c == '\t' {
             ' '
@@ -225,16 +242,53 @@ fn excerpt(lines: &[&str], origin: &Origin, mask: &dyn Fn(&str) -> String) -> Op
     Some(shown)
 }
 
-fn masked(lines: &[&str], index: usize) -> Option<String> {
+fn masked(lines: &[&str], index: usize, hidden: Option<u32>) -> Option<String> {
     let line = *lines.get(index)?;
     let blank = line.len() - line.trim_start().len();
     if below_secret(lines, index) {
         return Some(format!("{}***", &line[..blank]));
     }
-    let after_key = keys(line).find(|(name, _)| looks_secret(name)).map(|(_, end)| end);
-    match after_key {
-        Some(end) if !opens_block(&line[end..]) => Some(format!("{} ***", &line[..end])),
+    let hidden = hidden.and_then(|column| line.char_indices().nth(column as usize - 1)).map_or(usize::MAX, |(at, _)| at);
+    let mut holder = None;
+    let secret = keys(line).find(|(name, end)| {
+        let is_secret =
+            looks_secret(name) || *end > hidden || holder.is_some_and(|holder: &Holder| !holder.is_harmless(name, &line[*end..]));
+        holder = HOLDERS.iter().find(|holder| holder.key == *name).or(holder);
+        is_secret
+    });
+    match secret {
+        Some((_, end)) if !opens_block(&line[end..]) => Some(format!("{} ***", &line[..end])),
         _ => Some(line.to_string()),
+    }
+}
+
+/// A key that has secrets below it which have no key of their own, or one whose name does not tell.
+struct Holder {
+    key: &'static str,
+    /// Keys below it whose values may be shown.
+    harmless: &'static [&'static str],
+    /// Keys below it that may be shown where their values stand in other lines, or are lists or mappings.
+    opening: &'static [&'static str],
+}
+
+const HOLDERS: [Holder; 2] = [
+    // Lists `user:password` lines.
+    Holder { key: "chpasswd", harmless: &["expire", "name", "type"], opening: &["users", "list"] },
+    Holder { key: "random_seed", harmless: &["file", "encoding", "command", "command_required"], opening: &["data"] },
+];
+
+impl Holder {
+    /// Whether a key below it, with what follows on its line, may be shown.
+    fn is_harmless(&self, name: &str, rest: &str) -> bool {
+        let opens = || opens_block(rest) || rest.trim_start().starts_with(['[', '{']);
+        self.harmless.contains(&name) || self.opening.contains(&name) && opens()
+    }
+
+    /// The same of a line of its own: what is in a list there is not looked at.
+    fn is_harmless_line(&self, line: &str) -> bool {
+        keys(line)
+            .next()
+            .is_some_and(|(name, end)| self.harmless.contains(&name) || self.opening.contains(&name) && opens_block(&line[end..]))
     }
 }
 
@@ -261,18 +315,12 @@ fn below_secret(lines: &[&str], index: usize) -> bool {
         let Some((name, _)) = keys(line).next() else {
             continue;
         };
-        if looks_secret(name) || (name == "chpasswd" && !harmless_in_chpasswd(lines[index])) {
+        let holder = HOLDERS.iter().find(|holder| holder.key == name);
+        if looks_secret(name) || holder.is_some_and(|holder| !holder.is_harmless_line(lines[index])) {
             return true;
         }
     }
     false
-}
-
-/// `chpasswd` lists `user:password` lines, which have no key of their own.
-fn harmless_in_chpasswd(line: &str) -> bool {
-    keys(line).next().is_some_and(|(name, end)| {
-        matches!(name, "expire" | "name" | "type") || (matches!(name, "users" | "list") && opens_block(&line[end..]))
-    })
 }
 
 /// Spaces before the text, list dashes counted as indentation, so that `- passwd:` and the lines below it are siblings.
@@ -296,8 +344,11 @@ fn keys(line: &str) -> impl Iterator<Item = (&str, usize)> {
     })
 }
 
+/// Words for secrets, as they may be misspelt.
+const SECRETS: [&str; 7] = ["password", "passwd", "passphrase", "secret", "token", "private", "credential"];
+
 /// Whether a key of this name holds a secret: passwords and their hashes, private keys, tokens, key material, and the
-/// content of files, which may be any of these.
+/// content of files, which may be any of these; also if it is misspelt.
 pub fn looks_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
     if matches!(name.as_str(), "lock_passwd" | "chpasswd" | "ssh_pwauth" | "nopasswd") {
@@ -306,7 +357,11 @@ pub fn looks_secret(name: &str) -> bool {
     let parts = ["passw", "passphrase", "secret", "token", "private", "credential"];
     let ends = ["_key", "apikey", "_psk"];
     let whole = ["key", "content", "psk", "pass", "auth", "auth_key", "authkey"];
-    parts.iter().any(|part| name.contains(part)) || ends.iter().any(|end| name.ends_with(end)) || whole.contains(&name.as_str())
+    let is_misspelt = |word: &str| nearest(word, &SECRETS).is_some();
+    parts.iter().any(|part| name.contains(part))
+        || ends.iter().any(|end| name.ends_with(end))
+        || whole.contains(&name.as_str())
+        || name.split('_').any(is_misspelt)
 }
 
 #[cfg(test)]
@@ -353,6 +408,17 @@ mod tests {
             ("write_files:\n- path: /a\n  content: hunter2", 3, "  content: ***"),
             ("write_files:\n- content: |\n    hunter2\n  path: /a", 4, "  path: /a"),
             ("write_files:\n- content: |\n    hunter2\n  path: /a", 3, "    ***"),
+            ("users: [{name: a, plain_text_paswd: S}]", 1, "users: [{name: a, plain_text_paswd: ***"),
+            ("- {name: a, pasword: S}", 1, "- {name: a, pasword: ***"),
+            ("plain_text_paswd:\n    S", 2, "    ***"),
+            ("chpasswd: {users: [{name: x, pswd: S}]}", 1, "chpasswd: {users: [{name: x, pswd: ***"),
+            ("chpasswd: {expire: maybe, list: \"root:root\"}", 1, "chpasswd: {expire: maybe, list: ***"),
+            ("chpasswd: {list: [root:S]}", 1, "chpasswd: {list: [root: ***"),
+            ("ssh_keys: {rsa_privat: S}", 1, "ssh_keys: {rsa_privat: ***"),
+            ("random_seed: {data: S, encodin: x}", 1, "random_seed: {data: ***"),
+            ("random_seed:\n  data: S\n  encoding: x", 2, "  ***"),
+            ("random_seed:\n  data: S\n  encoding: x", 3, "  encoding: x"),
+            ("random_seed: {file: /a, encoding: x}", 1, "random_seed: {file: /a, encoding: x}"),
             ("lock_passwd: maybe", 1, "lock_passwd: maybe"),
             ("apt_token: x", 1, "apt_token: ***"),
             ("packages: [nginx]", 1, "packages: [nginx]"),
@@ -360,6 +426,15 @@ mod tests {
         for (text, line, expected) in rows {
             assert_eq!(shown_line(text, *line), *expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_value_that_a_problem_hides_is_shown_with_no_other_either() {
+        let mut report = Report::new();
+        report.note("x", "m").at(&Origin::new("p", 1, 1));
+        report.note("y", "m").at(&Origin::new("p", 1, 10)).hide_value();
+        let shown = report.render(&|_| Some("- {a: 1, ö: S, c: T}"), &str::to_owned);
+        assert_eq!(shown.matches("1 | - {a: 1, ö: ***\n").count(), 2, "{shown}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::keys::Keys;
 use super::reader::nearest;
 use super::shape::Shape;
-use crate::config::problem::Severity;
+use crate::config::problem::{looks_secret, Severity};
 
 /// A key by which a mapping is told from others, a key that is often written there, and what to write instead.
 const MEANT: [(&str, &str, &str); 22] = [
@@ -78,6 +78,16 @@ pub fn advice(key: &str, known: &[&str]) -> Option<String> {
     }
 }
 
+/// Whether the value of `key`, which is not known among these, may be a secret: what the advice names tells it; where nothing does, it
+/// may be if one of the keys beside it holds one.
+pub fn may_hold_secret(key: &str, advice: Option<&str>, known: &[&str]) -> bool {
+    let by_advice = match advice {
+        Some(advice) => advice.split('`').skip(1).step_by(2).any(looks_secret),
+        None => known.iter().any(|known| looks_secret(known)),
+    };
+    looks_secret(key) || by_advice
+}
+
 /// Keys whose mappings are those of others: `users` and `vendor_data`.
 const ALIKE: [&str; 3] = ["user", "system_info", "vendor_data2"];
 
@@ -127,6 +137,26 @@ mod tests {
             let helps: Vec<&str> = report.problems.iter().filter_map(|problem| problem.help.as_deref()).collect();
             assert_eq!(helps, [expected], "{text}: {:?}", report.problems);
             assert!(!format!("{:?}", report.problems).contains("geheim"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_value_of_an_unknown_key_is_hidden_where_it_may_be_a_secret() {
+        for (text, hidden) in [
+            ("users: [{name: a, plain_text_paswd: S}]", true),
+            ("users: [{name: a, homdir: /srv}]", false),
+            ("users: [{name: a, wibble: S}]", true),
+            ("write_files: [{path: /a, text: S}]", true),
+            ("ssh_keys: {wibble: S}", true),
+            ("ntp: {wibble: x}", false),
+            ("pakages: [x]", false),
+            ("landfall: {phases: [{name: a, pakages: [x]}]}", false),
+            ("landfall: {phases: [{name: a, wibble: S}]}", true),
+        ] {
+            let mut report = Report::new();
+            let document = crate::yaml::parse("user-data", text).expect("YAML");
+            let _ = CloudConfig::read(&document, &mut report);
+            assert_eq!(report.problems.iter().any(|problem| problem.hides_value), hidden, "{text}: {:?}", report.problems);
         }
     }
 }
