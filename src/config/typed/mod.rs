@@ -85,6 +85,19 @@ pub struct CloudConfig {
     pub digest: String,
 }
 
+/// Whether a password is also the name of a user or of a package, as in `ubuntu:ubuntu`. Text that is shown has those words anyhow; to
+/// mask each of them would tell the password, and hide what is done.
+fn is_said_in_clear(secret: &str, keys: &Keys) -> bool {
+    let chpasswd = keys.chpasswd.as_ref();
+    let users = keys.users.iter().flat_map(|users| &users.0).filter_map(|user| user.name.as_ref());
+    let given = chpasswd.into_iter().flat_map(|given| &given.users).map(|entry| &entry.name);
+    let lines = chpasswd.into_iter().flat_map(|given| &given.list.0).map(|line| &line.user);
+    ["root", "debian", "ubuntu"].contains(&secret)
+        || users.chain(given).any(|name| name.0 == secret)
+        || lines.into_iter().any(|user| user == secret)
+        || keys.packages.0.iter().any(|package| package.spec == secret)
+}
+
 /// What the `landfall` section says of every step.
 #[derive(Clone, Debug, Default)]
 pub struct Defaults {
@@ -174,6 +187,7 @@ impl CloudConfig {
     fn of(keys: Keys, secrets: Vec<Secret<String>>) -> Self {
         let (phases, defaults) = (Vec::new(), Defaults::default());
         let notify = keys.reporting.0.clone();
+        let secrets = secrets.into_iter().filter(|secret| !is_said_in_clear(secret.expose(), &keys)).collect();
         Self { keys, moved: BTreeSet::new(), phases, defaults, notify, secrets, network: None, digest: String::new() }
     }
 

@@ -266,6 +266,15 @@ fn who_is_told_of_the_end_is_read_with_the_key_on_as_it_is_written() {
 }
 
 #[test]
+fn a_password_that_is_a_name_too_is_not_searched_for() {
+    let text = "chpasswd: {list: ['bob:bob', 'eve:geheim'], users: [{name: zed, password: zed, type: text}]}\npackages: [nginx]\n\
+        users: [{name: amy, plain_text_passwd: nginx, hashed_passwd: amy}]\npassword: ubuntu\n";
+    let config = CloudConfig::read(&crate::yaml::parse("x", text).expect("YAML"), &mut Report::new()).expect("a mapping");
+    let secrets: Vec<&str> = config.secrets.iter().map(|secret| secret.expose().as_str()).collect();
+    assert_eq!(secrets.iter().filter(|secret| !secret.contains(':')).collect::<Vec<_>>(), [&"geheim"], "{secrets:?}");
+}
+
+#[test]
 fn webhooks_of_the_peer_are_told_and_its_logs_need_nobody() {
     use crate::plan::notify::Message;
     let text = "reporting: {logging: {type: log, level: DEBUG}, a: {type: webhook, endpoint: 'http://x.org/hook', timeout: 5, retries: 3}}";
