@@ -12,7 +12,7 @@ use super::Refusal;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Settings of the plan that is made (a stored plan is resumed as it was made)")]
 pub struct Settings {
-    /// What a failure does: continue, stop, warn [env: LANDFALL_ON_ERROR]
+    /// What a failure does: continue, stop, warn, rollback [env: LANDFALL_ON_ERROR]
     #[arg(long, value_name = "WORD")]
     on_error: Option<String>,
     /// What happens to a command that was cut off: rerun, skip, stop [env: LANDFALL_ON_INTERRUPT]

@@ -120,6 +120,9 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
     if entry.path.starts_with('~') {
         let message = format!("`~` is nobody's home here: the file is {path}");
         steps.report.warning("path", message).at(entry.place("path")).help("write the home out: `/root/...`, `/home/NAME/...`");
+    } else if entry.path.starts_with(['$', '"', '\'', '‘', '’', '“', '”', '«', '»']) || entry.path.get(1..3) == Some(":\\") {
+        let message = format!("no shell or other system reads this path: the file is {path}");
+        steps.report.warning("path", message).at(entry.place("path")).help("write the whole path, from `/`: `/etc/example.conf`");
     }
     let parts = [
         ("content", entry.content.is_none()),
