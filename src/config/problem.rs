@@ -1,7 +1,8 @@
 //! Problems in the user's input, located, and how they are shown: text in the manner of a compiler, or JSON.
 //!
 //! Excerpts of the input never show secrets: the value of a key whose name looks like a secret's, misspelt or not, and whatever
-//! stands below such a key, is printed as `***`; so is the value of a key that a problem says it of. Messages are the reporter's own words; whoever writes one keeps values out of it.
+//! stands below such a key, is printed as `***`; so is the value of a key that a problem says it of. Messages are the reporter's own
+//! words; whoever writes one keeps values out of it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -66,12 +67,6 @@ impl Problem {
     pub fn mask(&mut self, mask: &dyn Fn(&str) -> String) {
         self.message = mask(&self.message);
         self.help = self.help.as_deref().map(mask);
-    }
-
-    /// Keeps the value of the key it is about out of every excerpt.
-    pub fn hide_value(&mut self) -> &mut Self {
-        self.hides_value = true;
-        self
     }
 
     /// Sets the advice.
@@ -432,7 +427,7 @@ mod tests {
     fn a_value_that_a_problem_hides_is_shown_with_no_other_either() {
         let mut report = Report::new();
         report.note("x", "m").at(&Origin::new("p", 1, 1));
-        report.note("y", "m").at(&Origin::new("p", 1, 10)).hide_value();
+        report.note("y", "m").at(&Origin::new("p", 1, 10)).hides_value = true;
         let shown = report.render(&|_| Some("- {a: 1, ö: S, c: T}"), &str::to_owned);
         assert_eq!(shown.matches("1 | - {a: 1, ö: ***\n").count(), 2, "{shown}");
     }

@@ -7,7 +7,8 @@ use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Value, ValueKi
 use minijinja::{Error, ErrorKind};
 
 use super::filters::{sorted, wrong, Given};
-use super::print::{bounded, python_repr};
+use super::print::{bounded, repr, LONGEST_VALUE};
+use super::python;
 use super::variables::{is_missing, keys, missing};
 
 /// A list, or a tuple, which prints in other brackets and does not change.
@@ -21,12 +22,16 @@ pub(super) struct List {
 #[derive(Debug)]
 pub(super) struct Mapping(Mutex<Vec<(Value, Value)>>);
 
+fn sequence(items: impl IntoIterator<Item = Value>, is_tuple: bool) -> Value {
+    Value::from_object(List { items: Mutex::new(items.into_iter().collect()), is_tuple })
+}
+
 pub(super) fn list(items: impl IntoIterator<Item = Value>) -> Value {
-    Value::from_object(List { items: Mutex::new(items.into_iter().collect()), is_tuple: false })
+    sequence(items, false)
 }
 
 pub(super) fn tuple(items: impl IntoIterator<Item = Value>) -> Value {
-    Value::from_object(List { items: Mutex::new(items.into_iter().collect()), is_tuple: true })
+    sequence(items, true)
 }
 
 pub(super) fn mapping(entries: impl IntoIterator<Item = (Value, Value)>) -> Value {
@@ -41,7 +46,7 @@ pub(super) fn is_tuple(value: &Value) -> bool {
 }
 
 /// What the engine has made of slices and sums is a list from here on, which can be changed.
-pub(super) fn held(value: &Value) -> Result<Value, Error> {
+fn held(value: &Value) -> Result<Value, Error> {
     if value.kind() != ValueKind::Iterable || is_missing(value) || keys(value).is_some() {
         return Ok(value.clone());
     }
@@ -50,7 +55,7 @@ pub(super) fn held(value: &Value) -> Result<Value, Error> {
 
 /// The items of a value, as many as may be.
 pub(super) fn items_of(value: &Value) -> Result<Vec<Value>, Error> {
-    let items: Vec<Value> = value.try_iter()?.take(super::print::LONGEST_VALUE + 1).collect();
+    let items: Vec<Value> = value.try_iter()?.take(LONGEST_VALUE + 1).collect();
     bounded(items.len())?;
     Ok(items)
 }
@@ -63,6 +68,11 @@ pub(super) fn entries_of(value: &Value) -> Result<Vec<(Value, Value)>, Error> {
     }
 }
 
+/// Entries as pairs.
+pub(super) fn pairs_of(value: &Value) -> Result<Vec<Value>, Error> {
+    Ok(entries_of(value)?.into_iter().map(|(key, value)| tuple([key, value])).collect())
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -71,36 +81,28 @@ fn nothing() -> Value {
     Value::from(())
 }
 
-fn repr(value: &Value) -> String {
-    let mut out = String::new();
-    python_repr(value, 0, &mut out);
-    out
-}
-
 impl List {
+    fn add(&self, added: Vec<Value>) -> Result<Value, Error> {
+        let mut items = locked(&self.items);
+        bounded(items.len() + added.len())?;
+        items.extend(added);
+        Ok(nothing())
+    }
+
     /// A method that changes it; `None` where there is none of this name.
     pub fn change(&self, method: &str, given: &Given<'_>) -> Result<Option<Value>, Error> {
         if self.is_tuple {
             return Ok(None);
         }
-        // Arguments are looked at before the lock is taken: one of them may be this list.
-        let added = match (method, given.positional) {
-            ("append", [item]) => vec![item.clone()],
-            ("extend", [items]) => items_of(items)?,
-            _ => Vec::new(),
-        };
         let place = |at: &Value, length: usize| {
             let at = at.as_i64().ok_or_else(|| wrong(format!("`{method}` needs a whole number")))?;
             let length = i64::try_from(length).unwrap_or(i64::MAX);
             Ok::<_, Error>(if at < 0 { at.saturating_add(length) } else { at })
         };
+        // Arguments are looked at while nothing is locked: one of them may be this list.
         Ok(Some(match (method, given.positional) {
-            ("append" | "extend", [_]) => {
-                let mut items = locked(&self.items);
-                bounded(items.len() + added.len())?;
-                items.extend(added);
-                nothing()
-            }
+            ("append", [item]) => self.add(vec![item.clone()])?,
+            ("extend", [items]) => self.add(items_of(items)?)?,
             ("insert", [at, item]) => {
                 let mut items = locked(&self.items);
                 bounded(items.len() + 1)?;
@@ -244,12 +246,12 @@ pub(super) fn change(value: &Value, method: &str, given: &Given<'_>) -> Result<O
     Ok(None)
 }
 
-/// Functions that stand for what templates write: `[...]`, `(...)`, `{...}` and what is set ([`super::python`]).
+/// Functions that stand for what templates write: `[...]`, `(...)`, `{...}` and what is set ([`python`]).
 pub(super) fn written(name: &str, value: &Value) -> Result<Value, Error> {
     match name {
-        super::python::LIST => items_of(value).map(list),
-        super::python::TUPLE => items_of(value).map(tuple),
-        super::python::MAPPING => {
+        python::LIST => items_of(value).map(list),
+        python::TUPLE => items_of(value).map(tuple),
+        python::MAPPING => {
             let entries = entries_of(value)?;
             let is_hashable = |key: &Value| keys(key).is_none() && (key.kind() != ValueKind::Seq || is_tuple(key));
             match entries.iter().find(|(key, _)| !is_hashable(key)) {

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{functions, Environment, Error, ErrorKind, State};
 
-use super::collections::{list, mapping, tuple};
+use super::collections::{list, mapping};
 use super::objects::{Cycler, Group, Joiner};
 use super::variables::{is_missing, keys, missing, FUNCTIONS};
 use super::{collections, format, methods, print, python, texts};
@@ -262,7 +262,7 @@ fn filter(name: &str, state: &State<'_, '_>, value: &Value, given: &Given<'_>) -
         "list" => list(items()?),
         "reverse" if value.kind() == ValueKind::String => text().chars().rev().collect::<String>().into(),
         "reverse" => list(items()?.into_iter().rev()),
-        "items" => pairs(value)?,
+        "items" => list(pairs(value)?),
         "dictsort" => dict_sorted(value, given)?,
         "sort" => list(sorted(items()?, given.get(2, "attribute").as_ref(), given.is_set(1, "case_sensitive"), given.is_set(0, "reverse"))),
         "min" | "max" => {
@@ -454,14 +454,14 @@ pub(super) fn sorted(items: Vec<Value>, attribute: Option<&Value>, is_sensitive:
 }
 
 /// The entries of a mapping as pairs.
-fn pairs(value: &Value) -> Result<Value, Error> {
+fn pairs(value: &Value) -> Result<Vec<Value>, Error> {
     if is_missing(value) {
-        return Ok(list([]));
+        return Ok(Vec::new());
     }
     if keys(value).is_none() {
         return Err(wrong(format!("{} is no mapping", value.kind())));
     }
-    Ok(list(collections::entries_of(value)?.into_iter().map(|(key, value)| tuple([key, value]))))
+    collections::pairs_of(value)
 }
 
 /// The pairs of a mapping, by key or by value.
@@ -471,8 +471,7 @@ fn dict_sorted(value: &Value, given: &Given<'_>) -> Result<Value, Error> {
         Some("value") => 1,
         Some(other) => return Err(wrong(format!("dictsort knows `key` and `value`, not `{other}`"))),
     };
-    let pairs = collections::items_of(&pairs(value)?)?;
-    Ok(list(sorted(pairs, Some(&Value::from(at)), given.is_set(0, "case_sensitive"), given.is_set(2, "reverse"))))
+    Ok(list(sorted(pairs(value)?, Some(&Value::from(at)), given.is_set(0, "case_sensitive"), given.is_set(2, "reverse"))))
 }
 
 fn mapped(items: Vec<Value>, state: &State<'_, '_>, given: &Given<'_>) -> Result<Value, Error> {

@@ -4,7 +4,7 @@ use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::Error;
 
 use super::filters::wrong;
-use super::print::{bounded, python_repr, python_str};
+use super::print::{bounded, python_str, repr};
 use super::texts::padded;
 use super::variables::{is_missing, keys};
 
@@ -185,12 +185,6 @@ fn spec(said: &str) -> Result<Spec, Error> {
         return Err(wrong(format!("`{said}` is not known in a format")));
     }
     Ok(spec)
-}
-
-fn repr(value: &Value) -> String {
-    let mut out = String::new();
-    python_repr(value, 0, &mut out);
-    out
 }
 
 /// `1.500000e+03`.

@@ -3,7 +3,7 @@
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
-use super::collections::{self, entries_of, items_of, list, mapping, tuple};
+use super::collections::{self, entries_of, items_of, list, mapping, pairs_of, tuple};
 use super::filters::Given;
 use super::format;
 use super::print::{bounded, python_str};
@@ -250,7 +250,7 @@ fn of_mapping(value: &Value, method: &str, arguments: &[Value]) -> Result<Option
         ("copy", []) => mapping(entries_of(value)?),
         ("keys", []) => list(value.try_iter()?),
         ("values", []) => list(value.try_iter()?.filter_map(|key| held(&key))),
-        ("items", []) => list(value.try_iter()?.map(|key| tuple([key.clone(), held(&key).unwrap_or_default()]))),
+        ("items", []) => list(pairs_of(value)?),
         _ => return Ok(None),
     }))
 }

@@ -41,15 +41,18 @@ pub(super) fn print(out: &mut Output<'_>, value: &Value) -> Result<(), Error> {
 pub(super) fn python_str(value: &Value) -> String {
     match value.as_str() {
         Some(text) => text.to_owned(),
-        None => {
-            let mut out = String::new();
-            python_repr(value, 0, &mut out);
-            out
-        }
+        None => repr(value),
     }
 }
 
-pub(super) fn python_repr(value: &Value, depth: usize, out: &mut String) {
+/// Python's `repr()` of a value, cut off as [`python_str`] cuts it.
+pub(super) fn repr(value: &Value) -> String {
+    let mut out = String::new();
+    python_repr(value, 0, &mut out);
+    out
+}
+
+fn python_repr(value: &Value, depth: usize, out: &mut String) {
     if is_missing(value) {
         out.push_str(&value.to_string());
         return;

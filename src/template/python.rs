@@ -63,9 +63,6 @@ struct Tag<'b> {
     body: &'b str,
     bytes: &'b [u8],
     at: usize,
-    is_statement: bool,
-    /// The statement's first word.
-    word: &'b str,
     /// The brackets that are open, each with what is to stand behind its end.
     open: Vec<&'static str>,
     /// A value has ended here: what opens now calls it or asks for an item of it.
@@ -75,29 +72,20 @@ struct Tag<'b> {
 }
 
 impl<'b> Tag<'b> {
+    /// The tag that begins at `start`.
     fn new(body: &'b str, start: usize) -> Self {
-        let bytes = body.as_bytes();
-        let is_signed = matches!(bytes.get(start + 2), Some(b'-' | b'+'));
-        Self {
-            body,
-            bytes,
-            at: start + 2 + usize::from(is_signed),
-            is_statement: bytes.get(start + 1) == Some(&b'%'),
-            word: "",
-            open: Vec::new(),
-            is_behind_value: false,
-            is_behind_is: false,
-        }
+        Self { body, bytes: body.as_bytes(), at: start, open: Vec::new(), is_behind_value: false, is_behind_is: false }
     }
 
     /// Notes what is to be changed of it; gives where it ends.
     fn read(mut self, edits: &mut Vec<Edit>) -> usize {
-        if self.is_statement {
-            self.at = blanks_end(self.bytes, self.at);
-            let end = word_end(self.bytes, self.at);
-            self.word = &self.body[self.at..end];
-            self.at = end;
-            match self.word {
+        let is_statement = self.bytes.get(self.at + 1) == Some(&b'%');
+        let is_signed = matches!(self.bytes.get(self.at + 2), Some(b'-' | b'+'));
+        self.at += 2 + usize::from(is_signed);
+        if is_statement {
+            let start = blanks_end(self.bytes, self.at);
+            self.at = word_end(self.bytes, start);
+            match &self.body[start..self.at] {
                 "for" => self.skip_to(|tag| tag.bytes[tag.at..].starts_with(b"in") && tag.is_word_of(2)),
                 "set" => {
                     self.skip_to(|tag| tag.bytes[tag.at] == b'=');
@@ -132,9 +120,7 @@ impl<'b> Tag<'b> {
                     return;
                 }
                 _ if is_there(self) => return,
-                b'(' | b'[' | b'{' => self.at = bracket_end(self.bytes, self.at),
-                b'\'' | b'"' => self.at = quoted_end(self.bytes, self.at),
-                _ => self.at += 1,
+                _ => self.at = passed(self.bytes, self.at),
             }
         }
         self.at = start;
@@ -148,16 +134,9 @@ impl<'b> Tag<'b> {
         let start = blanks_end(self.bytes, self.at + 1);
         self.at = start;
         let (mut at, mut has_comma) = (start, false);
-        while let Some(&byte) = self.bytes.get(at) {
-            match byte {
-                b'%' if self.bytes.get(at + 1) == Some(&b'}') => break,
-                b'(' | b'[' | b'{' => at = bracket_end(self.bytes, at),
-                b'\'' | b'"' => at = quoted_end(self.bytes, at),
-                _ => {
-                    has_comma |= byte == b',';
-                    at += 1;
-                }
-            }
+        while self.bytes.get(at).is_some_and(|byte| *byte != b'%' || self.bytes.get(at + 1) != Some(&b'}')) {
+            has_comma |= self.bytes[at] == b',';
+            at = passed(self.bytes, at);
         }
         let end = at - usize::from(matches!(self.bytes[at - 1], b'-' | b'+'));
         if at >= self.bytes.len() || self.body[start..end.max(start)].trim().is_empty() {
@@ -238,12 +217,10 @@ fn is_tuple(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut at = 1;
     while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b',' => return true,
-            b'(' | b'[' | b'{' => at = bracket_end(bytes, at),
-            b'\'' | b'"' => at = quoted_end(bytes, at),
-            _ => at += 1,
+        if byte == b',' {
+            return true;
         }
+        at = passed(bytes, at);
     }
     text[1..].trim_start().starts_with(')')
 }
@@ -258,6 +235,15 @@ fn blanks_end(bytes: &[u8], at: usize) -> usize {
 
 fn word_end(bytes: &[u8], at: usize) -> usize {
     at + bytes[at.min(bytes.len())..].iter().take_while(|byte| is_word(**byte)).count()
+}
+
+/// The end of what begins at `at`: of a text, of brackets with all that is in them, or of the byte.
+fn passed(bytes: &[u8], at: usize) -> usize {
+    match bytes[at] {
+        b'(' | b'[' | b'{' => bracket_end(bytes, at),
+        b'\'' | b'"' => quoted_end(bytes, at),
+        _ => at + 1,
+    }
 }
 
 fn quoted_end(bytes: &[u8], start: usize) -> usize {

@@ -3,7 +3,7 @@
 use super::keys::Keys;
 use super::reader::nearest;
 use super::shape::Shape;
-use crate::config::problem::{looks_secret, Severity};
+use crate::config::problem::{looks_secret, Problem, Severity};
 
 /// A key by which a mapping is told from others, a key that is often written there, and what to write instead.
 const MEANT: [(&str, &str, &str); 22] = [
@@ -56,7 +56,7 @@ pub fn of_one_not_done(key: &str, place: &str, known: &[&str]) -> (Severity, Str
 }
 
 /// What to do about `key`, which stands among those of a mapping that has these.
-pub fn advice(key: &str, known: &[&str]) -> Option<String> {
+fn advice(key: &str, known: &[&str]) -> Option<String> {
     if let Some((.., help)) = MEANT.iter().find(|(of, often, _)| *often == key && known.contains(of)) {
         return Some((*help).to_owned());
     }
@@ -78,9 +78,15 @@ pub fn advice(key: &str, known: &[&str]) -> Option<String> {
     }
 }
 
+/// Says what to do about a problem with `key`, which is not known among these, and keeps its value out of sight where it may be a secret.
+pub fn advise(problem: &mut Problem, key: &str, known: &[&str]) {
+    problem.help = advice(key, known);
+    problem.hides_value = may_hold_secret(key, problem.help.as_deref(), known);
+}
+
 /// Whether the value of `key`, which is not known among these, may be a secret: what the advice names tells it; where nothing does, it
 /// may be if one of the keys beside it holds one.
-pub fn may_hold_secret(key: &str, advice: Option<&str>, known: &[&str]) -> bool {
+fn may_hold_secret(key: &str, advice: Option<&str>, known: &[&str]) -> bool {
     let by_advice = match advice {
         Some(advice) => advice.split('`').skip(1).step_by(2).any(looks_secret),
         None => known.iter().any(|known| looks_secret(known)),

@@ -1,6 +1,6 @@
 //! The `landfall` section: phases, and what holds for every step.
 
-use super::advice::{advice, may_hold_secret};
+use super::advice::advise;
 use super::conditions::Conditions;
 use super::reader::{quoted, quoted_and, FromNode, Reader, Shape};
 use super::resources::ResourcesRecord;
@@ -477,6 +477,5 @@ fn report_unknown(entry: &Entry, reader: &mut Reader<'_>) {
     let message = format!("unknown key {spelled} in {}: it is ignored", reader.path(), spelled = quoted(&spelled));
     let known: Vec<&str> = PhaseHead::KEYS.iter().chain(Keys::KEYS).copied().collect();
     let problem = reader.report.warning("unknown-key", message).at(&entry.key.origin);
-    problem.help = advice(&spelled, &known);
-    problem.hides_value = may_hold_secret(&spelled, problem.help.as_deref(), &known);
+    advise(problem, &spelled, &known);
 }

@@ -1,7 +1,7 @@
 //! `password`, `chpasswd`, `ssh_pwauth`.
 
 use super::reader::{quoted_and, FromNode, Reader, Shape};
-use super::scalars::{NO, YES};
+use super::scalars::is_yes_or_no;
 use super::users::{account_name, UserName};
 use crate::config::node::{Node, Origin, Value};
 use crate::plan::operation::NewPassword;
@@ -224,8 +224,7 @@ impl FromNode for PasswordLogin {
             reader.report.note("deprecated", "`ssh_pwauth: unchanged` is an old form").at(&node.origin).help("leave the key out");
             return Some(Self::Unchanged);
         }
-        let is_truth = |text: &str| YES.contains(&text) || NO.contains(&text);
-        if node.as_str().is_some_and(|text| !is_truth(&text.trim().to_ascii_lowercase())) {
+        if node.as_str().is_some_and(|text| !is_yes_or_no(&text.trim().to_ascii_lowercase())) {
             return reader.mismatch(node, "true, false or unchanged");
         }
         bool::from_node(node, reader).map(|yes| if yes { Self::Yes } else { Self::No })

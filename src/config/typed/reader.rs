@@ -3,7 +3,7 @@
 //! [`record!`](crate::record) declares a struct and how it is read in one place: the known keys come from there and nowhere else.
 //! What cannot be read is reported and left out; its neighbours are kept. Secrets are collected on the way, for the redactor.
 
-use super::advice::{advice, may_hold_secret, of_one_not_done};
+use super::advice::{advise, of_one_not_done};
 use super::scalars::YES;
 pub use super::shape::Shape;
 use crate::config::node::{Entry, Node, Origin, Value};
@@ -236,8 +236,7 @@ impl<'n> Fields<'n> {
             if place.is_empty() {
                 candidates.extend(super::keys::CONSUMED);
             }
-            problem.help = advice(&spelled, &candidates);
-            problem.hides_value = may_hold_secret(&spelled, problem.help.as_deref(), &candidates);
+            advise(problem, &spelled, &candidates);
         }
         self.given.into_iter().unzip()
     }

@@ -74,7 +74,12 @@ impl FromNode for Secret<String> {
 pub const YES: [&str; 4] = ["true", "yes", "on", "1"];
 
 /// Words for no.
-pub const NO: [&str; 4] = ["false", "no", "off", "0"];
+const NO: [&str; 4] = ["false", "no", "off", "0"];
+
+/// Whether a word in small letters is one of these.
+pub fn is_yes_or_no(word: &str) -> bool {
+    YES.contains(&word) || NO.contains(&word)
+}
 
 impl FromNode for bool {
     const SHAPE: Shape = Shape::Bool;

@@ -2,7 +2,7 @@
 
 use super::passwords::PasswordText;
 use super::reader::{quoted, quoted_and, FromNode, Reader, Shape};
-use super::scalars::{Located, Text, NO, YES};
+use super::scalars::{is_yes_or_no, Located, Text};
 use super::ssh::{ImportIds, PublicKeys};
 use crate::config::node::{Entry, Node, Origin, Value};
 
@@ -317,10 +317,6 @@ impl Users {
             }
         }
     }
-}
-
-fn is_yes_or_no(word: &str) -> bool {
-    YES.contains(&word) || NO.contains(&word)
 }
 
 /// A user's mapping. One whose name cannot be used is left out whole, so that it is not taken for the default user.
