@@ -108,7 +108,7 @@ build_missing() {
     echo "setup: building $name"
     if [ "$name" = repo ]; then
       build_repo "$path.partial"
-      mv "$path.partial" "$path"; touch "$path.complete"
+      mv -T "$path.partial" "$path"; touch "$path.complete"
       continue
     fi
     if [ "$name" = demo-repo ]; then   # needs a root
@@ -119,7 +119,7 @@ build_missing() {
       # Not `build_entry || ...`: there bash would ignore `set -e` in it and take a half-built root for a whole one.
       set +e; (set -e; build_entry "$name" "$path.partial") >"$path.log" 2>&1; status=$?; set -e
       [ $status = 0 ] || { tail -n 40 "$path.log"; echo "setup: $name failed, see $path.log"; exit 1; }
-      mv "$path.partial" "$path"; touch "$path.complete"
+      mv -T "$path.partial" "$path"; touch "$path.complete"
     ) &
     jobs=$((jobs + 1))
     if [ "$jobs" -ge 2 ]; then wait -n || failed=1; jobs=$((jobs - 1)); fi

@@ -293,6 +293,12 @@ pub fn quoted_and(value: &str, rest: &str) -> String {
 
 /// The known word nearest to `word`, if it is near enough to be meant.
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    // A whole line of text, which may come here for a key, is near none: each letter that it has more would have to be left out.
+    let of_all = |length: fn(&str) -> usize| known.iter().map(|candidate| length(candidate)).max().unwrap_or(0);
+    let more = word.chars().count().saturating_sub(of_all(|candidate| candidate.chars().count()));
+    if more > word.len().max(of_all(str::len)) / 3 {
+        return None;
+    }
     let word = word.to_ascii_lowercase().replace('-', "_");
     known
         .iter()
