@@ -147,7 +147,7 @@ impl Report {
             let column = hidden.entry((&*origin.part, origin.line)).or_insert(origin.column);
             *column = origin.column.min(*column);
         }
-        let mut lines = LinesOf { sources, known: BTreeMap::new(), hidden };
+        let mut lines = LinesOf { sources, known: BTreeMap::new(), hidden, excerpts: BTreeMap::new() };
         for problem in &self.problems {
             render_problem(&mut out, problem, &mut lines, mask);
         }
@@ -175,12 +175,13 @@ impl Report {
     }
 }
 
-/// The lines of parts, each split once.
+/// The lines of parts, each split once, and the excerpts, each made once: hundreds of problems may stand on one line.
 struct LinesOf<'a, 's> {
     sources: &'s dyn Fn(&str) -> Option<&'a str>,
     known: BTreeMap<String, Vec<&'a str>>,
     /// The first column of a line, from 1, at which a key stands whose value is hidden.
     hidden: BTreeMap<(&'s str, u32), u32>,
+    excerpts: BTreeMap<(String, u32), Option<String>>,
 }
 
 impl<'a> LinesOf<'a, '_> {
@@ -191,6 +192,17 @@ impl<'a> LinesOf<'a, '_> {
         }
         &self.known[part]
     }
+
+    fn excerpt(&mut self, origin: &Origin, mask: &dyn Fn(&str) -> String) -> Option<String> {
+        let place = (origin.part.to_string(), origin.line);
+        if let Some(made) = self.excerpts.get(&place) {
+            return made.clone();
+        }
+        let hidden = self.hidden.get(&(&*origin.part, origin.line)).copied();
+        let made = excerpt(self.of(&origin.part), origin.line, hidden, mask);
+        self.excerpts.insert(place, made.clone());
+        made
+    }
 }
 
 fn render_problem(out: &mut String, problem: &Problem, lines: &mut LinesOf<'_, '_>, mask: &dyn Fn(&str) -> String) {
@@ -200,8 +212,7 @@ fn render_problem(out: &mut String, problem: &Problem, lines: &mut LinesOf<'_, '
     if let Some(origin) = &problem.origin {
         margin = origin.line.to_string().len();
         let _ = writeln!(out, "{:margin$}--> {origin}", "");
-        let hidden = lines.hidden.get(&(&*origin.part, origin.line)).copied();
-        if let Some(line) = excerpt(lines.of(&origin.part), origin, hidden, mask) {
+        if let Some(line) = lines.excerpt(origin, mask) {
             let caret = (origin.column as usize - 1).min(line.chars().count());
             let _ = writeln!(out, "{:margin$} |", "");
             let _ = writeln!(out, "{} | {line}", origin.line);
@@ -217,9 +228,9 @@ fn render_problem(out: &mut String, problem: &Problem, lines: &mut LinesOf<'_, '
 /// Long lines (a key pasted as one line) are cut; a caret beyond stands at the cut.
 const EXCERPT_CHARS: usize = 120;
 
-/// The origin's line with its secrets masked and made safe for a terminal; `None` if the text has no such line.
-fn excerpt(lines: &[&str], origin: &Origin, hidden: Option<u32>, mask: &dyn Fn(&str) -> String) -> Option<String> {
-    let index = (origin.line as usize).checked_sub(1)?;
+/// A line, from 1, with its secrets masked and made safe for a terminal; `None` if the text has no such line.
+fn excerpt(lines: &[&str], number: u32, hidden: Option<u32>, mask: &dyn Fn(&str) -> String) -> Option<String> {
+    let index = (number as usize).checked_sub(1)?;
     let line = mask(&masked(lines, index, hidden)?);
     let printable = |c: char| {
         if c == '\t' {
@@ -342,6 +353,9 @@ fn keys(line: &str) -> impl Iterator<Item = (&str, usize)> {
 /// Words for secrets, as they may be misspelt.
 const SECRETS: [&str; 7] = ["password", "passwd", "passphrase", "secret", "token", "private", "credential"];
 
+/// Characters of a key that are looked at for such a word; no key is as long.
+const LONGEST_KEY: usize = 80;
+
 /// Whether a key of this name holds a secret: passwords and their hashes, private keys, tokens, key material, and the
 /// content of files, which may be any of these; also if it is misspelt.
 pub fn looks_secret(name: &str) -> bool {
@@ -352,11 +366,13 @@ pub fn looks_secret(name: &str) -> bool {
     let parts = ["passw", "passphrase", "secret", "token", "private", "credential"];
     let ends = ["_key", "apikey", "_psk"];
     let whole = ["key", "content", "psk", "pass", "auth", "auth_key", "authkey"];
+    // What stands before a colon may be a whole line: its last words are looked at.
+    let start = name.char_indices().rev().take(LONGEST_KEY).last().map_or(0, |(at, _)| at);
     let is_misspelt = |word: &str| nearest(word, &SECRETS).is_some();
     parts.iter().any(|part| name.contains(part))
         || ends.iter().any(|end| name.ends_with(end))
         || whole.contains(&name.as_str())
-        || name.split('_').any(is_misspelt)
+        || name[start..].split('_').any(is_misspelt)
 }
 
 #[cfg(test)]

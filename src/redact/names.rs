@@ -59,7 +59,7 @@ fn behind(word: &str, lower: &str, name: &str) -> Option<usize> {
 
 /// Whether a name by its end is one of a secret. Of a key's file nothing is secret, nor is a public key.
 fn ends_as_one(before: &str, value: &str) -> bool {
-    let start = before.rfind(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c))).map_or(0, |at| at + 1);
+    let start = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || "_-.".contains(c)).len();
     let name = &before[start..];
     let lower = name.to_ascii_lowercase();
     let Some(end) = ENDS.iter().find(|end| lower.ends_with(*end)) else { return false };
