@@ -31,7 +31,16 @@ impl Host {
             return None;
         }
         let of_the_first = read_kernel("/proc/1/environ").ok().and_then(|environment| variable(&environment, name));
-        of_the_first.or_else(|| std::env::var(name).ok())
+        of_the_first.or_else(|| self.environment(name))
+    }
+
+    /// A variable of this process, on the host itself.
+    pub fn environment(&self, name: &str) -> Option<String> {
+        if self.is_live() {
+            std::env::var(name).ok()
+        } else {
+            None
+        }
     }
 
     /// Seconds since boot.

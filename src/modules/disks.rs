@@ -3,6 +3,7 @@
 use super::gate::CLOUD_DEVICE;
 use super::{Module, Scope, Steps};
 use crate::config::node::Origin;
+use crate::config::typed::reader::{nearest, quoted};
 use crate::config::typed::storage::Aliases;
 use crate::plan::operation::Operation;
 use crate::plan::storage::{FsPlace, Layout, MakeFilesystem, PartitionDisk};
@@ -39,6 +40,12 @@ fn device(name: &str, aliases: &Aliases, origin: &Origin, steps: &mut Steps) -> 
     }
     path
 }
+
+/// Filesystems that programs in Debian and Ubuntu make; the nearest is looked for in this order.
+const KINDS: [&str; 19] = [
+    "ext4", "ext3", "ext2", "xfs", "btrfs", "vfat", "fat", "msdos", "swap", "f2fs", "ntfs", "exfat", "jfs", "reiserfs", "nilfs2", "udf",
+    "minix", "bcachefs", "erofs",
+];
 
 /// How long a label may be, in bytes.
 fn longest_label(kind: &str) -> usize {
@@ -80,6 +87,12 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
             let message = format!("fs_setup[{at}] says neither `filesystem` nor `cmd`: it is left out");
             steps.report.error("required", message).at(&entry.origin).help("as in `filesystem: ext4`");
             continue;
+        }
+        if entry.cmd.is_none() && !KINDS.contains(&kind) {
+            let near =
+                nearest(kind, &KINDS).map_or_else(|| format!("have the image hold mkfs.{kind}"), |near| format!("did you mean `{near}`?"));
+            let message = format!("no program of Debian's makes a filesystem called {}", quoted(kind));
+            steps.report.warning("filesystem", message).at(entry.place("filesystem")).help(near);
         }
         // What cannot be read has been reported; without it another device might be formatted, or otherwise.
         let given = |key: &str, read: bool| entry.given.contains(&key) && !read;
@@ -153,7 +166,7 @@ mod tests {
                 "disk_setup/vdc: partition /dev/vdc (mbr: one partition), unless it holds something",
                 "disk_setup/fs/1: make ext4 on partition 1 of /dev/vdb, unless it holds something <- disk_setup/data",
                 "disk_setup/fs/2: make xfs on a free partition of /dev/vdc <- disk_setup/vdc",
-                "disk_setup/fs/3: make ext4 on /dev/vde, unless it holds something",
+                "disk_setup/fs/3: make ext4 on /dev/vde, unless it holds something, by `mkfs -t %(filesystem)s %(device)s`",
             ],
         );
         assert_eq!(plan.steps[0].notices, ["what is on /dev/vdb is lost"]);
@@ -175,6 +188,23 @@ mod tests {
     }
 
     #[test]
+    fn shares_leave_something_for_the_last_part_and_a_misspelt_filesystem_is_told() {
+        let plan = applied(
+            "disk_setup: {vdb: {layout: [60, 40, 20]}, vdc: {layout: [60, 40]}, vdd: {layout: [60, 60]}}\n\
+             fs_setup: [{device: vdc.1, filesystem: ext5}, {device: vdc.2, filesystem: zfs2}, {device: vdc.3, filesystem: own, cmd: mk}]\n",
+        );
+        assert_problems(
+            &plan,
+            &[
+                "failed: disk_setup.vdb.layout: nothing is left for the last part: those before it take 100 % (let them be 100 together)",
+                "degraded: no program of Debian's makes a filesystem called `ext5` (did you mean `ext4`?)",
+                "degraded: no program of Debian's makes a filesystem called `zfs2` (have the image hold mkfs.zfs2)",
+            ],
+        );
+        assert_eq!(plan.steps.len(), 5);
+    }
+
+    #[test]
     fn no_filesystem_is_made_on_a_disk_whose_entry_cannot_be_read_or_with_a_label_that_is_too_long() {
         let plan = applied(
             "device_aliases: {data: /dev/vdb}\n\
@@ -185,7 +215,10 @@ mod tests {
         );
         assert_steps(
             &plan,
-            &["disk_setup/fs/4: make xfs on a free partition of /dev/vdd", "disk_setup/fs/5: make xfs on a free partition of /dev/vde"],
+            &[
+                "disk_setup/fs/4: make xfs on a free partition of /dev/vdd",
+                "disk_setup/fs/5: make xfs on a free partition of /dev/vde, by `mk`",
+            ],
         );
         let said = super::super::testing::problems(&plan);
         assert_eq!(said.len(), 5, "{said:#?}");

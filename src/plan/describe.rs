@@ -338,10 +338,16 @@ impl MakeFilesystem {
     fn describe(&self) -> String {
         let kind = if self.kind.is_empty() { "a filesystem" } else { &self.kind };
         let (device, unless) = (&self.device, unless(self.overwrite));
-        match self.place {
+        let what = match self.place {
             FsPlace::Auto | FsPlace::Any => format!("make {kind} on a free partition of {device}"),
             FsPlace::None => format!("make {kind} on {device}, {unless}"),
             FsPlace::Number(number) => format!("make {kind} on partition {number} of {device}, {unless}"),
+        };
+        let command = self.command.strip_prefix(["/bin/sh", "-c"].map(str::to_owned).as_slice()).unwrap_or(&self.command);
+        if command.is_empty() {
+            what
+        } else {
+            format!("{what}, by `{}`", command.join(" "))
         }
     }
 }

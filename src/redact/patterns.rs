@@ -544,13 +544,12 @@ mod tests {
         }
     }
 
+    /// Each of them once took time by the square of its length: minutes, where it now takes none.
     #[test]
-    fn long_and_odd_texts_are_read_in_good_time() {
-        let started = std::time::Instant::now();
+    fn long_and_odd_texts_are_read_to_their_end() {
         for part in ["echo | ", "token", "'\"", "[a,", "\\\"", "a_key=/", "mysql -p x;", "echo ", "ä'\\", "'[\"["] {
-            let text = part.repeat(100_000 / part.len());
-            assert!(!patterns(&text).is_empty());
+            let text = part.repeat(100_000 / part.len()) + "\ncurl -u bob:hunter22 x\n";
+            assert!(patterns(&text).ends_with("\ncurl -u bob:*** x\n"), "{part}");
         }
-        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 }

@@ -4,9 +4,7 @@
 //! Lowest first: `/etc/cloud/cloud.cfg`, `/etc/cloud/cloud.cfg.d/*.cfg` in byte order (or the directory that `conf_d` names),
 //! what `cloud-config-url=` names, `/run/cloud-init/cloud.cfg`, `/etc/landfall/landfall.yaml`, `/etc/landfall/conf.d/*.yaml`, `cc:` of
 //! the kernel command line. `/etc/cloud`, `/run/cloud-init` and the command line are the peer's places: they count where a first boot
-//! goes by the peer's defaults.
-//!
-//! Not covered: the file that `CLOUD_CFG` names in the peer's environment, which lies over user-data.
+//! goes by the peer's defaults. So does the file that `CLOUD_CFG` names in the environment, which lies over user-data.
 
 use crate::config::merge::overlay_reported;
 use crate::config::node::{Node, Origin, Value};
@@ -25,6 +23,9 @@ const PEERS_FILE: &str = "/etc/cloud/cloud.cfg";
 const PEERS_DIRECTORY: &str = "/etc/cloud/cloud.cfg.d";
 /// What programs of the image that run earlier in this boot say. The peer renders no template there.
 const PEERS_RUNTIME_FILE: &str = "/run/cloud-init/cloud.cfg";
+
+/// Names one more file, in the environment of the peer's units.
+const VARIABLE: &str = "CLOUD_CFG";
 
 /// What the parts of the command line are called in messages.
 const COMMAND_LINE: &str = "kernel command line";
@@ -71,6 +72,20 @@ pub fn read(host: &Host, peers: Option<Render<'_>>, includes: &mut dyn Includes,
     let document = merged(layers.into_iter().chain(own).chain(said).map(without_the_peers_own).collect(), report);
     let network = peers.get("network").filter(|node| !node.is_null()).cloned();
     Ok(System { document, peers, network })
+}
+
+/// What the file says that the environment names, to be laid over user-data; the peer renders no template there.
+pub fn of_environment(host: &Host, report: &mut Report) -> Option<Node> {
+    let named = host.environment(VARIABLE).filter(|path| !path.is_empty())?;
+    let text = host.read_text(&named).map_err(|error| error.to_string());
+    match text.and_then(|text| text.ok_or_else(|| "there is no such file".into())) {
+        Ok(text) => parsed(&named, &text, report),
+        Err(why) => {
+            let problem = report.error("environment", format!("{named}, which {VARIABLE} names in the environment, is not used: {why}"));
+            problem.help("correct the variable in the unit's `Environment=`, or take it out");
+            None
+        }
+    }
 }
 
 /// One document of layers, the lowest first.

@@ -230,7 +230,7 @@ struct ReadInput {
     copies: Vec<(&'static str, Vec<u8>)>,
 }
 
-/// User-data over the vendor's second and first data over the configuration on the host.
+/// User-data over the vendor's second and first data over the configuration on the host; over all, what the environment names.
 fn read(host: &Host, subject: &Subject, source: &Source, includes: &mut dyn Includes, report: &mut Report) -> Result<ReadInput, Failure> {
     let render = |template: &str, system: &serde_json::Value| {
         rendering::render(template, &compat::instance_data(host, subject, system).unwrap_or_default())
@@ -255,6 +255,9 @@ fn read(host: &Host, subject: &Subject, source: &Source, includes: &mut dyn Incl
         // Laid over another layer it would vanish without a word.
         drop(CloudConfig::read(&document, report));
         document = input::nothing(source.part_name());
+    }
+    if let Some(high) = peers.and_then(|_| layers::of_environment(host, report)) {
+        document = layers::over(high, document, report);
     }
     let without_vendor = layers::over(document.clone(), system.document.clone(), &mut Report::new());
     let (mut vendors, mut copies) = (Vec::new(), Vec::new());

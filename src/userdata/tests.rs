@@ -204,6 +204,12 @@ fn damaged_data_is_an_error_and_damaged_parts_do_not_hide_the_others() {
 }
 
 #[test]
+fn a_mail_header_within_a_text_that_says_what_it_is_makes_it_no_message() {
+    let (parts, report) = unpacked(b"#cloud-config\nwrite_files:\n- content: |\n    mime-version: 1.0\n");
+    assert_eq!((&parts[0].kind, codes(&report)), (&PartKind::CloudConfig, Vec::<&str>::new()));
+}
+
+#[test]
 fn a_byte_order_mark_is_accepted_and_noted() {
     let (parts, report) = unpacked("\u{feff}#cloud-config\r\na: 1\r\n".as_bytes());
     assert_eq!((&parts[0].kind, codes(&report)), (&PartKind::CloudConfig, vec!["byte-order-mark"]));

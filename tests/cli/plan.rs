@@ -1,7 +1,7 @@
 //! `landfall plan`.
 
 use super::plain_debian::plain_debian;
-use super::run::{landfall, landfall_reading, landfall_unprivileged};
+use super::run::{landfall, landfall_in, landfall_reading, landfall_unprivileged};
 
 fn planned(format: &str, text: &str) -> super::Ran {
     let dir = plain_debian();
@@ -68,6 +68,30 @@ fn nothing_to_do_is_said() {
     assert!(applied.stdout.contains("nothing to do") && applied.stderr.contains("--first-boot"), "{}{}", applied.stdout, applied.stderr);
     let booted = landfall_reading(&["plan", "--first-boot", "-"], b"#cloud-config\n").ended(0);
     assert!(booted.stdout.contains("users_groups") && !booted.stderr.contains("--first-boot"), "{}{}", booted.stdout, booted.stderr);
+}
+
+#[test]
+fn a_file_that_the_environment_names_lies_over_user_data_at_a_first_boot() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = dir.path().join("more.cfg").to_string_lossy().into_owned();
+    std::fs::write(&path, "hostname: from-environment\n").expect("file");
+    let planned = |file: &str, args: &[&str]| {
+        landfall_in(&[("CLOUD_CFG", file)], &[&["plan"], args, &["-"]].concat(), b"#cloud-config\nhostname: from-user-data\n")
+    };
+    let shown = planned(&path, &["--first-boot"]).ended(0).stdout;
+    assert!(shown.contains("from-environment") && shown.contains("`hostname` replaces the one at stdin:2:1"), "{shown}");
+    assert!(planned(&path, &[]).ended(0).stdout.contains("from-user-data"), "what is applied by hand is the file's");
+    let shown = planned("/nonexistent/x.cfg", &["--first-boot"]).ended(65).stdout;
+    assert!(shown.contains("/nonexistent/x.cfg, which CLOUD_CFG names in the environment, is not used"), "{shown}");
+    assert!(shown.contains("from-user-data"), "{shown}");
+}
+
+#[test]
+fn the_command_that_makes_a_filesystem_is_shown_without_its_secrets() {
+    let shown = planned("text", "#cloud-config\nfs_setup: [{device: vdz, partition: none, cmd: 'mk --token t0k3n-x %(device)s'}]\n")
+        .ended(0)
+        .stdout;
+    assert!(shown.contains("by `mk --token *** %(device)s`"), "{shown}");
 }
 
 #[test]

@@ -40,6 +40,28 @@ fn warnings_alone_leave_it_valid() {
 }
 
 #[test]
+fn quietly_only_what_makes_it_invalid_is_said() {
+    let quietly = |args: &[&str], text: &str| landfall_reading(&[&["validate", "-q"], args, &["-"]].concat(), text.as_bytes());
+    let warned = "#cloud-config\nhostnam: web\n";
+    assert_eq!(quietly(&[], warned).ended(0).stdout, "");
+    let strict = quietly(&["--strict"], warned).ended(65).stdout;
+    assert!(strict.starts_with("warning[unknown-key]") && !strict.contains("bytes"), "{strict}");
+    let wrong = quietly(&[], "#cloud-config\nhostnam: web\nusers: 5\n").ended(65).stdout;
+    assert!(wrong.starts_with("error[type]") && !wrong.contains("hostnam:"), "{wrong}");
+}
+
+#[test]
+fn a_script_that_the_kernel_will_not_start_is_told_and_no_other() {
+    let part = "MIME-Version: 1.0\nContent-Type: text/x-shellscript\n\necho hi\n";
+    let told = validated(part).ended(0).stdout;
+    assert!(told.contains("this script has no `#!` at its start") && told.contains("make `#!/bin/sh` the first line"), "{told}");
+    for script in ["#!/bin/sh -e", "#!/bin/sh", "#!/usr/bin/env bash\necho hi\n", "#! /usr/bin/env -S python3 -u\nprint(1)\n"] {
+        let told = validated(script).ended(0).stdout;
+        assert!(told.starts_with("stdin: valid; "), "{script}: {told}");
+    }
+}
+
+#[test]
 fn broken_yaml_is_shown_where_it_breaks() {
     for (text, place) in [
         ("#cloud-config\npackages: [a\nruncmd: []\n", "stdin:"),

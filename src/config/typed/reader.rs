@@ -291,7 +291,7 @@ pub fn quoted_and(value: &str, rest: &str) -> String {
     format!("{} {rest}", quoted(value))
 }
 
-/// The known word nearest to `word`, if it is near enough to be meant.
+/// The known word nearest to `word`, if it is near enough to be meant; of several that are as near, the first.
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     // A whole line of text, which may come here for a key, is near none: each letter that it has more would have to be left out.
     let of_all = |length: fn(&str) -> usize| known.iter().map(|candidate| length(candidate)).max().unwrap_or(0);
@@ -303,7 +303,7 @@ pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     known
         .iter()
         .map(|candidate| (edit_distance(&word, &candidate.to_ascii_lowercase().replace('-', "_")), *candidate))
-        .min()
+        .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 3)
         .map(|(_, candidate)| candidate)
 }

@@ -243,8 +243,17 @@ impl FromNode for Layout {
             Value::Str(word) if word.eq_ignore_ascii_case("remove") => Some(Self::Remove),
             Value::Seq(items) if items.is_empty() => Some(Self::Nothing),
             Value::Seq(items) => {
-                let shares: Option<Vec<Share>> = items.iter().map(|item| share(item, reader)).collect();
-                shares.map(Self::Shares)
+                let shares = items.iter().map(|item| share(item, reader)).collect::<Option<Vec<_>>>()?;
+                // The last part gets what is left, whatever is said of it.
+                let before: f64 = shares[..shares.len() - 1].iter().filter_map(|share| share.percent.parse::<f64>().ok()).sum();
+                if before >= 100.0 {
+                    return reader.invalid(
+                        &node.origin,
+                        format!("nothing is left for the last part: those before it take {before} %"),
+                        "let them be 100 together",
+                    );
+                }
+                Some(Self::Shares(shares))
             }
             _ => reader.invalid(&node.origin, "this is no layout", "true, a list of percentages as in [33, [66, 82]], or remove"),
         }
