@@ -9,7 +9,7 @@ use minijinja::{Error, ErrorKind};
 use super::filters::{sorted, wrong, Given};
 use super::print::{bounded, repr, LONGEST_VALUE};
 use super::python;
-use super::variables::{is_missing, keys, missing};
+use super::variables::{attribute_of, is_missing, keys, missing};
 
 /// A list, or a tuple, which prints in other brackets and does not change.
 #[derive(Debug)]
@@ -246,9 +246,10 @@ pub(super) fn change(value: &Value, method: &str, given: &Given<'_>) -> Result<O
     Ok(None)
 }
 
-/// Functions that stand for what templates write: `[...]`, `(...)`, `{...}` and what is set ([`python`]).
-pub(super) fn written(name: &str, value: &Value) -> Result<Value, Error> {
+/// Functions that stand for what templates write: `[...]`, `(...)`, `{...}`, what is set, and `.attribute` ([`python`]).
+pub(super) fn written(name: &str, value: &Value, attribute: Option<&str>) -> Result<Value, Error> {
     match name {
+        python::ATTRIBUTE => attribute_of(value, attribute.unwrap_or_default()),
         python::LIST => items_of(value).map(list),
         python::TUPLE => items_of(value).map(tuple),
         python::MAPPING => {

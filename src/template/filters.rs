@@ -122,7 +122,7 @@ pub(super) fn teach(environment: &mut Environment<'_>) {
         environment.add_test(name, move |value: &Value, given: Rest<Value>| test(name, value, given.first()));
     }
     for name in python::FUNCTIONS {
-        environment.add_function(name, move |value: &Value| collections::written(name, value));
+        environment.add_function(name, move |value: &Value, attribute: Option<&str>| collections::written(name, value, attribute));
     }
     for name in FUNCTIONS {
         environment.add_function(name, move |given: Rest<Value>| function(name, &given));

@@ -3,7 +3,8 @@
 //!
 //! `[...]`, `(..., ...)` and `{...}` are made by functions, because the engine's own cannot be changed; so is what is set, which the
 //! engine may have made of them. `'%s' % x` is its filter `format`: of a text that stands there as such, with what is behind the
-//! sign as its values. A `+` before a number is left out. The newline behind `{% raw %}` is written, which the engine would leave
+//! sign as its values. What `a.b.c` or `a.b['c']` asks for last is asked for by a function, because the engine forgets the name of what
+//! a text or a number has not. A `+` before a number is left out. The newline behind `{% raw %}` is written, which the engine would leave
 //! out as behind any other statement.
 
 use std::borrow::Cow;
@@ -12,9 +13,10 @@ pub(super) const LIST: &str = "__list";
 pub(super) const TUPLE: &str = "__tuple";
 pub(super) const MAPPING: &str = "__mapping";
 const HELD: &str = "__held";
+pub(super) const ATTRIBUTE: &str = "__attribute";
 
 /// The names of the functions.
-pub(super) const FUNCTIONS: [&str; 4] = [LIST, TUPLE, MAPPING, HELD];
+pub(super) const FUNCTIONS: [&str; 5] = [LIST, TUPLE, MAPPING, HELD, ATTRIBUTE];
 
 /// Behind these an expression begins.
 const OPERATORS: [&str; 12] = ["and", "or", "not", "in", "is", "if", "elif", "else", "for", "do", "set", "with"];
@@ -182,6 +184,11 @@ impl<'b> Tag<'b> {
                 let end = word_end(self.bytes, self.at);
                 let word = &self.body[self.at..end];
                 let is_key = self.bytes.get(self.at.wrapping_sub(1)) == Some(&b'.');
+                let is_value = !is_key && !self.is_behind_is && !self.is_behind_value && !OPERATORS.contains(&word);
+                if is_value && self.path(edits) {
+                    self.is_behind_value = true;
+                    return;
+                }
                 // The name of a test is no operator, also where it is written as one: `is in [1]`.
                 self.is_behind_value = is_key || self.is_behind_is && word != "not" || !OPERATORS.contains(&word);
                 self.is_behind_is = !is_key && (word == "is" || self.is_behind_is && word == "not");
@@ -192,6 +199,46 @@ impl<'b> Tag<'b> {
             _ => self.is_behind_value = false,
         }
         self.at += 1;
+    }
+
+    /// Passes a name with what it is asked for behind dots and in brackets, if that is asked for by its name and nothing is called.
+    fn path(&mut self, edits: &mut Vec<Edit>) -> bool {
+        let (start, mut end) = (self.at, word_end(self.bytes, self.at));
+        let mut last = None;
+        loop {
+            let next = blanks_end(self.bytes, end);
+            let (name, after) = match self.bytes.get(next) {
+                Some(b'.') => {
+                    let name = blanks_end(self.bytes, next + 1);
+                    let after = word_end(self.bytes, name);
+                    (&self.body[name..after], after)
+                }
+                Some(b'[') => {
+                    let after = bracket_end(self.bytes, next);
+                    let inside = self.body[next + 1..after].strip_suffix(']').unwrap_or_default().trim();
+                    if !inside.is_empty() && inside.bytes().all(|byte| byte.is_ascii_digit()) {
+                        (last, end) = (None, after);
+                        continue;
+                    }
+                    let quoted = ['\'', '"'].iter().find_map(|mark| inside.strip_prefix(*mark)?.strip_suffix(*mark));
+                    (quoted.unwrap_or_default(), after)
+                }
+                _ => break,
+            };
+            if name.is_empty() || name.contains(['\'', '"', '\\', '\n']) {
+                break;
+            }
+            (last, end) = (Some((next, name)), after);
+        }
+        let Some((next, name)) = last else { return false };
+        let is_called = self.bytes.get(blanks_end(self.bytes, end)) == Some(&b'(');
+        if is_called || self.bytes[start].is_ascii_digit() || self.body[next..end].contains('\n') {
+            return false;
+        }
+        // In brackets, because the engine takes a minus before it for one of the name that is called.
+        edits.extend([(start, 0, format!("({ATTRIBUTE}(").into()), (next, end - next, format!(", '{name}'))").into())]);
+        self.at = end;
+        true
     }
 
     /// A text ends here: `%` behind it fills values into it.

@@ -132,8 +132,7 @@ impl Object for Missing {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let message = format!("`{}` is not defined, so there is no `{key}` in it", self.0);
-        Some(Value::from(Error::new(ErrorKind::UndefinedError, message)))
+        Some(Value::from(no_such_in(&self.0, &key.to_string())))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
@@ -149,12 +148,24 @@ impl Object for Missing {
     }
 
     fn call_method(self: &Arc<Self>, _: &minijinja::State<'_, '_>, method: &str, _: &[Value]) -> Result<Value, Error> {
-        Err(Error::new(ErrorKind::UndefinedError, format!("`{}` is not defined, so there is no `{method}` in it", self.0)))
+        Err(no_such_in(&self.0, method))
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{MISSING}{}", self.0)
     }
+}
+
+/// What a value has under a name that is written behind a dot.
+pub(super) fn attribute_of(value: &Value, name: &str) -> Result<Value, Error> {
+    if let Some(Missing(of)) = value.downcast_object_ref::<Missing>() {
+        return Err(no_such_in(of, name));
+    }
+    Ok(Some(value.get_attr(name)?).filter(|found| !found.is_undefined()).unwrap_or_else(|| missing(name)))
+}
+
+fn no_such_in(missing: &str, name: &str) -> Error {
+    Error::new(ErrorKind::UndefinedError, format!("`{missing}` is not defined, so there is no `{name}` in it"))
 }
 
 /// Whether a value is a mapping, and its keys.
