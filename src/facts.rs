@@ -89,10 +89,11 @@ pub struct Facts {
     pub programs: BTreeSet<String>,
     /// Time zone `/etc/localtime` points to.
     pub timezone: Option<String>,
-    /// For each configured time zone whether the host has it; empty where it has no zone database.
-    /// Gathered: whether `/usr/share/zoneinfo/NAME` is a regular file (links followed), each NAME from `modules::questions`.
+    /// For each configured time zone what the host calls it, or none where it has none; empty where it has no zone database.
+    /// Gathered: NAME where `/usr/share/zoneinfo/NAME` is a regular file (links followed), each NAME from `modules::questions`,
+    /// or else the zone that `tzdata.zi` there says it is a former name of.
     #[serde(default)]
-    pub zones: BTreeMap<String, bool>,
+    pub zones: BTreeMap<String, Option<String>>,
     /// `LANG` of `/etc/default/locale` (or locale.conf).
     pub lang: Option<String>,
     /// Locales that exist already, as `locale -a` spells them, lower case, without `-`.

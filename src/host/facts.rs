@@ -57,7 +57,7 @@ impl Host {
             files: FILES.iter().filter(|path| self.exists(path)).map(|path| (*path).to_owned()).collect(),
             programs: self.programs_among(PROGRAMS.iter().copied()),
             timezone: self.timezone()?,
-            zones: timezones.iter().filter_map(|zone| Some(((*zone).to_owned(), self.zone_exists(zone)?))).collect(),
+            zones: timezones.iter().filter_map(|zone| Some(((*zone).to_owned(), self.zone(zone)?))).collect(),
             lang: self.lang()?,
             locales: self.locales()?,
             part_handlers: self.part_handlers()?,
@@ -255,12 +255,20 @@ impl Host {
         })
     }
 
-    fn zone_exists(&self, zone: &str) -> Option<bool> {
+    /// What a time zone is called here. Former names are in tzdata-legacy since Debian 13 and Ubuntu 24.04, the list of them is not.
+    fn zone(&self, zone: &str) -> Option<Option<String>> {
         if !self.exists(ZONES) {
             return None;
         }
         let file = |path: &str| self.status(path).ok().flatten().is_some_and(|status| status.kind == super::files::FileKind::File);
-        Some(self.follow(&format!("{ZONES}/{zone}")).is_ok_and(|path| file(&path)))
+        let is_here = |zone: &str| self.follow(&format!("{ZONES}/{zone}")).is_ok_and(|path| file(&path));
+        if is_here(zone) {
+            return Some(Some(zone.to_owned()));
+        }
+        let list = self.read_text(&format!("{ZONES}/tzdata.zi")).ok().flatten().unwrap_or_default();
+        let links = list.lines().filter_map(|line| line.strip_prefix("L ")?.split_once(' '));
+        let now = links.filter(|(_, former)| *former == zone).map(|(now, _)| now).find(|now| is_here(now));
+        Some(now.map(str::to_owned))
     }
 
     fn lang(&self) -> io::Result<Option<String>> {
@@ -382,13 +390,14 @@ mod tests {
             ("snap/bin/lxd", b""),
             ("opt/puppetlabs/bin/puppet", b""),
             ("usr/share/zoneinfo/Europe/Berlin", b"TZif"),
+            ("usr/share/zoneinfo/tzdata.zi", b"# version 2025b\nL Europe/Berlin Arctic/Longyearbyen\nL America/New_York US/Eastern\n"),
             ("etc/apt/apt.conf.d/94cloud-init-config", b""),
             ("etc/default/locale", b"LANG=\"C.UTF-8\"\n"),
             ("usr/lib/locale/C.utf8/LC_CTYPE", b""),
             ("var/lib/cloud/data/previous-hostname", b"old\n"),
         ]);
         std::os::unix::fs::symlink("/usr/share/zoneinfo/Europe/Berlin", dir.path().join("etc/localtime")).expect("link");
-        let facts = host.facts(&["Europe/Berlin", "Europe"]).expect("facts");
+        let facts = host.facts(&["Europe/Berlin", "Europe", "Arctic/Longyearbyen", "US/Eastern"]).expect("facts");
         assert_eq!((facts.distro.as_str(), facts.codename.as_str(), facts.version_id.as_str()), ("debian", "trixie", "13"));
         assert_eq!((facts.arch.as_str(), facts.hostname.as_str(), facts.domain.as_deref()), ("arm64", "web1", Some("example.org")));
         assert_eq!((facts.etc_hostname.as_deref(), facts.previous_hostname.as_deref()), (Some("web1"), Some("old")));
@@ -399,7 +408,14 @@ mod tests {
         assert!(facts.has("gpg") && !facts.has("sudo") && !facts.has_sources_list);
         assert_eq!((facts.timezone.as_deref(), facts.lang.as_deref()), (Some("Europe/Berlin"), Some("C.UTF-8")));
         assert_eq!(facts.locales, ["c", "c.utf8", "posix"].map(str::to_owned).into());
-        assert_eq!(facts.zones, [("Europe/Berlin", true), ("Europe", false)].map(|(zone, known)| (zone.to_owned(), known)).into());
+        let zones = [
+            ("Europe/Berlin", Some("Europe/Berlin")),
+            ("Europe", None),
+            ("Arctic/Longyearbyen", Some("Europe/Berlin")),
+            ("US/Eastern", None),
+        ]
+        .map(|(zone, known)| (zone.to_owned(), known.map(str::to_owned)));
+        assert_eq!(facts.zones, zones.into());
         assert!(Host::rooted(dir.path().join("etc")).facts(&["UTC"]).expect("facts").zones.is_empty());
     }
 

@@ -10,10 +10,18 @@ pub const TIMEZONE: Module =
 
 fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let Some(zone) = &scope.keys.timezone else { return };
-    let (name, origin) = (&zone.value.0, &zone.origin);
+    let (mut name, origin) = (&zone.value.0, &zone.origin);
     match scope.facts.zones.get(name) {
-        Some(true) => {}
-        Some(false) => {
+        Some(Some(here)) if here == name => {}
+        Some(Some(here)) => {
+            steps
+                .report
+                .note("timezone", format!("`{name}` is a former name of `{here}`, which is set"))
+                .at(origin)
+                .help("write the name of now");
+            name = here;
+        }
+        Some(None) => {
             let message = format!("there is no time zone `{name}` on this host: it is left as it is");
             steps.report.error("timezone", message).at(origin).help("as in Europe/Berlin; see `timedatectl list-timezones`");
             return;

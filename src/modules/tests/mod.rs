@@ -173,7 +173,7 @@ fn modules_are_done_in_the_peers_order_where_nothing_has_to_be_installed_for_the
     facts.distro = "ubuntu".into();
     facts.version_id = "24.04".into();
     facts.programs.extend(crate::facts::PROGRAMS.iter().map(|name| (*name).to_owned()));
-    facts.zones.insert("UTC".into(), true);
+    facts.zones.insert("UTC".into(), Some("UTC".into()));
     let plan = super::testing::planned(text, &facts, &[], super::Way::FirstBoot);
     let expected = [
         "seed_random",

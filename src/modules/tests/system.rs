@@ -60,21 +60,25 @@ fn a_locale_without_a_character_set_means_utf_8() {
 
 #[test]
 fn the_time_zone_is_linked_and_named() {
-    let facts = |known: Option<bool>| {
-        let zones = known.map(|known| ("Europe/Berlin".to_owned(), known));
+    let facts = |known: Option<Option<&str>>| {
+        let zones = known.map(|known| ("Europe/Berlin".to_owned(), known.map(str::to_owned)));
         Facts { zones: zones.into_iter().collect(), ..debian() }
     };
     let zone = |facts: &Facts| planned("timezone: Europe/Berlin", facts, &[], Way::Applied);
     let link = "timezone: link /etc/localtime to /usr/share/zoneinfo/Europe/Berlin @final";
     let name = "timezone/name: write /etc/timezone (14 bytes, 0644, root:root) @final <- timezone";
-    let plan = zone(&facts(Some(true)));
+    let plan = zone(&facts(Some(Some("Europe/Berlin"))));
     assert_steps(&plan, &[link, name]);
     assert_eq!(written(&plan, "timezone/name"), "Europe/Berlin\n");
-    let plan = zone(&facts(Some(false)));
+    let plan = zone(&facts(Some(None)));
     assert_steps(&plan, &[]);
     assert!(problems(&plan)[0].starts_with("failed: there is no time zone `Europe/Berlin` on this host"));
+    let plan = zone(&facts(Some(Some("Europe/Bonn"))));
+    assert_eq!(written(&plan, "timezone/name"), "Europe/Bonn\n");
+    assert_eq!(problems(&plan), ["note: `Europe/Berlin` is a former name of `Europe/Bonn`, which is set (write the name of now)"]);
     let phases = "{timezone: Europe/Berlin, landfall: {phases: [{name: later, timezone: Europe/Nowhere}]}}";
-    let known = Facts { zones: [("Europe/Berlin".into(), true), ("Europe/Nowhere".into(), false)].into(), ..debian() };
+    let known =
+        Facts { zones: [("Europe/Berlin".into(), Some("Europe/Berlin".into())), ("Europe/Nowhere".into(), None)].into(), ..debian() };
     let plan = planned(phases, &known, &[], Way::Applied);
     assert_steps(&plan, &[link, name]);
     assert!(problems(&plan)[0].starts_with("failed: there is no time zone `Europe/Nowhere` on this host"), "{:?}", problems(&plan));
