@@ -29,6 +29,14 @@ impl<T> Secret<T> {
     pub const fn expose(&self) -> &T {
         &self.0
     }
+
+    /// The same value as bytes.
+    pub fn into_bytes(self) -> Secret<Vec<u8>>
+    where
+        T: Into<Vec<u8>>,
+    {
+        Secret(self.0.into())
+    }
 }
 
 impl<T> fmt::Debug for Secret<T> {

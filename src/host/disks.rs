@@ -96,6 +96,16 @@ impl Host {
         self.exists(&block.path()).then_some(block)
     }
 
+    /// The device that an open LUKS volume is on; `None` for everything else.
+    pub fn encrypted_on(&self, volume: &Block) -> Option<Block> {
+        let kind = self.read_text(&format!("{BLOCK}/{}/dm/uuid", volume.name)).ok()??;
+        let below = self.list(&format!("{BLOCK}/{}/slaves", volume.name)).ok()?;
+        match below.as_slice() {
+            [only] if kind.starts_with("CRYPT-LUKS") => self.block(only),
+            _ => None,
+        }
+    }
+
     /// What is mounted at a path, if anything is.
     pub fn mounted_at(&self, point: &str) -> Option<Mount> {
         let same = |mount: &Mount| mount.point == std::path::Path::new(point);

@@ -59,7 +59,7 @@ pub struct Spec {
     /// Environment beside `PATH`, `HOME` and what landfall itself was started with.
     pub env: BTreeMap<String, String>,
     /// What it reads; nothing, by default.
-    pub stdin: Option<Secret<String>>,
+    pub stdin: Option<Secret<Vec<u8>>>,
     /// Append stdout and stderr to this file (0600); otherwise stdout is captured and stderr goes into the failure.
     pub output: Option<PathBuf>,
     /// Wall-clock limit.
@@ -106,8 +106,8 @@ impl Spec {
 
     /// Sets what it reads.
     #[must_use]
-    pub fn stdin(mut self, text: Secret<String>) -> Self {
-        self.stdin = Some(text);
+    pub fn stdin(mut self, input: Secret<impl Into<Vec<u8>>>) -> Self {
+        self.stdin = Some(input.into_bytes());
         self
     }
 
@@ -575,7 +575,7 @@ mod tests {
 
     #[test]
     fn input_is_fed_and_a_deadline_ends_the_group() {
-        let spec = Spec::new(["cat"]).stdin(Secret::new("hello".into()));
+        let spec = Spec::new(["cat"]).stdin(Secret::new("hello".to_owned()));
         assert_eq!(Host::default().run(&spec).expect("runs").stdout, "hello");
         let spec = Spec::new(["sh", "-c", "sleep 60 & wait"]).deadline(Duration::from_millis(50));
         let ended = Host::default().run(&spec).expect("runs");

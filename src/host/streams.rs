@@ -16,7 +16,7 @@ const CAPTURE_LIMIT: usize = 4 << 20;
 
 /// Pipes that were asked for, while their other end is open.
 pub(super) struct Streams {
-    input: Option<(ChildStdin, Secret<String>, usize)>,
+    input: Option<(ChildStdin, Secret<Vec<u8>>, usize)>,
     stdout: Captured<ChildStdout>,
     stderr: Captured<ChildStderr>,
 }
@@ -28,7 +28,7 @@ struct Captured<P> {
 
 impl Streams {
     /// Those of a child that has just been started, which reads `input`.
-    pub(super) fn of(child: &mut Child, input: Option<&Secret<String>>) -> io::Result<Self> {
+    pub(super) fn of(child: &mut Child, input: Option<&Secret<Vec<u8>>>) -> io::Result<Self> {
         let streams = Self {
             input: child.stdin.take().zip(input.cloned()).map(|(pipe, text)| (pipe, text, 0)),
             stdout: Captured { pipe: child.stdout.take(), bytes: Vec::new() },
@@ -50,7 +50,7 @@ impl Streams {
     /// Moves what can be moved without waiting.
     pub(super) fn move_on(&mut self) {
         if let Some((pipe, text, written)) = &mut self.input {
-            let bytes = text.expose().as_bytes();
+            let bytes = text.expose();
             let is_open = loop {
                 match pipe.write(&bytes[*written..]) {
                     Ok(0) => break false,

@@ -16,7 +16,7 @@ build_vm_root() {
   printf '#!/bin/sh\n[ "$1" != prereqs ] || exit 0\n. /usr/share/initramfs-tools/hook-functions\nforce_load virtio_pci\nforce_load virtio_blk\nforce_load ext4\n' >"$hooks/modules"
   chmod 755 "$hooks/modules"
   mmdebstrap --mode=root --variant=minbase --format=directory \
-    --include="$ROOT_PACKAGES,initramfs-tools,linux-image-cloud-$(dpkg --print-architecture)" \
+    --include="$ROOT_PACKAGES,cryptsetup-bin,initramfs-tools,linux-image-cloud-$(dpkg --print-architecture)" \
     --essential-hook="mkdir -p \"\$1\"/etc/initramfs-tools/conf.d \"\$1\"/etc/initramfs-tools/hooks" \
     --essential-hook="copy-in $hooks/conf /etc/initramfs-tools/conf.d" \
     --essential-hook="copy-in $hooks/modules /etc/initramfs-tools/hooks" \

@@ -174,14 +174,34 @@ fn a_first_boot_with_a_wrong_clock_is_finished_after_a_power_cut_by_a_boot_with_
     }
 }
 
+/// A disk of 100 MiB with a partition of 40, an encrypted volume on it that is open, and a key that opens it until it has grown.
+const ENCRYPTED: &str = "
+set -e
+truncate -s 100M /disk
+printf 'label: gpt\\nsize=40M\\n' | sfdisk -q /disk
+losetup -P /dev/loop0 /disk
+head -c 64 /dev/urandom >/key
+head -c 64 /dev/urandom >/spare
+kdf='--batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000'
+cryptsetup luksFormat $kdf /dev/loop0p1 /key
+cryptsetup luksAddKey $kdf --key-file /key --new-key-slot 5 /dev/loop0p1 /spare
+cryptsetup open --key-file /key /dev/loop0p1 safe
+printf '{\"key\": \"%s\", \"slot\": 5}' \"$(base64 -w0 /spare)\" >/cc_growpart_keydata
+";
+
 #[test]
-fn the_root_grows_into_its_disk_at_first_boot_before_anything_needs_the_room() {
+fn the_root_and_an_encrypted_volume_grow_into_their_disks_at_first_boot_before_anything_needs_the_room() {
     let (Some(lab), Some(deb)) = (Lab::require(), deb()) else { return };
     let host = image(lab, &deb);
     host.lend_programs(lab.root(Release::BookwormCloudInit), &["/usr/sbin/sfdisk", "/usr/sbin/resize2fs"]);
     let size = "echo \"root: $(cat /sys/class/block/vda1/size) sectors, $(($(stat -f -c '%b * %S' /) >> 20)) MiB\" >/dev/console";
-    let volume =
-        Volume::iso9660(&format!("#cloud-config\nssh_genkeytypes: [ed25519]\nruncmd:\n  - |\n    {size}\nfinal_message: it is up\n"));
+    let encrypted = "echo \"safe: $(cat /sys/class/block/loop0p1/size) $(cat /sys/class/block/dm-0/size) \
+        $(cryptsetup luksDump /dev/loop0p1 | grep -c '^  [0-9]*: luks2') $(ls /cc_growpart_keydata 2>&1)\" >/dev/console";
+    let prepare = ENCRYPTED.trim().replace('\n', "\n    ");
+    let volume = Volume::iso9660(&format!(
+        "#cloud-config\nssh_genkeytypes: [ed25519]\ngrowpart: {{devices: [/, /dev/mapper/safe]}}\nbootcmd:\n  - |\n    {prepare}\n\
+         runcmd:\n  - |\n    {size}\n  - |\n    {encrypted}\nfinal_message: it is up\n"
+    ));
 
     let machine = Machine::boot_on_larger_disk(lab, &host, &volume);
     machine.wait_for("it is up");
@@ -194,5 +214,11 @@ fn the_root_grows_into_its_disk_at_first_boot_before_anything_needs_the_room() {
     assert_eq!(number(0), (3 << 30) / 512, "the partition takes all but the first mebibyte: {grown}");
     assert!(number(2) > 2900, "and the filesystem all of that: {grown}");
     assert!(console.contains("stage final: done"), "{console}");
+    let safe = console.lines().find_map(|line| line.split_once("safe: ")).unwrap_or_else(|| panic!("no volume:\n{console}")).1;
+    let number = |word: usize| safe.split_whitespace().nth(word).and_then(|word| word.parse::<u64>().ok()).unwrap();
+    assert!(number(0) > (98 << 20) / 512, "the partition takes the room behind it: {safe}");
+    assert_eq!(number(0) - number(1), (16 << 20) / 512, "and the volume all of that but its header: {safe}");
+    assert_eq!(number(2), 1, "the key for growing opens it no more: {safe}");
+    assert!(safe.contains("No such file"), "and is gone: {safe}");
     println!("closing: vm: the root grew from 2 to 3 GiB at first boot, {:.0} s", volume.age().as_secs_f64());
 }

@@ -23,7 +23,7 @@ pub(super) fn tool(context: &Context<'_>, argv: &[&str], stdin: Option<String>, 
     clear_leftovers(context)?;
     let mut spec = Spec::new(argv.iter().copied()).env("LC_ALL", "C.UTF-8").deadline(context.deadline.left().unwrap_or(TOOL_LIMIT));
     spec.env.extend(context.env.clone());
-    spec.stdin = stdin.map(Secret::new);
+    spec.stdin = stdin.map(|text| Secret::new(text).into_bytes());
     let ended = context.host.run(&spec)?;
     if ended.success() {
         Ok(())

@@ -356,7 +356,7 @@ pub fn apply(operation: &Operation, context: &Context<'_>) -> Result<Effect, Fai
         Operation::AptUpdate => packages::update(context, None),
         Operation::AptUpgrade => packages::upgrade(context, None),
         Operation::InstallPackages { packages } => packages::install(context, packages, None),
-        Operation::GrowPartition { device, .. } => growth::grow_partition(context, device),
+        Operation::GrowPartition { device, .. } => growth::grow(context, device),
         Operation::GrowFilesystem => growth::grow_filesystem(context),
         Operation::PartitionDisk(disk) => disks::partition(context, disk, None),
         Operation::MakeFilesystem(filesystem) => disks::make(context, filesystem, &Prior::None, false),

@@ -8,6 +8,7 @@ use super::{Checked, Context, Effect, Prior};
 use crate::error::{Failure, Kind};
 use crate::host::process::Spec;
 use crate::plan::operation::Command;
+use crate::secret::Secret;
 use crate::template::process;
 
 /// An image gets its name from `/etc/hostname` when it boots.
@@ -28,7 +29,7 @@ pub(super) fn hostname(context: &Context<'_>, name: &str) -> Result<Effect, Fail
 pub(super) fn command(context: &Context<'_>, command: &Command) -> Result<Effect, Failure> {
     let mut spec = Spec::new(command.argv.iter().cloned()).output(&context.output);
     spec.env = context.env.iter().chain(&command.env).map(|(name, value)| (name.clone(), value.clone())).collect();
-    spec.stdin.clone_from(&command.stdin);
+    spec.stdin = command.stdin.clone().map(Secret::into_bytes);
     spec.deadline = context.deadline.left();
     spec.silence = context.silence;
     let program = command.argv.first().map_or("", String::as_str);
