@@ -106,6 +106,12 @@ impl Host {
         }
     }
 
+    /// The ZFS pool that a mount is of; `None` where it is of none, or the kernel cannot be asked, as in containers.
+    pub fn pool_of_mount<'m>(&self, mount: &'m Mount) -> Option<&'m str> {
+        let is_zfs = mount.kind == "zfs" && self.exists("/dev/zfs");
+        is_zfs.then(|| mount.source.split('/').next()).flatten().filter(|pool| !pool.is_empty())
+    }
+
     /// What is mounted at a path, if anything is.
     pub fn mounted_at(&self, point: &str) -> Option<Mount> {
         let same = |mount: &Mount| mount.point == std::path::Path::new(point);

@@ -52,7 +52,8 @@ impl Host {
             groups: self.groups()?.into_iter().map(|group| group.name).collect(),
             sshd_includes_dropins: self.sshd_includes_dropins()?,
             sudoers_includes_dropins: self.sudoers_includes_dropins()?,
-            root_on_device: self.is_live() && self.mounted_at("/").is_some_and(|mount| self.block_of_mount(&mount).is_some()),
+            root_on_device: self.is_live()
+                && self.mounted_at("/").is_some_and(|mount| self.block_of_mount(&mount).is_some() || self.pool_of_mount(&mount).is_some()),
             has_sources_list: self.exists("/etc/apt/sources.list"),
             files: FILES.iter().filter(|path| self.exists(path)).map(|path| (*path).to_owned()).collect(),
             programs: self.programs_among(PROGRAMS.iter().copied()),

@@ -183,13 +183,57 @@ fn small(context: &Context<'_>) -> Result<Option<(String, Block)>, Failure> {
     Ok(is_small.then_some((mount.kind, block)))
 }
 
+/// The ZFS pool that the root filesystem is in, where its devices have room that it does not use.
+fn small_pool(context: &Context<'_>) -> Result<Option<String>, Failure> {
+    if !context.host.is_live() {
+        return Ok(None);
+    }
+    let Some(mount) = context.host.mounted_at("/") else { return Ok(None) };
+    let Some(pool) = context.host.pool_of_mount(&mount) else { return Ok(None) };
+    let room = zpool(context, &["list", "-H", "-o", "expandsize", pool])?;
+    Ok((!["", "-"].contains(&room.trim())).then(|| pool.to_owned()))
+}
+
+fn zpool(context: &Context<'_>, arguments: &[&str]) -> Result<String, Failure> {
+    if !context.host.finds_program("zpool") {
+        let failure = Failure::new(Kind::NotFound, "there is no program zpool to grow the root filesystem");
+        return Err(failure.hint("have the image hold the package zfsutils-linux, or say `resize_rootfs: false`"));
+    }
+    let mut spec = Spec::new(["zpool"].iter().chain(arguments).copied());
+    spec.deadline = context.deadline.left();
+    Ok(context.host.run_ok(&spec)?.stdout)
+}
+
+/// The devices of a pool that are in use, as `zpool status -P` shows them, each on a line with its state.
+fn devices_of_pool(status: &str) -> impl Iterator<Item = &str> {
+    status.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|device| device.starts_with("/dev/") && words.next() == Some("ONLINE"))
+    })
+}
+
+fn grow_pool(context: &Context<'_>, pool: &str) -> Result<Effect, Failure> {
+    let status = zpool(context, &["status", "-P", pool])?;
+    for device in devices_of_pool(&status) {
+        zpool(context, &["online", "-e", pool, device])?;
+    }
+    let size = zpool(context, &["list", "-H", "-o", "size", pool])?;
+    Ok(Effect { detail: Some(format!("the pool {pool} has grown to {}", size.trim())), ..Effect::default() })
+}
+
 /// The root filesystem fills its device, or is none that can be asked.
 pub(super) fn check_filesystem(context: &Context<'_>) -> Result<Checked, Failure> {
+    if small_pool(context)?.is_some() {
+        return Ok(Checked::satisfied_if(false));
+    }
     Ok(Checked::satisfied_if(small(context)?.is_none()))
 }
 
 /// Grows the root filesystem to its device, while it is mounted.
 pub(super) fn grow_filesystem(context: &Context<'_>) -> Result<Effect, Failure> {
+    if let Some(pool) = small_pool(context)? {
+        return grow_pool(context, &pool);
+    }
     let Some((kind, block)) = small(context)? else { return Ok(Effect::default()) };
     let path = block.path();
     let (argv, package): (&[&str], _) = match kind.as_str() {
@@ -206,4 +250,16 @@ pub(super) fn grow_filesystem(context: &Context<'_>) -> Result<Effect, Failure> 
     context.host.run_ok(&spec)?;
     let detail = format!("the root filesystem has grown to {}", crate::amount::size(block.size * SECTOR));
     Ok(Effect { detail: Some(detail), ..Effect::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_devices_of_a_pool_are_those_that_are_online() {
+        let status = "  pool: rpool\n state: DEGRADED\nconfig:\n\n\tNAME                STATE     READ WRITE CKSUM\n\
+            \trpool               DEGRADED     0     0     0\n\t  mirror-0          DEGRADED     0     0     0\n\
+            \t    /dev/vda3       ONLINE       0     0     0\n\t    /dev/vdb3       UNAVAIL      0     0     0  cannot open\n\
+            \t/dev/disk/by-id/x-part1  ONLINE  0  0  0\n\nerrors: No known data errors\n";
+        assert_eq!(super::devices_of_pool(status).collect::<Vec<_>>(), ["/dev/vda3", "/dev/disk/by-id/x-part1"]);
+    }
 }
