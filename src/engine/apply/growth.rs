@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Checked, Context, Effect};
 use crate::error::{Failure, Kind};
 use crate::host::disks::{Block, SECTOR};
-use crate::host::process::{Ended, Spec};
+use crate::host::process::Spec;
 use crate::secret::Secret;
 
 /// Less room than this is not worth it: a mebibyte of alignment, and the copy of a GUID partition table.
@@ -92,19 +92,10 @@ pub(super) fn grow(context: &Context<'_>, device: &str) -> Result<Effect, Failur
     Ok(Effect { detail: (!done.is_empty()).then(|| done.join("; ")), ..Effect::default() })
 }
 
-fn ran(context: &Context<'_>, argv: &[&str], input: Option<Secret<Vec<u8>>>) -> Result<Ended, Failure> {
+fn tool(context: &Context<'_>, argv: &[&str], input: Option<Secret<Vec<u8>>>) -> Spec {
     let mut spec = Spec::new(argv.iter().copied()).output(&context.output).deadline(Duration::from_secs(120));
     spec.stdin = input;
-    context.host.run(&spec)
-}
-
-fn ran_well(context: &Context<'_>, argv: &[&str], input: Option<Secret<Vec<u8>>>) -> Result<(), Failure> {
-    let ended = ran(context, argv, input)?;
-    if ended.success() {
-        Ok(())
-    } else {
-        Err(ended.failure(&argv.join(" ")))
-    }
+    spec
 }
 
 fn grow_partition(context: &Context<'_>, disk: &Block, number: u32, before: &Block, most: Option<u64>) -> Result<String, Failure> {
@@ -117,8 +108,8 @@ fn grow_partition(context: &Context<'_>, disk: &Block, number: u32, before: &Blo
     // Beyond what the table can hold sfdisk counts from zero again, so it is told.
     let size = most.map_or_else(|| "+".to_owned(), |most| most.to_string());
     let script = Secret::new(format!(",{size}\n")).into_bytes();
-    ran_well(context, &["sfdisk", "--force", "--no-reread", "--no-tell-kernel", "-N", &number, &disk], Some(script))?;
-    ran_well(context, &["partx", "--update", "--nr", &number, &disk], None)?;
+    host.run_ok(&tool(context, &["sfdisk", "--force", "--no-reread", "--no-tell-kernel", "-N", &number, &disk], Some(script)))?;
+    host.run_ok(&tool(context, &["partx", "--update", "--nr", &number, &disk], None))?;
     let after = host.block(&before.name).map_or(before.size, |block| block.size);
     if after <= before.size {
         let failure = Failure::new(Kind::Disk, format!("{} has not grown", before.path()));
@@ -157,10 +148,14 @@ fn grow_volume(context: &Context<'_>, volume: &Block, below: &Block) -> Result<S
     let VolumeKey { key, slot } = serde_json::from_slice(text.as_bytes()).map_err(|error| unreadable(format!("line {}", error.line())))?;
     let key = STANDARD.decode(key.expose().trim()).map_err(|_| unreadable("`key` is no base64".into()))?;
     let (key, slot) = (Secret::new(key), slot.to_string());
-    let opens = ran(context, &["cryptsetup", "open", "--test-passphrase", "--key-file", "-", "--key-slot", &slot, &on], Some(key.clone()))?;
+    let opens = host.run(&tool(
+        context,
+        &["cryptsetup", "open", "--test-passphrase", "--key-file", "-", "--key-slot", &slot, &on],
+        Some(key.clone()),
+    ))?;
     if opens.success() {
-        ran_well(context, &["cryptsetup", "--key-file", "-", "resize", &name], Some(key))?;
-        ran_well(context, &["cryptsetup", "luksKillSlot", "--batch-mode", &on, &slot], None)?;
+        host.run_ok(&tool(context, &["cryptsetup", "--key-file", "-", "resize", &name], Some(key)))?;
+        host.run_ok(&tool(context, &["cryptsetup", "luksKillSlot", "--batch-mode", &on, &slot], None))?;
     } else if opens.code != NO_SUCH_KEY || volume.size + MOST_HEADER < below.size {
         let failure = opens.failure(&format!("cryptsetup open --test-passphrase --key-slot {slot} {on}"));
         return Err(failure.hint(format!("the key in {VOLUME_KEY} opens no slot {slot}: remove the file, or correct it")));
