@@ -16,6 +16,7 @@ pub mod datasource;
 pub mod engine;
 pub mod error;
 pub mod facts;
+pub mod hash;
 pub mod host;
 pub mod identity;
 pub mod modules;

@@ -138,11 +138,12 @@ pub fn redacted(text: &str) -> String {
 
 /// Says something a person watching should see: on the console or stderr as [`Setup::lines`] has it, and as an event.
 pub fn say(level: Level, place: Place<'_>, text: &str) {
+    let text = redacted(text);
     if let Some(shared) = SHARED.get() {
         match shared.lines {
             Lines::Nowhere => {}
-            Lines::Console => shared.host.console_line(&redacted(text)),
-            Lines::Stderr => to_stderr(&redacted(text)),
+            Lines::Console => shared.host.console_line(&text),
+            Lines::Stderr => to_stderr(&text),
         }
     }
     macro_rules! event {
@@ -237,8 +238,12 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Sinks {
         let metadata = event.metadata();
         let mut fields = Fields::default();
         event.record(&mut fields);
-        for (_, text) in &mut fields.values {
-            *text = redacted(text);
+        let is_said = metadata.target() == SAID;
+        for (field, text) in &mut fields.values {
+            // What is said comes masked.
+            if !(is_said && field.name() == "message") {
+                *text = redacted(text);
+            }
         }
         if self.on_stderr(metadata) {
             let level = metadata.level().as_str().to_ascii_lowercase();

@@ -387,7 +387,7 @@ fn a_newer_journal_is_refused() {
     let text = fs::read_to_string(&path).expect("journal");
     let line = text.lines().next().expect("begin").replacen("\"format\":1", "\"format\":99", 1);
     let json = &line[17..];
-    let sum = landfall::plan::digest::hex(&<sha2::Sha256 as sha2::Digest>::digest(json.as_bytes())[..8]);
+    let sum = landfall::hash::hex(&<sha2::Sha256 as sha2::Digest>::digest(json.as_bytes())[..8]);
     fs::write(&path, format!("{sum} {json}\n")).expect("write");
     let _ = fs::remove_dir_all(machine.path("run"));
     let failure = run::run(&machine.host, &Request::Boot(Some(Stage::Final))).expect_err("refused");

@@ -205,11 +205,15 @@ pub fn new_instance(host: &Host, state: &str, found: &Found, copies: &[(&str, Ve
         (data("status.json"), "status.json"),
         (data("result.json"), "result.json"),
     ] {
-        // A file of the cloud-init that was installed here before.
-        if host.link_target(&path)?.is_none() {
-            host.remove(&path)?;
+        let target = format!("{RUN}/{name}");
+        match host.link_copy(&path, &target) {
+            // A file of the cloud-init that was installed here before.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                host.remove(&path)?;
+                host.link_copy(&path, &target)?;
+            }
+            linked => drop(linked?),
         }
-        host.link_copy(&path, &format!("{RUN}/{name}"))?;
     }
     link_instance(host, &identity::directory_of(&subject.instance_id))
 }

@@ -5,13 +5,12 @@
 //! accepted: what cannot be recorded must not be done.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::apply::{Effect, Left, Prior, PriorFile};
 use crate::error::{Failure, Kind};
+use crate::hash::{hex, sha256};
 use crate::host::append_log::AppendLog;
 use crate::host::usage::Usage;
-use crate::plan::digest::hex;
 use crate::plan::Weight;
 use crate::secret::reveal;
 
@@ -323,7 +322,7 @@ fn encode(record: &Record) -> Result<Vec<u8>, Failure> {
 }
 
 fn checksum(json: &[u8]) -> String {
-    hex(&Sha256::digest(json)[..8])
+    hex(&sha256(json)[..8])
 }
 
 struct Scan {

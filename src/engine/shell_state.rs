@@ -1,7 +1,7 @@
 //! The state of a script's shell between two items: what `set`, `export -p` and `umask` said, turned into text that brings
 //! it back in a new shell.
 
-use crate::host::backups::sha256_hex;
+use crate::hash::sha256_hex;
 
 /// Variables that belong to the shell itself or to landfall.
 const OWN: [&str; 19] = [

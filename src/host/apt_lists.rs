@@ -86,7 +86,7 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::backups::sha256_hex;
+    use crate::hash::sha256_hex;
 
     #[test]
     fn a_list_is_damaged_if_its_release_file_says_otherwise() {

@@ -2,19 +2,11 @@
 
 use std::io;
 
-use ring::digest::{digest, Algorithm, Context, SHA256, SHA512};
+use ring::digest::{Algorithm, Context, SHA256, SHA512};
 
 use super::files::Attributes;
 use super::Host;
-
-/// SHA-256 in lower-case hex.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(digest(&SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use crate::hash::{hex, sha256_hex};
 
 /// What is written into it is hashed.
 struct Hash(Context);

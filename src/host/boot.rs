@@ -1,6 +1,7 @@
 //! Which boot this is, and what time.
 
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::OnceLock;
 
 use super::files::read_kernel;
 use super::Host;
@@ -8,7 +9,9 @@ use super::Host;
 impl Host {
     /// The kernel's id of this boot.
     pub fn boot_id(&self) -> String {
-        read_kernel("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
+        static ID: OnceLock<String> = OnceLock::new();
+        let read = || read_kernel("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".into(), |text| text.trim().to_owned());
+        ID.get_or_init(read).clone()
     }
 
     /// Whether this boot gave the system its machine id (machine-id(5)): it is the first one of what was an image.

@@ -38,9 +38,14 @@ impl Host {
 
     /// Writes a file below `/run`, whatever it held. It appears whole; a boot empties the place.
     pub fn write_runtime(&self, path: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
-        let (directory, name) = self.copy_place(path)?;
-        let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        let (parent, name) = place_of(path)?;
+        let open = || {
+            let directory = self.inside(parent)?;
+            let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));
+            let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            Ok((directory, temporary, file))
+        };
+        let (directory, temporary, mut file) = self.with_directory(parent, open)?;
         file.write_all(bytes)?;
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
         fs::rename(&temporary, directory.join(name))
@@ -49,14 +54,20 @@ impl Host {
     /// Makes a link unless it is one to `target` already. What is no link is left alone and is an error. Says whether it
     /// changed something.
     pub fn link_copy(&self, path: &str, target: &str) -> io::Result<bool> {
-        match self.link_target(path)? {
-            Some(now) if now == target => return Ok(false),
-            None if self.status(path)?.is_some() => {
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{path} is there and is no link")));
-            }
-            _ => {}
+        let (parent, name) = place_of(path)?;
+        let now = self.link_target(path)?;
+        if now.as_deref() == Some(target) {
+            return Ok(false);
         }
-        let (directory, name) = self.copy_place(path)?;
+        if now.is_none() {
+            match self.with_directory(parent, || fs::os::unix::fs::symlink(target, self.inside(parent)?.join(name))) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{path} is there and is no link")));
+                }
+                made => return made.map(|()| true),
+            }
+        }
+        let directory = self.inside(parent)?;
         let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));
         let _ = fs::remove_file(&temporary);
         fs::os::unix::fs::symlink(target, &temporary)?;
@@ -66,19 +77,26 @@ impl Host {
 
     /// Makes a directory for copies, with its parents, unless it is there.
     pub fn copy_directory(&self, path: &str) -> io::Result<()> {
-        if !self.exists(path) {
-            self.make_missing_directories(path, Attributes::own(0o755), false)?;
-        }
-        Ok(())
+        self.make_missing_directories(path, Attributes::own(0o755), false).map(drop)
     }
 
-    /// The real directory of a copy, which is made if it is missing, and the copy's name.
-    fn copy_place<'p>(&self, path: &'p str) -> io::Result<(std::path::PathBuf, &'p str)> {
-        let (Some(parent), Some(name)) = (Path::new(path).parent().and_then(Path::to_str), path.rsplit('/').next()) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{path} is no place for a file")));
-        };
-        self.copy_directory(parent)?;
-        Ok((self.inside(parent)?, name))
+    /// Makes something in a directory, which mostly is there; where it is not, it is made first.
+    fn with_directory<T>(&self, directory: &str, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match make() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.copy_directory(directory)?;
+                make()
+            }
+            made => made,
+        }
+    }
+}
+
+/// The directory and the name of a copy.
+fn place_of(path: &str) -> io::Result<(&str, &str)> {
+    match (Path::new(path).parent().and_then(Path::to_str), path.rsplit('/').next()) {
+        (Some(parent), Some(name)) => Ok((parent, name)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{path} is no place for a file"))),
     }
 }
 

@@ -12,11 +12,12 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use nix::errno::Errno;
 use nix::fcntl::{readlinkat, renameat, OFlag};
-use nix::sys::stat::{mkdirat, Mode, SFlag};
+use nix::sys::stat::{mkdirat, FileStat, Mode, SFlag};
 use nix::unistd::{symlinkat, unlinkat, UnlinkatFlags};
 
 use super::walk::{at_path, kind_of, Links, Place};
 use super::{fault, Host};
+use crate::hash::sha256_hex;
 
 /// Temporary files begin so. The name is fixed for each target, so that the write that follows a cut takes away what the
 /// cut left.
@@ -117,9 +118,8 @@ impl Host {
             let Some(found) = absent_is_none(fs::symlink_metadata(path))? else { return Ok(None) };
             return Ok(Some(status_of(found.mode(), found.uid(), found.gid(), found.len())));
         }
-        let Some(place) = absent_is_none(self.walk(path, Links::AnyButLast))? else { return Ok(None) };
-        let size = |stat: &nix::sys::stat::FileStat| u64::try_from(stat.st_size).unwrap_or(0);
-        Ok(place.stat()?.map(|stat| status_of(stat.st_mode, stat.st_uid, stat.st_gid, size(&stat))))
+        let found = absent_is_none(self.look(path, Links::AnyButLast))?;
+        Ok(found.and_then(|(_, found)| found).map(|stat| status_of_stat(&stat)))
     }
 
     /// Whether anything stands at `path` (a dangling link does not).
@@ -127,7 +127,7 @@ impl Host {
         if self.is_live() {
             return Path::new(path).exists();
         }
-        self.walk(path, Links::Any).and_then(|place| place.stat()).is_ok_and(|stat| stat.is_some())
+        self.look(path, Links::Any).is_ok_and(|(_, found)| found.is_some())
     }
 
     /// Names in a directory, in byte order; empty where it does not exist.
@@ -145,6 +145,12 @@ impl Host {
     /// The path without links, where its directory exists; what stands there need not.
     pub fn follow(&self, path: &str) -> io::Result<String> {
         Ok(absent_is_none(self.walk(path, Links::Any))?.map_or_else(|| path.to_owned(), |place| place.path))
+    }
+
+    /// As [`Self::follow_trusted`], with what stands there.
+    pub fn look_trusted(&self, path: &str) -> io::Result<(String, Option<Status>)> {
+        let Some((place, found)) = absent_is_none(self.look(path, Links::Trusted))? else { return Ok((path.to_owned(), None)) };
+        Ok((place.path, found.map(|stat| status_of_stat(&stat))))
     }
 
     /// As [`Self::follow`], but a link not owned by root is an error: its owner could point root's write anywhere.
@@ -295,6 +301,10 @@ impl Host {
     }
 }
 
+fn status_of_stat(stat: &FileStat) -> Status {
+    status_of(stat.st_mode, stat.st_uid, stat.st_gid, u64::try_from(stat.st_size).unwrap_or(0))
+}
+
 fn status_of(mode: u32, uid: u32, gid: u32, size: u64) -> Status {
     let kind = match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
         SFlag::S_IFREG => FileKind::File,
@@ -366,7 +376,7 @@ fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 fn temporary_name(target: &str) -> String {
-    format!("{TEMPORARY_PREFIX}{}", &super::backups::sha256_hex(target.as_bytes())[..16])
+    format!("{TEMPORARY_PREFIX}{}", &sha256_hex(target.as_bytes())[..16])
 }
 
 /// What is left of a file. Most files of a boot are small: asking for the size costs more than it saves, and the kernel's own have none.

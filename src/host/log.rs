@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
@@ -60,20 +61,34 @@ const CONSOLE_PATIENCE: Duration = Duration::from_millis(500);
 /// Whether the console took nothing for as long as that. It is not waited for then, until it takes something again.
 static CONSOLE_IS_STUCK: AtomicBool = AtomicBool::new(false);
 
+/// The console, once something was written on it.
+static CONSOLE: Mutex<Option<fs::File>> = Mutex::new(None);
+
 /// A getty that starts hangs the terminal up under whoever has it open (`TTYVHangup=`): what was to be said is said to the one that
 /// is opened after that.
 fn write_console(lines: &str) -> io::Result<()> {
     let bytes = lines.replace('\n', "\r\n").into_bytes();
-    match open_and_write_console(&bytes) {
-        Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => open_and_write_console(&bytes),
-        written => written,
+    let mut console = CONSOLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let hung_up = |error: &io::Error| error.raw_os_error() == Some(nix::libc::EIO);
+    let mut written = write_on(&mut console, &bytes);
+    if written.as_ref().is_err_and(hung_up) {
+        written = write_on(&mut console, &bytes);
     }
+    written
 }
 
-fn open_and_write_console(bytes: &[u8]) -> io::Result<()> {
-    let options = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    let mut console = fs::OpenOptions::new().write(true).custom_flags(options.bits()).open("/dev/console")?;
-    write_patiently(&mut console, bytes, CONSOLE_PATIENCE, &CONSOLE_IS_STUCK)
+fn write_on(console: &mut Option<fs::File>, bytes: &[u8]) -> io::Result<()> {
+    let mut open = match console.take() {
+        Some(open) => open,
+        None => {
+            let options = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+            fs::OpenOptions::new().write(true).custom_flags(options.bits()).open("/dev/console")?
+        }
+    };
+    write_patiently(&mut open, bytes, CONSOLE_PATIENCE, &CONSOLE_IS_STUCK)?;
+    // What could not be written is opened anew the next time.
+    *console = Some(open);
+    Ok(())
 }
 
 /// Writes all of `bytes` to something that may refuse for a moment.

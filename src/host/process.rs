@@ -278,10 +278,11 @@ impl Host {
         let Some(program) = spec.argv.first() else {
             return Err(Failure::new(Kind::Input, "a command without a program"));
         };
+        let search_path = self.search_path();
         let mut command = if self.is_live() {
             // By its path: a program to be searched for in a `PATH` other than ours makes the standard library fork, which copies
             // our page tables, where it would use posix_spawn(3).
-            let path = spec.env.get("PATH").map_or_else(|| self.search_path(), String::as_str);
+            let path = spec.env.get("PATH").map_or(search_path, String::as_str);
             let mut command = Command::new(program_path(program, path));
             command.arg0(program).args(&spec.argv[1..]);
             command
@@ -290,7 +291,7 @@ impl Host {
             command.arg(self.root()).args(&spec.argv);
             command
         };
-        command.process_group(0).env("PATH", self.search_path()).stdin(Stdio::null());
+        command.process_group(0).env("PATH", search_path).stdin(Stdio::null());
         // What programs need to start at all: git a home, tput a terminal. Nothing here is one.
         for (name, value) in [("HOME", "/root"), ("TERM", "dumb")] {
             if std::env::var_os(name).is_none() {

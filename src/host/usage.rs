@@ -2,12 +2,12 @@
 //! for, and of a shell that is still open.
 //!
 //! Processor time and bytes are exact: a child's are added to its parent's when it is waited for (getrusage(2), proc(5)). What a
-//! background job takes that outlives the work is not in it. The memory of a child is the kernel's own peak where it grew, and
+//! background job takes that outlives the work is not in it, and bytes that were thrown away before they reached the disk are. The memory of a child is the kernel's own peak where it grew, and
 //! otherwise what looking a few times a second at the processes below the child has seen: short ones can be missed.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{getrusage, UsageWho};
@@ -125,14 +125,13 @@ impl Meter {
 impl Taken {
     fn now(shell: Option<u32>) -> Self {
         let of_shell = shell.map_or(Duration::ZERO, cpu_of_process);
-        let written = |process: &str| read(process, "io").as_deref().and_then(written_bytes);
-        let shell_wrote = shell.map_or(Some(0), |pid| written(&pid.to_string()));
-        let ((own, own_peak), (children, children_peak)) = (used(UsageWho::RUSAGE_SELF), used(UsageWho::RUSAGE_CHILDREN));
+        let shell_wrote = shell.map_or(Some(0), |pid| read(&pid.to_string(), "io").as_deref().and_then(written_bytes));
+        let (own, children) = (used(UsageWho::RUSAGE_SELF), used(UsageWho::RUSAGE_CHILDREN));
         Self {
-            cpu: own + children + of_shell,
-            written: written("self").zip(shell_wrote).map(|(own, shell)| own + shell),
-            own_peak,
-            children_peak,
+            cpu: own.cpu + children.cpu + of_shell,
+            written: shell_wrote.filter(|_| bytes_are_counted()).map(|shell| own.written + children.written + shell),
+            own_peak: own.peak,
+            children_peak: children.peak,
         }
     }
 }
@@ -204,14 +203,33 @@ fn read(process: &str, name: &str) -> Option<String> {
     read_kernel(&format!("/proc/{process}/{name}")).ok()
 }
 
-/// Processor time, and the peak of resident memory in KiB, as Linux counts `ru_maxrss`.
-fn used(who: UsageWho) -> (Duration, u64) {
-    let Ok(usage) = getrusage(who) else { return (Duration::ZERO, 0) };
+/// What getrusage(2) tells.
+#[derive(Clone, Copy, Default)]
+struct Used {
+    cpu: Duration,
+    /// KiB, as Linux counts `ru_maxrss`.
+    peak: u64,
+    /// Bytes, of which Linux counts blocks of 512.
+    written: u64,
+}
+
+fn used(who: UsageWho) -> Used {
+    let Ok(usage) = getrusage(who) else { return Used::default() };
     let duration = |time: TimeVal| {
         let micros = time.tv_sec().saturating_mul(1_000_000).saturating_add(time.tv_usec());
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     };
-    (duration(usage.user_time()) + duration(usage.system_time()), u64::try_from(usage.max_rss()).unwrap_or(0))
+    Used {
+        cpu: duration(usage.user_time()) + duration(usage.system_time()),
+        peak: u64::try_from(usage.max_rss()).unwrap_or(0),
+        written: u64::try_from(usage.block_writes()).unwrap_or(0).saturating_mul(512),
+    }
+}
+
+/// Whether this kernel counts the bytes of a process (`CONFIG_TASK_IO_ACCOUNTING`): it has the file of them only then.
+fn bytes_are_counted() -> bool {
+    static COUNTED: OnceLock<bool> = OnceLock::new();
+    *COUNTED.get_or_init(|| Path::new("/proc/self/io").exists())
 }
 
 /// Of a process and of the children it has waited for.
@@ -240,6 +258,19 @@ pub(super) fn kib_of_status(status: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bytes_of_a_child_that_was_waited_for_are_those_of_its_parent() {
+        let dir = tempfile::tempdir().expect("dir");
+        let meter = Meter::start(None);
+        let writes = format!("head -c 300000 /dev/zero > {}/file; sync {0}/file", dir.path().display());
+        assert!(std::process::Command::new("/bin/sh").args(["-c", &writes]).status().expect("runs").success());
+        let usage = meter.end(None);
+        // A file in memory costs the disks nothing.
+        let is_on_disk = nix::sys::statfs::statfs(dir.path()).expect("statfs").filesystem_type() != nix::sys::statfs::TMPFS_MAGIC;
+        let most = Some(u64::from(is_on_disk) * 300_000);
+        assert!(!bytes_are_counted() || usage.written_bytes >= most, "{usage:?}");
+    }
 
     #[test]
     fn what_a_child_takes_is_measured() {

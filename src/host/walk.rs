@@ -144,32 +144,50 @@ impl Way {
 }
 
 impl Host {
-    /// The place, where no link is on the way and below no image root: found by one call to the kernel. Whatever else there is,
-    /// a walk finds out.
-    fn straight_to(&self, path: &str, links: Links) -> Option<Place> {
-        let (directory, name) = path.rsplit_once('/').filter(|(_, name)| !["", ".", ".."].contains(name))?;
+    /// The place and what stands there, where no link is on the way and below no image root: found by one call to the kernel, as is
+    /// that its directory does not exist. Whatever else there is, a walk finds out.
+    fn straight_to(&self, path: &str, links: Links) -> io::Result<Option<(Place, Option<FileStat>)>> {
+        let Some((directory, name)) = path.rsplit_once('/').filter(|(_, name)| !["", ".", ".."].contains(name)) else { return Ok(None) };
         if self.root() != Path::new("/") || !directory.starts_with('/') {
-            return None;
+            return Ok(None);
         }
         let how = OpenHow::new().flags(SEARCH).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-        let directory = openat2(AT_FDCWD, directory, how).ok()?;
-        match fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(stat) if kind_of(&stat) == SFlag::S_IFLNK && links.follows_last() => return None,
-            Ok(_) | Err(Errno::ENOENT) => {}
-            Err(_) => return None,
-        }
+        let directory = match openat2(AT_FDCWD, directory, how) {
+            Ok(directory) => directory,
+            Err(errno @ Errno::ENOENT) => return Err(at_path(path)(errno)),
+            Err(_) => return Ok(None),
+        };
+        let found = match fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) if kind_of(&stat) == SFlag::S_IFLNK && links.follows_last() => return Ok(None),
+            Ok(stat) => Some(stat),
+            Err(Errno::ENOENT) => None,
+            Err(_) => return Ok(None),
+        };
         let plain: PathBuf = std::iter::once("/".into()).chain(parts(Path::new(path))).collect();
-        Some(Place { directory, name: name.into(), path: plain.to_string_lossy().into_owned() })
+        Ok(Some((Place { directory, name: name.into(), path: plain.to_string_lossy().into_owned() }, found)))
+    }
+
+    /// As [`Self::walk`], with what stands there, no link followed.
+    pub(super) fn look(&self, path: &str, links: Links) -> io::Result<(Place, Option<FileStat>)> {
+        check_plain(path)?;
+        if let Some(found) = self.straight_to(path, links)? {
+            return Ok(found);
+        }
+        let place = self.walk_links(path, links)?;
+        let found = place.stat()?;
+        Ok((place, found))
     }
 
     /// Walks to `path`. What stands there need not exist, its directory must.
     pub(super) fn walk(&self, path: &str, links: Links) -> io::Result<Place> {
-        if !path.starts_with('/') || Path::new(path).components().any(|part| part == Component::ParentDir) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{path} is not a plain absolute path")));
+        check_plain(path)?;
+        match self.straight_to(path, links)? {
+            Some((place, _)) => Ok(place),
+            None => self.walk_links(path, links),
         }
-        if let Some(place) = self.straight_to(path, links) {
-            return Ok(place);
-        }
+    }
+
+    fn walk_links(&self, path: &str, links: Links) -> io::Result<Place> {
         let root = nix::fcntl::open(self.root(), SEARCH.difference(OFlag::O_NOFOLLOW), Mode::empty());
         let root = root.map_err(at_path(&self.root().to_string_lossy()))?;
         let mut way = Way { root, steps: Vec::new() };
@@ -210,6 +228,14 @@ impl Host {
             Some((_, name)) => way.end(name),
             None => way.end(".".into()),
         }
+    }
+}
+
+fn check_plain(path: &str) -> io::Result<()> {
+    if path.starts_with('/') && !Path::new(path).components().any(|part| part == Component::ParentDir) {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{path} is not a plain absolute path")))
     }
 }
 

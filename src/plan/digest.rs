@@ -3,21 +3,15 @@
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
 
 use super::{Operation, Step};
+use crate::hash::sha256_hex;
 use crate::secret::reveal;
 
 /// SHA-256 in hex of a value's JSON, secrets included (a changed password is a changed step).
 pub fn digest_of(value: &impl Serialize) -> String {
     let json = reveal(|| serde_json::to_vec(value)).unwrap_or_default();
-    hex(&Sha256::digest(&json))
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect()
+    sha256_hex(&json)
 }
 
 /// The digest of a step: worked out when it is first asked for, and stored with the plan. What it is made of may change from one

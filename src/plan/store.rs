@@ -1,9 +1,7 @@
 //! `plan.json`: the stored form.
 
-use sha2::{Digest as _, Sha256};
-
-use super::digest::hex;
 use super::{Frequency, Operation, Plan, Step, FORMAT};
+use crate::hash::{hex, sha256};
 use crate::secret::reveal;
 
 /// Why a stored plan cannot be used.
@@ -41,7 +39,7 @@ pub fn to_stored_json(plan: &Plan) -> Result<Vec<u8>, PlanError> {
 }
 
 fn checksum(rest: &[u8]) -> String {
-    hex(&Sha256::digest(rest)[..DIGITS / 2])
+    hex(&sha256(rest)[..DIGITS / 2])
 }
 
 /// Whether it is as it was stored; what has no checksum was stored by a landfall that made none.

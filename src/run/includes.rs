@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::retry::Policy;
 use crate::error::{Failure, Kind};
-use crate::host::backups::sha256_hex;
+use crate::hash::sha256_hex;
 use crate::host::files::Attributes;
 use crate::host::net::Request;
 use crate::host::{signals, Host};

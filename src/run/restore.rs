@@ -9,7 +9,7 @@ use crate::engine::apply::{Prior, PriorFile};
 use crate::engine::journal::{Event, Record, Stamp};
 use crate::engine::RunIds;
 use crate::error::{Failure, Kind};
-use crate::host::backups::sha256_hex;
+use crate::hash::sha256_hex;
 use crate::host::files::{Attributes, FileKind};
 use crate::host::Host;
 use crate::identity::{Recorded, STATE};

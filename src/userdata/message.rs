@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
 use super::{Part, UNDECLARED};
-use crate::host::backups::sha256_hex;
+use crate::hash::sha256_hex;
 
 /// The parts in their order, each decoded, with its headers. Bytes that are no text are in base64. No parts are one that is empty, as by cloud-init.
 pub fn message(parts: &[Part]) -> Vec<u8> {

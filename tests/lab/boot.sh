@@ -20,8 +20,11 @@ mount -t proc proc "$m/proc"
 mount --bind "$m/proc/sys" "$m/proc/sys"; mount --bind "$m/proc/sys/net" "$m/proc/sys/net"
 mount -o remount,bind,ro "$m/proc/sys"
 # The kernel is the machine's, and so are its boot id and its sysrq.
-mount --bind "$dir/boot/boot_id" "$m/proc/sys/kernel/random/boot_id"
-mount --bind "$dir/boot/cmdline" "$m/proc/cmdline"
+for shown in boot_id:sys/kernel/random/boot_id cmdline:cmdline; do
+  mount --bind "$dir/boot/${shown%%:*}" "$m/proc/${shown#*:}"
+  # As the kernel's own, and no filesystem of the guest's that it would have to sync.
+  mount -o remount,bind,ro "$m/proc/${shown#*:}"
+done
 [ ! -e /proc/sysrq-trigger ] || mount --bind /dev/null "$m/proc/sysrq-trigger"
 mount -t sysfs sysfs "$m/sys" -o nosuid,nodev,noexec
 mount -t overlay overlay -o "ro,lowerdir=$dir/boot/class:$m/sys/class" "$m/sys/class"

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::files::{append, append_again, has_attributes, io_failure, target_directory, write, write_from};
 use super::{Checked, Context, Effect, Prior};
 use crate::error::{Failure, Kind};
-use crate::host::backups::sha256_hex;
+use crate::hash::sha256_hex;
 use crate::host::net;
 use crate::plan::operation::{Checksum, WriteFile};
 use crate::plan::Operation;

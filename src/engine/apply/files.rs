@@ -3,7 +3,7 @@
 use super::edit::edited;
 use super::{Checked, Context, Effect, Prior, PriorFile};
 use crate::error::{system_cause, Failure, Kind};
-use crate::host::files::{Attributes, FileKind};
+use crate::host::files::{Attributes, FileKind, Status};
 use crate::plan::operation::{Edit, Owner, WriteFile};
 
 /// Mode of directories that have to be made above a file.
@@ -44,13 +44,11 @@ fn owner_ids(context: &Context<'_>, owner: &Owner, path: &str) -> Result<(Option
 }
 
 /// Where a write to `path` ends, and the file there. Anything that is not a regular file is refused.
-fn target(context: &Context<'_>, path: &str) -> Result<(String, Option<Attributes>), Failure> {
-    let host = context.host;
-    let failed = io_failure("look at", path);
-    let target = host.follow_trusted(path).map_err(&failed)?;
-    match host.status(&target).map_err(&failed)? {
+fn target(context: &Context<'_>, path: &str) -> Result<(String, Option<Status>), Failure> {
+    let (target, found) = context.host.look_trusted(path).map_err(io_failure("look at", path))?;
+    match found {
         None => Ok((target, None)),
-        Some(status) if status.kind == FileKind::File => Ok((target, Some(status.attributes))),
+        Some(status) if status.kind == FileKind::File => Ok((target, Some(status))),
         Some(status) => {
             let what = if status.kind == FileKind::Directory { "a directory" } else { "a device, socket or pipe" };
             Err(Failure::new(Kind::Config, format!("{path} is {what}; a file is wanted there")))
@@ -59,8 +57,8 @@ fn target(context: &Context<'_>, path: &str) -> Result<(String, Option<Attribute
 }
 
 /// Mode and owner the file gets: what is asked for, else what it has, else those of a new file.
-fn wanted_attributes(context: &Context<'_>, file: &WriteFile, now: Option<Attributes>) -> Result<Attributes, Failure> {
-    let mut wanted = now.unwrap_or_else(|| Attributes::own(FILE_MODE));
+fn wanted_attributes(context: &Context<'_>, file: &WriteFile, now: Option<&Status>) -> Result<Attributes, Failure> {
+    let mut wanted = now.map_or_else(|| Attributes::own(FILE_MODE), |now| now.attributes);
     if let Some(mode) = file.mode {
         wanted.mode = mode;
     }
@@ -88,9 +86,15 @@ fn make_parents(context: &Context<'_>, path: &str, owner: Option<Attributes>) ->
 
 /// What stands at `path` (no link followed), its bytes kept in the backups.
 pub(super) fn prior_of(context: &Context<'_>, path: &str) -> Result<PriorFile, Failure> {
+    let status = context.host.status(path).map_err(io_failure("look at", path))?;
+    prior_as(context, path, status.as_ref())
+}
+
+/// As [`prior_of`], where it is known what stands there.
+fn prior_as(context: &Context<'_>, path: &str, status: Option<&Status>) -> Result<PriorFile, Failure> {
     let host = context.host;
     let failed = io_failure("look at", path);
-    let Some(status) = host.status(path).map_err(&failed)? else { return Ok(PriorFile::Absent) };
+    let Some(status) = status else { return Ok(PriorFile::Absent) };
     match status.kind {
         FileKind::Symlink => Ok(PriorFile::Symlink { target: host.link_target(path).map_err(&failed)?.unwrap_or_default() }),
         FileKind::File => {
@@ -105,9 +109,11 @@ pub(super) fn prior_of(context: &Context<'_>, path: &str) -> Result<PriorFile, F
 
 /// What undoing a write to `path` needs.
 pub(super) fn prior_write(context: &Context<'_>, path: &str) -> Result<Prior, Failure> {
-    let (target, _) = target(context, path)?;
-    let new_directories = context.host.missing_directories(parent(&target));
-    Ok(Prior::Files { files: vec![(target.clone(), prior_of(context, &target)?)], new_directories })
+    let (target, now) = target(context, path)?;
+    // Where a file is, its directories are.
+    let new_directories = if now.is_some() { Vec::new() } else { context.host.missing_directories(parent(&target)) };
+    let was = prior_as(context, &target, now.as_ref())?;
+    Ok(Prior::Files { files: vec![(target, was)], new_directories })
 }
 
 /// What undoing a removal needs.
@@ -133,21 +139,22 @@ pub(super) fn prior_link(context: &Context<'_>, path: &str) -> Result<Prior, Fai
 /// The file is there with these bytes, this mode and owner.
 pub(super) fn check_write(context: &Context<'_>, file: &WriteFile) -> Result<Checked, Failure> {
     let (target, Some(now)) = target(context, &file.path)? else { return Ok(Checked::Needed) };
-    let Ok(wanted) = wanted_attributes(context, file, Some(now)) else { return Ok(Checked::Needed) };
-    if now != wanted {
+    let Ok(wanted) = wanted_attributes(context, file, Some(&now)) else { return Ok(Checked::Needed) };
+    if now.attributes != wanted {
         return Ok(Checked::Needed);
     }
     let bytes = &file.content.expose().0;
-    let size = context.host.status(&target).map_err(io_failure("look at", &target))?.map_or(0, |status| status.size);
-    let same = size == bytes.len() as u64 && context.host.read(&target).map_err(io_failure("read", &target))?.as_ref() == Some(bytes);
+    let same = now.size == bytes.len() as u64 && context.host.read(&target).map_err(io_failure("read", &target))?.as_ref() == Some(bytes);
     Ok(Checked::satisfied_if(same))
 }
 
 /// Writes a whole file.
 pub(super) fn write(context: &Context<'_>, file: &WriteFile, bytes: &[u8]) -> Result<Effect, Failure> {
     let (target, now) = target(context, &file.path)?;
-    let attributes = wanted_attributes(context, file, now)?;
-    make_parents(context, &target, file.own_parents.then_some(attributes))?;
+    let attributes = wanted_attributes(context, file, now.as_ref())?;
+    if now.is_none() {
+        make_parents(context, &target, file.own_parents.then_some(attributes))?;
+    }
     context.host.write(&target, bytes, attributes).map_err(io_failure("write", &file.path))?;
     Ok(Effect::default())
 }
@@ -155,8 +162,10 @@ pub(super) fn write(context: &Context<'_>, file: &WriteFile, bytes: &[u8]) -> Re
 /// Writes a whole file with the bytes of another one.
 pub(super) fn write_from(context: &Context<'_>, file: &WriteFile, source: &str) -> Result<Effect, Failure> {
     let (target, now) = target(context, &file.path)?;
-    let attributes = wanted_attributes(context, file, now)?;
-    make_parents(context, &target, file.own_parents.then_some(attributes))?;
+    let attributes = wanted_attributes(context, file, now.as_ref())?;
+    if now.is_none() {
+        make_parents(context, &target, file.own_parents.then_some(attributes))?;
+    }
     context.host.write_from(&target, source, attributes).map_err(io_failure("write", &file.path))?;
     Ok(Effect::default())
 }
@@ -169,7 +178,7 @@ pub(super) fn target_directory(context: &Context<'_>, path: &str) -> Result<Stri
 /// The file is there with this mode and owner; where a write to it ends.
 pub(super) fn has_attributes(context: &Context<'_>, file: &WriteFile) -> Result<Option<String>, Failure> {
     let (target, Some(now)) = target(context, &file.path)? else { return Ok(None) };
-    let right = wanted_attributes(context, file, Some(now)).is_ok_and(|wanted| wanted == now);
+    let right = wanted_attributes(context, file, Some(&now)).is_ok_and(|wanted| wanted == now.attributes);
     Ok(right.then_some(target))
 }
 
@@ -201,7 +210,7 @@ pub(super) fn append_again(context: &Context<'_>, file: &WriteFile, bytes: &[u8]
     if !done {
         return append(context, file, bytes);
     }
-    let attributes = wanted_attributes(context, file, now)?;
+    let attributes = wanted_attributes(context, file, now.as_ref())?;
     context.host.set_attributes(&target, attributes).map_err(io_failure("set mode and owner of", &file.path))?;
     Ok(Effect::default())
 }
@@ -215,7 +224,7 @@ pub(super) fn verify_append(context: &Context<'_>, file: &WriteFile, bytes: Opti
     let (target, Some(now)) = target(context, &file.path)? else {
         return Err(Failure::new(Kind::Unknown, format!("{} is not there after it was written", file.path)));
     };
-    let mut right = now == wanted_attributes(context, file, Some(now))?;
+    let mut right = now.attributes == wanted_attributes(context, file, Some(&now))?;
     if let Some(bytes) = bytes.filter(|_| right) {
         right = contains(&context.host.read(&target).map_err(io_failure("read", &target))?.unwrap_or_default(), bytes);
     }
@@ -226,53 +235,59 @@ pub(super) fn verify_append(context: &Context<'_>, file: &WriteFile, bytes: Opti
     }
 }
 
-/// The text of a file that is edited, and its text after the change.
-fn edit_texts(context: &Context<'_>, path: &str, change: &Edit) -> Result<(Option<String>, String), Failure> {
-    let (target, _) = target(context, path)?;
-    let now = match context.host.read(&target).map_err(io_failure("read", path))? {
-        None => None,
-        Some(bytes) => Some(
-            String::from_utf8(bytes).map_err(|_| Failure::new(Kind::Config, format!("{path} is not UTF-8 text; it is left as it is")))?,
-        ),
+/// A file that is edited: where it is, what it is, its text, and its text after the change.
+struct Edited {
+    target: String,
+    status: Option<Status>,
+    now: String,
+    after: String,
+}
+
+fn edit_texts(context: &Context<'_>, path: &str, change: &Edit) -> Result<Edited, Failure> {
+    let (target, status) = target(context, path)?;
+    let bytes = match status {
+        Some(_) => context.host.read(&target).map_err(io_failure("read", path))?.unwrap_or_default(),
+        None => Vec::new(),
     };
-    let after = edited(now.as_deref().unwrap_or(""), change);
-    Ok((now, after))
+    let now = String::from_utf8(bytes).map_err(|_| Failure::new(Kind::Config, format!("{path} is not UTF-8 text; it is left as it is")))?;
+    let after = edited(&now, change);
+    Ok(Edited { target, status, now, after })
 }
 
 /// The change is in the file.
 pub(super) fn check_edit(context: &Context<'_>, path: &str, change: &Edit, mode: Option<u32>) -> Result<Checked, Failure> {
-    let (now, after) = edit_texts(context, path, change)?;
-    let (_, attributes) = target(context, path)?;
-    let right_mode = mode.is_none_or(|mode| attributes.is_none_or(|now| now.mode == mode));
-    Ok(Checked::satisfied_if(now.unwrap_or_default() == after && right_mode))
+    let found = edit_texts(context, path, change)?;
+    let right_mode = mode.is_none_or(|mode| found.status.is_none_or(|status| status.attributes.mode == mode));
+    Ok(Checked::satisfied_if(found.now == found.after && right_mode))
 }
 
 /// Changes lines of a file.
 pub(super) fn edit(context: &Context<'_>, path: &str, change: &Edit, mode: u32, force: bool) -> Result<Effect, Failure> {
-    let (_, after) = edit_texts(context, path, change)?;
-    let (target, now) = target(context, path)?;
-    let new = Attributes::own(mode);
-    let attributes = match now {
-        Some(now) if force => Attributes { mode, ..now },
-        Some(now) => now,
-        None => new,
+    let Edited { target, status, after, .. } = edit_texts(context, path, change)?;
+    let attributes = match status {
+        Some(status) if force => Attributes { mode, ..status.attributes },
+        Some(status) => status.attributes,
+        None => {
+            make_parents(context, &target, None)?;
+            Attributes::own(mode)
+        }
     };
-    make_parents(context, &target, None)?;
     context.host.write(&target, after.as_bytes(), attributes).map_err(io_failure("write", path))?;
     Ok(Effect::default())
 }
 
 /// What a copy of `from` would hold; `None` where there is nothing to copy.
 fn copied(context: &Context<'_>, from: &str) -> Result<Option<(Vec<u8>, Attributes)>, Failure> {
-    let (source, Some(attributes)) = target(context, from)? else { return Ok(None) };
-    Ok(context.host.read(&source).map_err(io_failure("read", from))?.map(|bytes| (bytes, attributes)))
+    let (source, Some(status)) = target(context, from)? else { return Ok(None) };
+    Ok(context.host.read(&source).map_err(io_failure("read", from))?.map(|bytes| (bytes, status.attributes)))
 }
 
 /// There is nothing to copy, or the copy is there.
 pub(super) fn check_copy(context: &Context<'_>, from: &str, to: &str) -> Result<Checked, Failure> {
     let Some((bytes, attributes)) = copied(context, from)? else { return Ok(Checked::Satisfied) };
     let (path, now) = target(context, to)?;
-    let same = now == Some(attributes) && context.host.read(&path).map_err(io_failure("read", to))? == Some(bytes);
+    let same =
+        now.is_some_and(|now| now.attributes == attributes) && context.host.read(&path).map_err(io_failure("read", to))? == Some(bytes);
     Ok(Checked::satisfied_if(same))
 }
 

@@ -6,7 +6,7 @@ use super::files::io_failure;
 use super::packages::changes_since;
 use super::{Context, Prior};
 use crate::error::Failure;
-use crate::host::backups::sha256_hex;
+use crate::hash::sha256_hex;
 use crate::host::files::FileKind;
 
 /// A package whose version is another one than before; `None` is not installed.

@@ -22,6 +22,7 @@ mod network;
 mod packages;
 mod part_handlers;
 mod phone_home;
+mod private_key;
 mod room;
 mod services;
 mod shown_keys;

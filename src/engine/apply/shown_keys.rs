@@ -1,13 +1,14 @@
 //! What the console is shown of SSH keys: the host's own, and who may log in with which.
 
 use base64::prelude::{Engine as _, BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
-use sha2::{Digest as _, Sha256};
 
 use super::files::io_failure;
 use super::keys::{key_of, Key};
+use super::private_key::Fields;
 use super::ssh::KEYGEN_LIMIT;
 use super::{Context, Effect};
 use crate::error::Failure;
+use crate::hash::{sha256, sha256_hex};
 use crate::host::process::Spec;
 use crate::secret::Secret;
 
@@ -59,26 +60,19 @@ pub(super) fn host_keys(context: &Context<'_>, without_fingerprints: &[String], 
 fn fingerprint_of_host_key(text: &str) -> Option<String> {
     let key = key_of(text).filter(|key| key.options.is_none() && text.trim_end().lines().count() == 1)?;
     let blob = BASE64_STANDARD.decode(key.body).ok()?;
-    let mut rest = blob.as_slice();
-    // RFC 4251 section 5: each with its length before it.
-    let mut string = || {
-        let (length, more) = rest.split_first_chunk::<4>()?;
-        let (string, more) = more.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-        rest = more;
-        Some(string)
-    };
-    string().filter(|kind| *kind == key.kind.as_bytes())?;
+    let mut fields = Fields(&blob);
+    fields.string().filter(|kind| *kind == key.kind.as_bytes())?;
     let (bits, name) = match key.kind {
         "ssh-ed25519" => (256, "ED25519"),
         "ssh-rsa" => {
-            let (_exponent, modulus) = (string()?, string()?);
+            let (_exponent, modulus) = (fields.string()?, fields.string()?);
             let first = modulus.iter().position(|byte| *byte != 0)?;
             (8 * (modulus.len() - first) - modulus[first].leading_zeros() as usize, "RSA")
         }
         kind => (kind.strip_prefix("ecdsa-sha2-nistp")?.parse().ok()?, "ECDSA"),
     };
     let comment = if key.comment.is_empty() { "no comment" } else { key.comment };
-    Some(format!("{bits} SHA256:{} {comment} ({name})", BASE64_STANDARD_NO_PAD.encode(Sha256::digest(&blob))))
+    Some(format!("{bits} SHA256:{} {comment} ({name})", BASE64_STANDARD_NO_PAD.encode(sha256(&blob))))
 }
 
 /// Shows, for each user, a table of the keys in the file that sshd reads. A user who is not there is left out.
@@ -118,7 +112,7 @@ fn row(key: &Key<'_>, fingerprint: &str) -> [String; 4] {
 /// Pairs of hexadecimal digits of the key's digest. Of other digests than SHA-256 the host's own program says it.
 fn fingerprint(context: &Context<'_>, body: &str, hash: &str) -> Result<String, Failure> {
     let hex: String = if hash == "sha256" {
-        Sha256::digest(BASE64_STANDARD.decode(body).unwrap_or_default()).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256_hex(&BASE64_STANDARD.decode(body).unwrap_or_default())
     } else {
         let program = if hash == "blake2b" { "b2sum".to_owned() } else { format!("{hash}sum") };
         let spec = Spec::new(["/bin/sh", "-c", "base64 -d | \"$1\"", "sh", &program]).stdin(Secret::new(body.to_owned()));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::accounts::existing_user;
 use super::files::{io_failure, prior_of};
 use super::keys::{merged, unusable};
+use super::private_key::public_half_of;
 use super::{Checked, Context, Effect, Prior};
 use crate::error::{Failure, Kind};
 use crate::host::accounts::User;
@@ -103,8 +104,14 @@ fn key_paths(kind: &str) -> (String, String) {
 
 /// The public half of a private key, if it is whole.
 fn public_half(context: &Context<'_>, private: &str) -> Result<Option<String>, Failure> {
-    if context.host.status(private).map_err(io_failure("look at", private))?.is_none_or(|status| status.size == 0) {
+    let Some(status) = context.host.status(private).map_err(io_failure("look at", private))?.filter(|status| status.size > 0) else {
         return Ok(None);
+    };
+    // One that others may read is none for sshd, nor for ssh-keygen.
+    if status.attributes.mode & 0o077 == 0 {
+        if let Some(half) = public_half_of(&text_of(context, private)?) {
+            return Ok(Some(half));
+        }
     }
     let ended = context.host.run(&Spec::new(["ssh-keygen", "-y", "-P", "", "-f", private]).deadline(KEYGEN_LIMIT))?;
     Ok(ended.success().then(|| ended.stdout.trim().to_owned()))

@@ -95,7 +95,7 @@ fn what_cuts_left_of_downloads_and_writes_is_swept_at_the_next_start() {
     assert_eq!(std::fs::read_dir(dir.path().join("downloads")).expect("state").count(), 0, "no step of this plan fetches it");
     // Cut while the file was written; the plan that follows knows nothing of it.
     cut_after_intent(dir.path(), "write_files/other", false);
-    let temporary = format!("{}{}", crate::host::files::TEMPORARY_PREFIX, &crate::host::backups::sha256_hex(written.as_bytes())[..16]);
+    let temporary = format!("{}{}", crate::host::files::TEMPORARY_PREFIX, &crate::hash::sha256_hex(written.as_bytes())[..16]);
     std::fs::write(dir.path().join(&temporary), "half").expect("left");
     run(dir.path(), &plan(Vec::new()), "boot-2");
     assert!(!dir.path().join(&temporary).exists());

@@ -1,7 +1,7 @@
 //! Downloads: what is written, what is checked, and what stays.
 
 use super::*;
-use crate::host::backups::sha256_hex;
+use crate::hash::sha256_hex;
 use crate::host::loopback::{self, reply};
 use crate::plan::operation::{content, Checksum, WriteFile};
 
