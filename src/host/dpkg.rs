@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::files::FileKind;
+use super::files::{text_of, FileKind};
 use super::unsynced::has_lost_bytes;
 use super::Host;
 
@@ -121,7 +121,7 @@ impl Stamp {
 
 /// The packages of a status file; `None` if it is damaged.
 pub fn parse_status(text: &str) -> Option<Vec<DpkgPackage>> {
-    if text.is_empty() || text.contains('\0') || !text.ends_with('\n') {
+    if text.is_empty() || memchr::memchr(0, text.as_bytes()).is_some() || !text.ends_with('\n') {
         return None;
     }
     let mut packages = Vec::new();
@@ -155,20 +155,19 @@ impl Stanza {
     fn read(&mut self, line: &str) {
         self.began = true;
         let package = &mut self.package;
-        if self.in_conffiles && line.starts_with(' ') {
-            let mut words = line.split_whitespace();
-            package.conffiles.extend(words.next().zip(words.next()).map(|(path, sum)| (path.to_owned(), sum.to_owned())));
+        if line.as_bytes().first() == Some(&b' ') {
+            // Most of these lines belong to a field that nobody reads.
+            if self.in_conffiles {
+                let mut words = line.split_ascii_whitespace();
+                package.conffiles.extend(words.next().zip(words.next()).map(|(path, sum)| (path.to_owned(), sum.to_owned())));
+            }
             return;
         }
         self.in_conffiles = false;
-        // It goes on with a field that nobody reads: most lines do.
-        if line.starts_with(' ') {
-            return;
-        }
-        let Some(end) = memchr::memchr(b':', line.as_bytes()) else { return };
-        let is = |name: &&&str| name.len() == end && line[..end].eq_ignore_ascii_case(name);
-        let Some(field) = FIELDS.iter().find(is) else { return };
-        let value = line[end + 1..].trim();
+        let Some((name, value)) = memchr::memchr(b':', line.as_bytes()).map(|end| (&line[..end], &line[end + 1..])) else { return };
+        let is = |field: &&&str| field.len() == name.len() && field.as_bytes()[0] | 0x20 == name.as_bytes()[0] | 0x20;
+        let Some(field) = FIELDS.iter().find(|field| is(field) && name.eq_ignore_ascii_case(field)) else { return };
+        let value = value.trim_ascii();
         match *field {
             "package" => value.clone_into(&mut package.name),
             "architecture" => value.clone_into(&mut package.arch),
@@ -176,12 +175,17 @@ impl Stanza {
             "installed-size" => package.installed_size = value.parse().unwrap_or(0),
             "multi-arch" => package.multi_arch_same = value == "same",
             "provides" => {
-                let name = |part: &str| part.split(['(', ':']).next().unwrap_or("").trim().to_owned();
-                package.provides = value.split(',').map(name).filter(|name| !name.is_empty()).collect();
+                for part in value.split(',') {
+                    let end = part.bytes().position(|byte| byte == b'(' || byte == b':').unwrap_or(part.len());
+                    let name = part[..end].trim_ascii();
+                    if !name.is_empty() {
+                        package.provides.push(name.to_owned());
+                    }
+                }
             }
             "status" => {
-                let words: Vec<&str> = value.split_whitespace().collect();
-                if let [_, flag, state, ..] = words[..] {
+                let mut words = value.split_ascii_whitespace().skip(1);
+                if let (Some(flag), Some(state)) = (words.next(), words.next()) {
                     package.reinstall = flag == "reinstreq";
                     state.clone_into(&mut package.state);
                     self.known = true;
@@ -242,7 +246,7 @@ impl Host {
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let packages = parse_status(&String::from_utf8_lossy(&bytes)).map(Packages::new);
+        let packages = parse_status(&text_of(bytes)).map(Packages::new);
         *known = packages.clone().filter(|_| stamp.is_settled()).map(|packages| (stamp, packages));
         Ok(packages)
     }

@@ -108,8 +108,7 @@ impl Host {
 
     /// The file as text; bytes that are not UTF-8 are replaced.
     pub fn read_text(&self, path: &str) -> io::Result<Option<String>> {
-        let text = |bytes| String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        Ok(self.read(path)?.map(text))
+        Ok(self.read(path)?.map(text_of))
     }
 
     /// What stands at `path`, without following a final link.
@@ -389,10 +388,14 @@ fn read_whole(mut file: impl io::Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Bytes as text; those that are not UTF-8 are replaced.
+pub fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
 /// What the kernel tells in a file of its own.
 pub(super) fn read_kernel(path: &str) -> io::Result<String> {
-    let bytes = fs::File::open(path).and_then(|file| read_whole(file.into_parts().0))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    fs::File::open(path).and_then(|file| read_whole(file.into_parts().0)).map(text_of)
 }
 
 /// Writes a small file only we read (0600), in place: for the runtime directory, where nothing has to survive.

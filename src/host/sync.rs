@@ -73,8 +73,14 @@ fn mount_of(line: &str) -> Option<Mount> {
 /// One mount for each filesystem that has to be synced. Where a mere view is all there is of one, nothing here has written to it.
 fn to_sync(mountinfo: &str) -> Vec<Mount> {
     let mut seen = BTreeSet::new();
-    let can_be_written = |mount: &Mount| mount.writable && !mount.view && LOCAL.contains(&mount.kind.as_str());
-    mountinfo.lines().filter_map(mount_of).filter(|mount| can_be_written(mount) && seen.insert(mount.device.clone())).collect()
+    // Most mounts are the kernel's own: they are not read any further.
+    let is_local = |line: &&str| {
+        let kind = line.split_once(" - ").and_then(|(_, right)| right.split_once(' '));
+        kind.is_some_and(|(kind, _)| LOCAL.contains(&kind))
+    };
+    let can_be_written = |mount: &Mount| mount.writable && !mount.view;
+    let mounts = mountinfo.lines().filter(is_local).filter_map(mount_of);
+    mounts.filter(|mount| can_be_written(mount) && seen.insert(mount.device.clone())).collect()
 }
 
 impl Host {

@@ -11,6 +11,7 @@ use crate::error::{Failure, Kind};
 use crate::host::apt::Apt;
 use crate::host::apt_sizes::Caches;
 use crate::host::dpkg::{automatic_in, parse_status, status_file, DpkgPackage, Packages};
+use crate::host::files::text_of;
 use crate::host::process::Spec;
 use crate::host::repair::{installed_in, installed_of, Installed, NewPackages};
 use crate::identity;
@@ -162,8 +163,7 @@ fn packages_in(context: &Context<'_>, status: &str) -> Result<Vec<DpkgPackage>, 
 
 /// What a file held before, from the backups.
 fn text_of_copy(context: &Context<'_>, path: &str, sha256: &str) -> Result<String, Failure> {
-    let bytes = context.host.backed_up(&context.backups, sha256).map_err(io_failure("read the copy of", path))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    context.host.backed_up(&context.backups, sha256).map(text_of).map_err(io_failure("read the copy of", path))
 }
 
 fn restore_if_torn(context: &Context<'_>, path: &str, was: &PriorFile) -> Result<(), Failure> {
