@@ -30,14 +30,15 @@ impl Host {
 
     /// The value, and whether a `Match` block has begun, after which nothing holds for every connection.
     fn setting_in(&self, path: &str, keyword: &str, depth: u32) -> io::Result<(Option<String>, bool)> {
-        for line in self.read_text(path)?.unwrap_or_default().lines() {
-            let line = line.trim();
-            if line.starts_with('#') {
+        for line in self.read_text(path)?.unwrap_or_default().split('\n') {
+            let line = line.trim_ascii();
+            // Most lines.
+            if matches!(line.as_bytes().first(), None | Some(b'#')) {
                 continue;
             }
-            let end = line.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(line.len());
+            let end = line.bytes().position(|byte| byte.is_ascii_whitespace() || byte == b'=').unwrap_or(line.len());
             let (word, rest) = line.split_at(end);
-            let value = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '=').trim();
+            let value = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '=').trim_ascii();
             if word.eq_ignore_ascii_case(keyword) {
                 return Ok((Some(value.to_owned()), false));
             }

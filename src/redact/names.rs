@@ -31,6 +31,10 @@ const ABOUT: [&str; 11] = ["file", "path", "dir", "stdin", "fd", "url", "ttl", "
 
 /// Where the value begins that a word gives to a secret: behind the first `=` or `:` after a name of one.
 pub fn value_in(word: &str) -> Option<usize> {
+    // Most words have no value.
+    if !word.bytes().any(|byte| matches!(byte, b'=' | b':')) {
+        return None;
+    }
     let lower = word.to_ascii_lowercase();
     // The key's value is yes or no.
     if lower.replace('-', "_").contains("lock_passwd") {

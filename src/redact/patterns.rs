@@ -356,6 +356,10 @@ fn unquoted_end(body: &str) -> &str {
 
 /// The last operator that a command ends with in a word: `;`, `|`, `||`, `&&`, `&`, `(`, or a backquote.
 fn last_operator(body: &str) -> Option<(usize, &str)> {
+    // Most words have none.
+    if !body.bytes().any(|byte| b";|(`&".contains(&byte)) {
+        return None;
+    }
     let end = unquoted_end(body);
     let from = body.len() - end.len();
     let at = end.rfind([';', '|', '(', '`']).max(end.rfind("&&").map(|at| at + 1)).max((end == "&").then_some(0))?;

@@ -441,7 +441,6 @@ fn execute(host: &Host, ids: &RunIds, stage: Stage, request: &Request, job: &Job
     };
     let summary = reporter.finish(engine.ledger(), &end);
     if end.is_err() {
-        let _ = view::publish(host, &job.plan, &summary);
         let _ = view::publish_result(host, &job.plan, &summary);
     }
     if kept {

@@ -91,11 +91,11 @@ impl<'r> Reporter<'r> {
 
     /// Writes the status and, when everything is settled, the result.
     pub fn publish_result(&self, summary: &Summary, end: RunEnd) -> Result<(), Failure> {
-        view::publish(self.host, self.plan, summary)?;
         if self.stage == Stage::Final && matches!(end, RunEnd::Settled | RunEnd::Halted) {
-            view::publish_result(self.host, self.plan, summary)?;
+            view::publish_result(self.host, self.plan, summary)
+        } else {
+            view::publish(self.host, self.plan, summary)
         }
-        Ok(())
     }
 }
 

@@ -66,10 +66,15 @@ pub fn run_ids(host: &Host) -> Result<RunIds, Failure> {
 }
 
 fn write_json(host: &Host, path: &str, value: &impl Serialize) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::io(path, &error);
-    let mut text = serde_json::to_vec_pretty(value).map_err(|error| failed(error.into()))?;
+    write_files(host, &[path], value)
+}
+
+/// The same in each of these files.
+fn write_files(host: &Host, paths: &[&str], value: &impl Serialize) -> Result<(), Failure> {
+    let failed = |path: &str, error: std::io::Error| Failure::io(path, &error);
+    let mut text = serde_json::to_vec_pretty(value).map_err(|error| failed(paths[0], error.into()))?;
     text.push(b'\n');
-    host.write_runtime(path, &text, 0o644).map_err(failed)
+    paths.iter().try_for_each(|path| host.write_runtime(path, &text, 0o644).map_err(|error| failed(path, error)))
 }
 
 /// Shows a run's state.
@@ -77,9 +82,9 @@ pub fn publish(host: &Host, plan: &Plan, summary: &Summary) -> Result<(), Failur
     write_json(host, STATUS_FILE, &public(plan, summary))
 }
 
-/// Shows what came of a run.
+/// Shows a run's state, and that it is what came of it.
 pub fn publish_result(host: &Host, plan: &Plan, summary: &Summary) -> Result<(), Failure> {
-    write_json(host, RESULT_FILE, &public(plan, summary))
+    write_files(host, &[STATUS_FILE, RESULT_FILE], &public(plan, summary))
 }
 
 /// The summary of `plan` without what commands say and what children said: both hold secrets that nobody declared. Root reads
