@@ -15,12 +15,14 @@ pub struct AppendLog {
     path: PathBuf,
     file: Option<fs::File>,
     durable: bool,
+    /// That there is a file of this name may not be on the disk yet.
+    may_be_new: bool,
 }
 
 impl AppendLog {
     /// The log at `path`; it is created by the first append. `durable: false` never syncs (a file on tmpfs).
     pub fn new(path: impl Into<PathBuf>, durable: bool) -> Self {
-        Self { path: path.into(), file: None, durable }
+        Self { path: path.into(), file: None, durable, may_be_new: true }
     }
 
     /// What it holds; nothing where it does not exist.
@@ -38,17 +40,12 @@ impl AppendLog {
         file.sync_all()
     }
 
-    /// Appends `line` (with its newline). With `sync`, it is on the disk when this returns.
+    /// Appends `line` (with its newline). With `sync`, it is on the disk when this returns, and so are the lines before it.
     pub fn append(&mut self, line: &[u8], sync: bool) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let new = !self.path.exists();
                 let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
-                if new && self.durable {
-                    file.sync_all()?;
-                    sync_directory(self.path.parent().unwrap_or_else(|| Path::new("/")))?;
-                }
                 self.file.insert(file)
             }
         };
@@ -57,6 +54,10 @@ impl AppendLog {
         fault::point("journal.after-record");
         if sync && self.durable && !fault::sabotaged("no-record-fsync") {
             file.sync_data()?;
+            // Another process may have made it, and synced nothing: where all is on the disk this is next to nothing.
+            if std::mem::take(&mut self.may_be_new) {
+                sync_directory(self.path.parent().unwrap_or_else(|| Path::new("/")))?;
+            }
         }
         fault::point("journal.after-fsync");
         Ok(())

@@ -148,6 +148,7 @@ impl Host {
     /// that its directory does not exist. Whatever else there is, a walk finds out.
     fn straight_to(&self, path: &str, links: Links) -> io::Result<Option<(Place, Option<FileStat>)>> {
         let Some((directory, name)) = path.rsplit_once('/').filter(|(_, name)| !["", ".", ".."].contains(name)) else { return Ok(None) };
+        let directory = if directory.is_empty() { "/" } else { directory };
         if self.root() != Path::new("/") || !directory.starts_with('/') {
             return Ok(None);
         }
@@ -254,12 +255,17 @@ mod tests {
 
     #[test]
     fn the_short_way_ends_where_the_walk_does() {
-        let (short, long) = (Host::default(), Host::rooted("/."));
-        for path in
-            ["/etc/passwd", "/etc//./passwd", "/etc/os-release", "/bin/sh", "/etc/no-such-file", "/no/such/file", "/etc/passwd/x", "/tmp/"]
-        {
+        // The same root by another name.
+        let (short, long) = (Host::default(), Host::rooted("/proc/self/root"));
+        let (there, gone) = (
+            ["/etc/passwd", "/etc//./passwd", "/etc/os-release", "/bin/sh", "/tmp/", "/etc", "/bin"],
+            ["/no-such", "/etc/no-such-file", "/no/such/file", "/etc/passwd/x"],
+        );
+        assert!(short.straight_to("/etc/passwd", Links::Any).expect("looked").is_some());
+        assert!(long.straight_to("/etc/passwd", Links::Any).expect("looked").is_none());
+        for path in there.into_iter().chain(gone) {
             for links in [Links::Any, Links::AnyButLast, Links::Trusted, Links::TrustedButLast] {
-                let end = |host: &Host| host.walk(path, links).map(|place| (place.path, place.name)).map_err(|error| error.to_string());
+                let end = |host: &Host| host.walk(path, links).map(|place| (place.path, place.name)).map_err(|error| error.kind());
                 assert_eq!(end(&short), end(&long), "{path} {links:?}");
             }
         }
