@@ -25,7 +25,10 @@ struct KeyFile {
 }
 
 fn key_file(context: &Context<'_>, name: &str) -> Result<KeyFile, Failure> {
-    let user = existing_user(context, name)?;
+    key_file_of(context, existing_user(context, name)?)
+}
+
+fn key_file_of(context: &Context<'_>, user: User) -> Result<KeyFile, Failure> {
     let path = context.host.authorized_keys_path(&user).map_err(io_failure("read", "/etc/ssh/sshd_config"))?;
     let found = context.host.read_own_file(&path, user.uid).map_err(io_failure("read", &path))?;
     let (text, attributes) = match found {
@@ -39,17 +42,17 @@ fn wanted(user: &User, mode: u32) -> Attributes {
     Attributes { mode, uid: user.uid, gid: user.gid }
 }
 
-fn stands(context: &Context<'_>, user: &str, keys: &[String], options: Option<&str>) -> Result<bool, Failure> {
-    let file = key_file(context, user)?;
-    Ok(file.attributes == Some(wanted(&file.user, 0o600)) && merged(&file.text, keys, options) == file.text)
+fn stands(file: &KeyFile, keys: &[String], options: Option<&str>) -> bool {
+    file.attributes == Some(wanted(&file.user, 0o600)) && merged(&file.text, keys, options) == file.text
 }
 
 /// A key that cannot be used has to be reported, so that there is something to do.
 pub(super) fn check_keys(context: &Context<'_>, user: &str, keys: &[String], options: Option<&str>) -> Result<Checked, Failure> {
-    if context.host.user(user).map_err(io_failure("read", "/etc/passwd"))?.is_none() {
+    let Some(user) = context.host.user(user).map_err(io_failure("read", "/etc/passwd"))? else { return Ok(Checked::Needed) };
+    if !unusable(keys).is_empty() {
         return Ok(Checked::Needed);
     }
-    Ok(Checked::satisfied_if(unusable(keys).is_empty() && stands(context, user, keys, options)?))
+    Ok(Checked::satisfied_if(stands(&key_file_of(context, user)?, keys, options)))
 }
 
 pub(super) fn prior_keys(context: &Context<'_>, user: &str) -> Result<Prior, Failure> {
@@ -73,7 +76,8 @@ pub(super) fn keys(context: &Context<'_>, user: &str, keys: &[String], options: 
     let directory = file.path.rsplit_once('/').map_or("/", |(directory, _)| directory);
     let private = if in_home { wanted(&file.user, 0o700) } else { Attributes::own(0o755) };
     host.make_directories(directory, private).map_err(io_failure("make directory", directory))?;
-    if in_home && directory.ends_with("/.ssh") {
+    let is_private = || Ok(host.status(directory)?.is_some_and(|status| status.attributes == private));
+    if in_home && directory.ends_with("/.ssh") && !is_private().map_err(io_failure("look at", directory))? {
         host.set_attributes(directory, private).map_err(io_failure("set mode and owner of", directory))?;
     }
     let text = merged(&file.text, keys, options);
@@ -87,7 +91,7 @@ pub(super) fn keys(context: &Context<'_>, user: &str, keys: &[String], options: 
 }
 
 pub(super) fn verify_keys(context: &Context<'_>, user: &str, keys: &[String], options: Option<&str>) -> Result<(), Failure> {
-    if stands(context, user, keys, options)? {
+    if stands(&key_file(context, user)?, keys, options) {
         Ok(())
     } else {
         Err(Failure::new(Kind::Unknown, format!("the SSH keys of {user} are not as they were written")))
