@@ -21,6 +21,7 @@ pub mod host;
 pub mod identity;
 pub mod modules;
 pub mod openpgp;
+pub mod ordered;
 pub mod plan;
 pub mod push;
 pub mod redact;

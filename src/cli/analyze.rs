@@ -15,6 +15,7 @@ use crate::plan::Stage;
 
 use super::status::result_word;
 use super::{out, recorded, Answer, TextOrJson};
+use crate::ordered::{sort_by, sort_by_key};
 
 /// `landfall analyze`.
 #[derive(Debug, Args)]
@@ -94,7 +95,7 @@ pub fn analyze(args: &AnalyzeArgs, host: &Host) -> Answer {
     let recorded = recorded::load(host)?;
     let mut analysis = Analysis::of(&recorded.summary);
     if args.how == Some(How::Blame) {
-        analysis.steps.sort_by_key(|row| std::cmp::Reverse(row.elapsed_ms));
+        sort_by_key(&mut analysis.steps, |row| std::cmp::Reverse(row.elapsed_ms));
     }
     match (args.format, args.how) {
         (TextOrJson::Json, _) => return out::json(&analysis),
@@ -111,13 +112,13 @@ impl Analysis {
         let mut ended: Vec<&StepSummary> = summary.steps.iter().filter(has_result).collect();
         let time = |step: &StepSummary| step.ended.as_ref().map_or(0.0, |ended| ended.time);
         let mut by_time = ended.clone();
-        by_time.sort_by(|a, b| time(a).total_cmp(&time(b)));
+        sort_by(&mut by_time, |a, b| time(a).total_cmp(&time(b)));
         for ended in by_time.iter().filter_map(|step| step.ended.as_ref()) {
             if !boots.contains(&ended.boot.as_str()) {
                 boots.push(&ended.boot);
             }
         }
-        ended.sort_by_key(|step| step.stage);
+        sort_by_key(&mut ended, |step| step.stage);
         let steps: Vec<Row> = ended.iter().map(|step| Row::of(step, &boots)).collect();
         let stages = [Stage::Local, Stage::Network, Stage::Final].into_iter().filter_map(|stage| {
             let sum = Sum::of(steps.iter().filter(|row| row.stage == stage));
@@ -255,7 +256,7 @@ fn plot(rows: &[Row]) -> String {
     const WIDTH: f64 = 900.0;
     const LINE: usize = 20;
     let mut bars: Vec<(usize, f64, &Row)> = rows.iter().filter_map(|row| Some((row.boot?, row.begun_at?, row))).collect();
-    bars.sort_by(|a, b| (a.0, a.1).partial_cmp(&(b.0, b.1)).unwrap_or(std::cmp::Ordering::Equal));
+    sort_by(&mut bars, |a, b| (a.0, a.1).partial_cmp(&(b.0, b.1)).unwrap_or(std::cmp::Ordering::Equal));
     let end_of = |at: f64, row: &Row| at + row.elapsed_ms as f64 / 1000.0;
     let mut offsets: Vec<(usize, f64)> = Vec::new();
     let mut length = 0.0_f64;

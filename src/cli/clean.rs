@@ -14,6 +14,7 @@ use crate::run::RUNTIME;
 
 use super::refusal::require_root;
 use super::{out, Answer, Refusal, TextOrJson};
+use crate::ordered::sort_by_key;
 
 /// Files that other software reads, kept in standalone mode.
 const CLOUD: &str = "/var/lib/cloud";
@@ -93,7 +94,7 @@ fn targets(args: &CleanArgs, host: &Host) -> std::io::Result<Vec<String>> {
         paths.extend(below("/var/log")?.into_iter().filter(|path| path == LOG_FILE || path.starts_with(&format!("{LOG_FILE}."))));
     }
     let mut state = below(STATE)?;
-    state.sort_by_key(|path| path == crate::identity::HOST_FILE);
+    sort_by_key(&mut state, |path| path == crate::identity::HOST_FILE);
     paths.extend(state);
     Ok(paths)
 }

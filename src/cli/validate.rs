@@ -28,6 +28,7 @@ use crate::yaml;
 
 use super::written::{self, Written};
 use super::{input, out, Answer, TextOrJson};
+use crate::ordered::{map_of, sort_by_key};
 
 /// `landfall validate`.
 #[derive(Debug, Args)]
@@ -85,7 +86,7 @@ pub(super) fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
     let mut report = Report::new();
     let mut input = own_configuration(file, bytes, &mut report).unwrap_or_else(|| user_data(file, bytes, &mut report));
     let document = std::mem::replace(&mut input.document, crate::run::input::nothing(file));
-    let mut sources: BTreeMap<String, String> = std::mem::take(&mut input.sources).into_iter().collect();
+    let mut sources = map_of(std::mem::take(&mut input.sources));
     let mut secrets = check_own_configuration(&document, &mut report, &mut sources, host);
     warn_of_section(&document, &mut report);
     if let Some(entry) = document.entry("system_info") {
@@ -104,7 +105,7 @@ pub(super) fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
     let redactor = Redactor::new(secrets.iter().map(|secret| secret.expose().clone()));
     report.mask(&|text| redactor.quoted(text));
     // In the order of the file, what is written into other files last.
-    report.problems.sort_by_key(|problem| {
+    sort_by_key(&mut report.problems, |problem| {
         problem.origin.as_ref().map(|origin| (*origin.part != *file, origin.part.to_string(), origin.line, origin.column))
     });
     report.problems.dedup();
@@ -149,8 +150,8 @@ fn user_data(file: &str, bytes: &[u8], report: &mut Report) -> Input {
 /// Drops what is said about lines in which a variable stands that only an instance has: its value may be a good one.
 fn drop_those_of_placeholders(report: &mut Report, sources: &BTreeMap<String, String>) {
     let has_one = |text: &str| text.contains(crate::template::MISSING);
-    let lines: BTreeMap<&str, Vec<bool>> =
-        sources.iter().filter(|(_, text)| has_one(text)).map(|(part, text)| (part.as_str(), text.lines().map(has_one).collect())).collect();
+    let marked = |(part, text): (&'_ String, &String)| (part.clone(), text.lines().map(has_one).collect::<Vec<bool>>());
+    let lines = map_of(sources.iter().filter(|(_, text)| has_one(text)).map(marked));
     let is_of_one = |origin: &Origin| {
         let line = (origin.line as usize).checked_sub(1)?;
         lines.get(&*origin.part)?.get(line).copied()
@@ -266,7 +267,7 @@ fn assumed_facts() -> Facts {
         version_id: "13".into(),
         arch: "amd64".into(),
         hostname: "localhost".into(),
-        users: BASE_USERS.split(' ').map(account).collect(),
+        users: map_of(BASE_USERS.split(' ').map(account)),
         groups: BASE_GROUPS.split(' ').map(str::to_owned).collect(),
         sshd_includes_dropins: true,
         sudoers_includes_dropins: true,

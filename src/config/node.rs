@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::python::python_float;
+use crate::ordered::object_of;
 
 /// Where a value stands in the user's input. `part` is the part's name ("user-data", "part-002",
 /// "/etc/landfall/conf.d/50-user.yaml"); line and column count from 1, columns in characters.
@@ -235,7 +236,7 @@ impl Node {
             Value::BigInt(text) | Value::Str(text) | Value::Timestamp(text) => Json::String(text.clone()),
             Value::Bytes(bytes) => Json::String(base64::engine::general_purpose::STANDARD.encode(bytes)),
             Value::Seq(items) | Value::Set(items) => Json::Array(items.iter().map(Node::to_json).collect()),
-            Value::Map(entries) => Json::Object(entries.iter().map(|e| (e.key.json_key(), e.value.to_json())).collect()),
+            Value::Map(entries) => object_of(entries.iter().map(|e| (e.key.json_key(), e.value.to_json()))),
         }
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::config::node::Node;
 use crate::host::Host;
 use crate::identity::Fetched;
+use crate::ordered::sort_by_key;
 
 pub use hosted::{hosted, stands_in, Hosted};
 
@@ -76,7 +77,7 @@ impl Probed {
     /// The reasons as one sentence, what is broken first.
     pub fn explain(&self) -> String {
         let mut reasons: Vec<&Reason> = self.reasons.iter().collect();
-        reasons.sort_by_key(|reason| !reason.broken);
+        sort_by_key(&mut reasons, |reason| !reason.broken);
         let told: Vec<String> = reasons.iter().map(|reason| format!("{} {}", reason.place, reason.why)).collect();
         if told.is_empty() {
             "no datasource was looked for".into()

@@ -7,6 +7,7 @@ use std::io;
 
 use crate::host::volumes::{Device, Filesystem};
 use crate::host::Host;
+use crate::ordered::sort_by;
 
 /// The label that makes a volume a NoCloud seed, in lower or upper case.
 const LABEL: &str = "cidata";
@@ -23,7 +24,7 @@ pub(super) fn labelled(host: &Host) -> Vec<Device> {
             labels.iter().any(|label| label.eq_ignore_ascii_case(LABEL)).then_some(Device { path, filesystem })
         })
         .collect();
-    devices.sort_by(|a, b| b.path.cmp(&a.path));
+    sort_by(&mut devices, |a, b| b.path.cmp(&a.path));
     devices
 }
 

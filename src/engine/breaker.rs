@@ -13,6 +13,7 @@ use super::journal::{Event, Outcome, Record, Verdict};
 use super::ledger::Ledger;
 use crate::error::{Failure, Kind};
 use crate::host::net::host_of;
+use crate::ordered::{map_of, sort_by};
 use crate::plan::operation::Service;
 use crate::plan::{BreakerLimits, Frequency, Operation, Plan};
 
@@ -114,12 +115,11 @@ impl Breakers {
     /// What the journals say of the boot.
     pub fn of(plan: &Plan, ledger: &Ledger, boot: &str) -> Self {
         let mut breakers = Self { limits: plan.breaker, known: BTreeMap::new() };
-        let targets: BTreeMap<&str, Target> =
-            plan.steps.iter().filter_map(|step| Some((step.id.as_str(), Target::of(&step.operation)?))).collect();
+        let targets = map_of(plan.steps.iter().filter_map(|step| Some((step.id.as_str(), Target::of(&step.operation)?))));
         let scopes = [Frequency::Once, Frequency::Instance, Frequency::Boot];
         let mut records: Vec<&Record> =
             scopes.into_iter().flat_map(|scope| ledger.records(scope)).filter(|record| record.boot == boot).collect();
-        records.sort_by(|a, b| a.uptime.total_cmp(&b.uptime));
+        sort_by(&mut records, |a, b| a.uptime.total_cmp(&b.uptime));
         for record in records {
             let Event::Outcome(outcome) = &record.event else { continue };
             if let Some(target) = targets.get(outcome.step.as_str()) {

@@ -18,6 +18,7 @@ use crate::host::files::Attributes;
 use crate::host::holdback::HoldBack;
 use crate::host::usage::{Meter, Usage};
 use crate::host::{fault, process, signals, Host};
+use crate::ordered::map_of;
 use crate::plan::{Frequency, OnError, Operation, Plan, Stage, Step, Weight};
 use crate::redact::Redactor;
 
@@ -619,7 +620,7 @@ impl<'e> Engine<'e> {
 
     /// What every child of a step finds in its environment.
     pub(super) fn environment(&self, step: &Step) -> BTreeMap<String, String> {
-        BTreeMap::from([
+        map_of([
             ("LANDFALL_RUN".to_owned(), self.ids.run.clone()),
             ("LANDFALL_PHASE".to_owned(), step.phase.clone()),
             ("LANDFALL_STEP".to_owned(), step.id.clone()),

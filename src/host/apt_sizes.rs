@@ -12,6 +12,7 @@ use super::apt::Apt;
 use super::dpkg::{status_file, DpkgPackage};
 use super::Host;
 use crate::error::{Failure, Kind};
+use crate::ordered::map_of;
 
 const ARCHIVES: &str = "/var/cache/apt/archives";
 
@@ -83,14 +84,14 @@ impl Simulated {
 fn stanzas(text: &str) -> impl Iterator<Item = BTreeMap<&str, &str>> {
     text.split("\n\n").map(|stanza| {
         let fields = stanza.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_once(": "));
-        fields.map(|(name, value)| (name, value.trim())).collect()
+        map_of(fields.map(|(name, value)| (name, value.trim())))
     })
 }
 
 /// Bytes that the installed packages take, by name.
 fn installed_sizes(packages: &[DpkgPackage]) -> BTreeMap<&str, u64> {
     let there = packages.iter().filter(|package| package.state == "installed");
-    there.map(|package| (package.name.as_str(), package.installed_size << 10)).collect()
+    map_of(there.map(|package| (package.name.as_str(), package.installed_size << 10)))
 }
 
 fn plain(name: &str) -> &str {

@@ -10,6 +10,7 @@ use super::sync::Mount;
 use super::usage::kib_of_status;
 use super::{signals, Host};
 use crate::error::{Failure, Kind};
+use crate::ordered::sort_by_key;
 
 const BLOCK: &str = "/sys/class/block";
 /// Bytes of a sector as sysfs counts them, whatever the disk has.
@@ -123,7 +124,7 @@ impl Host {
         let names = self.list(&format!("{BLOCK}/{disk}")).unwrap_or_default();
         let mut found: Vec<Block> = names.iter().filter(|name| name.starts_with(disk)).filter_map(|name| self.block(name)).collect();
         found.retain(|block| block.partition.is_some());
-        found.sort_by_key(|block| block.partition.as_ref().map(|(_, _, start)| *start));
+        sort_by_key(&mut found, |block| block.partition.as_ref().map(|(_, _, start)| *start));
         found
     }
 

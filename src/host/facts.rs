@@ -9,6 +9,7 @@ use nix::net::if_::InterfaceFlags;
 use super::process::Spec;
 use super::Host;
 use crate::facts::{Account, Facts, Interface, System, FILES, PROGRAMS};
+use crate::ordered::map_of;
 
 /// Where the hostname set last is kept, by the peer as by landfall.
 const PREVIOUS_HOSTNAME: &str = "/var/lib/cloud/data/previous-hostname";
@@ -58,7 +59,7 @@ impl Host {
             files: FILES.iter().filter(|path| self.exists(path)).map(|path| (*path).to_owned()).collect(),
             programs: self.programs_among(PROGRAMS.iter().copied()),
             timezone: self.timezone()?,
-            zones: timezones.iter().filter_map(|zone| Some(((*zone).to_owned(), self.zone(zone)?))).collect(),
+            zones: map_of(timezones.iter().filter_map(|zone| Some(((*zone).to_owned(), self.zone(zone)?)))),
             lang: self.lang()?,
             locales: self.locales()?,
             part_handlers: self.part_handlers()?,
@@ -224,7 +225,7 @@ impl Host {
             let has_password = with_password.contains(user.name.as_str());
             (user.name, Account { uid: user.uid, gid: user.gid, home: user.home, shell: user.shell, has_password })
         };
-        Ok(self.users()?.into_iter().map(account).collect())
+        Ok(map_of(self.users()?.into_iter().map(account)))
     }
 
     fn sshd_includes_dropins(&self) -> io::Result<bool> {
@@ -338,7 +339,7 @@ pub(super) fn assignments(text: &str) -> BTreeMap<String, String> {
         let bare = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
         (!name.starts_with('#')).then(|| (name.to_owned(), bare('"').or_else(|| bare('\'')).unwrap_or(value).to_owned()))
     };
-    text.lines().filter_map(entry).collect()
+    map_of(text.lines().filter_map(entry))
 }
 
 /// What a machine was built with. The kernel keeps some for itself: of 2 GiB it counts 1.9. Where it counts much less, it is a

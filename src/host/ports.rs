@@ -3,7 +3,6 @@
 //! A socket whose process may not be looked at is still found, without its owner. Only the network namespace landfall runs in
 //! is seen.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -14,6 +13,7 @@ use super::dpkg::admin_file;
 use super::procs::Process;
 use super::systemd::sockets_in;
 use super::Host;
+use crate::ordered::{set_of, sort_by_key};
 
 const TABLES: [(&str, Protocol); 4] = [("tcp", Protocol::Tcp), ("tcp6", Protocol::Tcp), ("udp", Protocol::Udp), ("udp6", Protocol::Udp)];
 /// `TCP_LISTEN` and, for UDP, `TCP_CLOSE`: the states of proc(5) in which a socket takes what comes.
@@ -178,9 +178,9 @@ impl Host {
             return Vec::new();
         }
         let own = |pid: &i32| self.process(*pid).is_some_and(|process| process.unit.as_deref() == Some(unit));
-        let open: BTreeSet<u64> = pids().into_iter().filter(own).flat_map(open_sockets).collect();
+        let open = set_of(pids().into_iter().filter(own).flat_map(open_sockets));
         let mut bound: Vec<Socket> = self.listening().into_iter().filter(|socket| open.contains(&socket.inode)).collect();
-        bound.sort_by_key(|socket| (socket.address.port(), socket.protocol, socket.address));
+        sort_by_key(&mut bound, |socket| (socket.address.port(), socket.protocol, socket.address));
         bound
     }
 

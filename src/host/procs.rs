@@ -1,8 +1,9 @@
 //! Other processes, as `/proc` shows them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Host;
+use crate::ordered::{set_of, sort_by_key};
 
 /// A running process.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -96,7 +97,7 @@ impl Host {
         let is_its_shell = |words: &[&str]| script.is_some() && words.first().copied() == script;
         let found = self.processes_that(|own, words| own.contains(&run) && (own.contains(&step) || is_its_shell(words)));
         let group_of = |process: &Process| group(&read(process.pid, "stat")?).filter(|group| *group != nix::unistd::getpgrp().as_raw());
-        let groups: BTreeSet<i32> = found.iter().filter_map(group_of).collect();
+        let groups = set_of(found.iter().filter_map(group_of));
         for group in groups {
             super::process::end_group_of_others(nix::unistd::Pid::from_raw(group));
         }
@@ -114,7 +115,7 @@ impl Host {
             *pid != me && is_one(&own, &command.split('\0').collect::<Vec<_>>())
         };
         let mut found: Vec<Process> = pids.filter(matches).filter_map(|pid| self.process(pid)).collect();
-        found.sort_by_key(|process| process.pid);
+        sort_by_key(&mut found, |process| process.pid);
         found
     }
 

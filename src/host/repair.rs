@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::apt::Apt;
 use super::dpkg::{parse_status, Damage, DpkgPackage};
 use crate::error::{Failure, Kind};
+use crate::ordered::map_of;
 
 /// Versions of the installed packages at some time.
 pub type Installed = BTreeMap<String, String>;
@@ -20,7 +21,7 @@ pub fn installed_in(status: &str) -> Option<Installed> {
 
 /// Those of these packages that are installed.
 pub fn installed_of(packages: &[DpkgPackage]) -> Installed {
-    packages.iter().filter(|package| package.is_installed()).map(|package| (package.spec(), package.version.clone())).collect()
+    map_of(packages.iter().filter(|package| package.is_installed()).map(|package| (package.spec(), package.version.clone())))
 }
 
 /// What is known of packages that were not there before the step that was cut off.

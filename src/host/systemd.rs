@@ -3,12 +3,12 @@
 //! landfall runs inside the boot's own ordering, and a unit that is ordered after landfall's would never start while landfall
 //! waits for it. So jobs are queued without blocking and then watched: one that stays behind others is left to its turn.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::process::Spec;
 use super::{signals, Host};
 use crate::error::{Failure, Kind};
+use crate::ordered::map_of;
 
 /// How often a job is looked at.
 const POLL: Duration = Duration::from_millis(50);
@@ -55,7 +55,7 @@ impl Unit {
 }
 
 fn unit_of(text: &str) -> Unit {
-    let properties: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
+    let properties = map_of(text.lines().filter_map(|line| line.split_once('=')));
     let of = |name: &str| (*properties.get(name).unwrap_or(&"")).to_owned();
     Unit {
         load: of("LoadState"),

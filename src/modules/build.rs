@@ -5,6 +5,7 @@ use crate::config::problem::{Problem as ConfigProblem, Report, Severity};
 use crate::config::typed::others::Updates;
 use crate::config::typed::CloudConfig;
 use crate::facts::Facts;
+use crate::ordered::sort_by_key;
 use crate::plan::notify::Listener;
 use crate::plan::{digest_of, format_for, NetworkEvent, Plan, Problem, Weight};
 use crate::redact::Redactor;
@@ -57,7 +58,7 @@ pub fn plan(input: PlanInput<'_>) -> Plan {
 fn network_events(config: &CloudConfig) -> Vec<NetworkEvent> {
     let written = config.all_keys().filter_map(|keys| keys.updates.as_ref()).flat_map(Updates::network_events);
     let mut events: Vec<NetworkEvent> = written.map(|(event, _)| event).collect();
-    events.sort_by_key(|event| *event as u8);
+    sort_by_key(&mut events, |event| *event as u8);
     events.dedup();
     events
 }

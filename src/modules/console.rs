@@ -1,10 +1,9 @@
 //! What the console is told: `ssh.emit_keys_to_console`, `final_message`.
 
-use serde_json::{Map, Value as Json};
-
 use super::accounts::Account;
 use super::{Module, Scope, Steps};
 use crate::config::typed::others::Words;
+use crate::ordered::object_of;
 use crate::plan::operation::Operation;
 use crate::plan::{Frequency, Stage};
 use crate::template;
@@ -100,12 +99,8 @@ fn usable(text: &str, scope: &Scope<'_>, steps: &mut Steps) -> Option<String> {
     };
     if template::is_template(text) {
         let like = ["10.00", "Thu, 01 Jan 1970 00:00:00 +0000", "0.1.0", "DataSourceNone"];
-        let values: Map<String, Json> = VARIABLES
-            .iter()
-            .zip(like)
-            .flat_map(|(name, like)| [((*name).to_owned(), like.into()), (name.to_ascii_lowercase(), like.into())])
-            .collect();
-        match template::process::render(text, &Json::Object(values)) {
+        let both = |(name, like): (&&str, &'static str)| [((*name).to_owned(), like.into()), (name.to_ascii_lowercase(), like.into())];
+        match template::process::render(text, &object_of(VARIABLES.iter().zip(like).flat_map(both))) {
             Ok(rendered) => rendered.missing.iter().for_each(|(name, _)| warn(format!("final_message: there is no variable `{name}`"))),
             Err(error) => {
                 warn(format!("final_message cannot be rendered, so the usual message is shown: {error}"));

@@ -1,8 +1,7 @@
 //! What user-data has done while it is read: boothooks, at every boot, and part handlers with the parts that are theirs.
 
-use std::collections::BTreeMap;
-
 use super::{Module, Scope, Steps};
+use crate::ordered::map_of;
 use crate::plan::operation::{content, Content, HandledPart, Operation, Owner, PartHandlers, Walked, WriteFile};
 use crate::plan::{Frequency, Stage};
 
@@ -65,7 +64,7 @@ fn plan_boothook(name: &str, text: &Content, scope: &Scope<'_>, steps: &mut Step
     let path = format!("{BOOTHOOKS_DIRECTORY}/{name}");
     let file = WriteFile { path: path.clone(), content: text.clone(), mode: Some(0o700), owner: Some(Owner::root()), own_parents: false };
     let written = steps.add(&format!("{name}/write"), Operation::WriteFile(file)).id();
-    let env = BTreeMap::from([("INSTANCE_ID".to_owned(), scope.facts.instance_id.clone())]);
+    let env = map_of([("INSTANCE_ID".to_owned(), scope.facts.instance_id.clone())]);
     // As under the peer a failure is told and no more.
     steps.add(name, Operation::RunFile { path, env, prefix: Vec::new() }).needs(written).degrades();
 }

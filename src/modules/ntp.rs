@@ -7,6 +7,7 @@ use super::{ops, packages, Module, Scope, Steps};
 use crate::config::node::Origin;
 use crate::config::typed::ntp::{Hosts, Ntp, NtpConfig};
 use crate::config::typed::scalars::Word;
+use crate::ordered::object_of;
 use crate::plan::operation::{Operation, UnitAction};
 use crate::plan::{Frequency, Stage};
 use crate::template;
@@ -192,7 +193,7 @@ fn rendered(text: &str, lists: [(&str, Vec<String>); 4], ntp: &Ntp, steps: &mut 
         return Some(text.to_owned());
     }
     let place = ntp.config.as_ref().map_or(&ntp.origin, |config| config.place("template"));
-    match template::process::render(text, &lists.into_iter().collect()) {
+    match template::process::render(text, &object_of(lists.into_iter().map(|(name, list)| (name.to_owned(), list.into())))) {
         Ok(rendered) => {
             for (name, _) in &rendered.missing {
                 let message = format!("ntp.config.template: there is no variable `{name}`");

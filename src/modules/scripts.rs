@@ -8,6 +8,7 @@ use crate::plan::{digest_of, Frequency, OnError, Stage};
 use crate::script::{self, Script};
 use crate::secret::Secret;
 
+use crate::ordered::{map_of, sort_by};
 use std::collections::BTreeMap;
 
 /// Commands of every boot.
@@ -18,7 +19,7 @@ pub const BOOTCMD: Module = Module {
     keys: &["bootcmd"],
     implied: false,
     plan: |scope, steps| {
-        let env = BTreeMap::from([("INSTANCE_ID".to_owned(), scope.facts.instance_id.clone())]);
+        let env = map_of([("INSTANCE_ID".to_owned(), scope.facts.instance_id.clone())]);
         plan_items(&scope.keys.bootcmd, &env, scope, steps);
     },
 };
@@ -95,7 +96,7 @@ fn plan_directory(frequency: Frequency, directory: &str, scope: &Scope<'_>, step
 
 fn plan_vendor_scripts(scope: &Scope<'_>, steps: &mut Steps) {
     let mut own: Vec<&UserScript> = scope.scripts.iter().filter(|script| script.kind == ScriptKind::Vendor).collect();
-    own.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    sort_by(&mut own, |a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     let prefix = scope.keys.vendor_data.as_ref().map(|vendor| vendor.prefix.clone()).unwrap_or_default();
     for script in own {
         let written = write_script(VENDOR_SCRIPTS, script, steps);
@@ -107,7 +108,7 @@ fn plan_vendor_scripts(scope: &Scope<'_>, steps: &mut Steps) {
 fn plan_user_scripts(belongs: impl Fn(&str) -> bool, scope: &Scope<'_>, steps: &mut Steps) {
     let mut own: Vec<&UserScript> =
         scope.scripts.iter().filter(|script| script.kind == ScriptKind::User && belongs(&script.name)).collect();
-    own.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    sort_by(&mut own, |a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     for script in own {
         let written = write_script(USER_SCRIPTS, script, steps);
         let path = format!("{USER_SCRIPTS}/{}", script.name);

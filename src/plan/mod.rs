@@ -13,6 +13,7 @@ mod store;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Failure, Kind};
+use crate::ordered::sort_by_key;
 
 pub use apt_get::AptGet;
 pub use describe::Undo;
@@ -425,7 +426,7 @@ impl Plan {
         self.phases.extend(before.phases.iter().filter(|phase| kept.iter().any(|step| phase.holds(step))).cloned());
         self.format = format_for(&self.phases);
         self.steps.extend(kept);
-        self.steps.sort_by_key(|step| step.stage);
+        sort_by_key(&mut self.steps, |step| step.stage);
         self.secrets.extend(before.secrets.iter().cloned());
     }
 }

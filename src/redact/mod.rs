@@ -7,6 +7,7 @@ mod words;
 
 pub use patterns::patterns;
 
+use crate::ordered::sort_by_key;
 use crate::secret::MASK;
 
 /// Known secret values, longest first, so that one that contains another is masked whole.
@@ -26,7 +27,7 @@ impl Redactor {
             .flat_map(|value| value.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
             .filter(|value| value.len() >= SHORTEST_SECRET)
             .collect();
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        sort_by_key(&mut values, |value| std::cmp::Reverse(value.len()));
         values.dedup();
         Self { values }
     }

@@ -13,6 +13,7 @@ use crate::hash::sha256_hex;
 use crate::host::files::{Attributes, FileKind};
 use crate::host::Host;
 use crate::identity::{Recorded, STATE};
+use crate::ordered::sort_by;
 use crate::plan::{Frequency, Stage};
 
 /// What a file was before a change.
@@ -57,7 +58,7 @@ pub fn versions(host: &Host, path: &str) -> Result<Vec<Version>, Failure> {
             }
         }
     }
-    found.sort_by(|one, other| other.time.total_cmp(&one.time));
+    sort_by(&mut found, |one, other| other.time.total_cmp(&one.time));
     // A step that was cut off and resumed has recorded the same twice; the journals of all instances share two.
     found.dedup_by(|one, other| one.step == other.step && one.sha256 == other.sha256 && one.mode == other.mode);
     Ok(found)

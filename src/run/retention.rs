@@ -9,6 +9,7 @@ use crate::engine::journal::{Event, Record};
 use crate::error::{Failure, Kind};
 use crate::host::Host;
 use crate::identity::STATE;
+use crate::ordered::sort_by;
 use crate::plan::{Frequency, Plan, Retention, Stage};
 use crate::secret::reveal;
 
@@ -78,8 +79,8 @@ fn named(record: &Record) -> Result<Vec<String>, Failure> {
 }
 
 /// Those of one file that are young enough, and not too many. A clock that was set back makes none older.
-fn latest(copies: &mut [Copy], retention: &Retention, now: f64) -> Vec<(String, String)> {
-    copies.sort_by(|one, other| other.0.total_cmp(&one.0));
+fn latest(copies: &mut Vec<Copy>, retention: &Retention, now: f64) -> Vec<(String, String)> {
+    sort_by(copies, |one, other| other.0.total_cmp(&one.0));
     let oldest = now - f64::from(retention.days) * 86_400.0;
     let young = copies.iter().filter(|copy| copy.0 >= oldest);
     young.take(retention.copies as usize).map(|(_, directory, sha256)| (directory.clone(), sha256.clone())).collect()
@@ -94,7 +95,7 @@ mod tests {
         let day = 86_400.0;
         let copy = |days_ago: f64, name: &str| (1_000.0 * day - days_ago * day, "d".to_owned(), name.to_owned());
         let names = |retention: Retention| {
-            let mut copies = [copy(3.0, "three"), copy(1.0, "one"), copy(40.0, "forty"), copy(-2.0, "ahead")];
+            let mut copies = vec![copy(3.0, "three"), copy(1.0, "one"), copy(40.0, "forty"), copy(-2.0, "ahead")];
             latest(&mut copies, &retention, 1_000.0 * day).into_iter().map(|(_, name)| name).collect::<Vec<_>>()
         };
         assert_eq!(names(Retention { days: 90, copies: 10 }), ["ahead", "one", "three", "forty"]);

@@ -1,6 +1,7 @@
 //! What only bash has, in text that Debian's `/bin/sh`, which is dash, is going to read.
 
 use super::parse::{Command, Simple, Statement};
+use crate::ordered::sort_by;
 
 /// Commands that are bash's own.
 const COMMANDS: [&str; 10] = ["[[", "source", "function", "pushd", "popd", "shopt", "declare", "typeset", "mapfile", "readarray"];
@@ -9,7 +10,7 @@ const COMMANDS: [&str; 10] = ["[[", "source", "function", "pushd", "popd", "shop
 pub(super) fn of(statements: &[Statement]) -> Vec<&'static str> {
     let mut found = Vec::new();
     collect(statements, &mut found);
-    found.sort_unstable();
+    sort_by(&mut found, Ord::cmp);
     found.dedup();
     found
 }

@@ -10,6 +10,7 @@ use super::collections::{list, mapping};
 use super::objects::{Cycler, Group, Joiner};
 use super::variables::{is_missing, keys, missing, FUNCTIONS};
 use super::{collections, format, methods, print, python, texts};
+use crate::ordered::{sort_by, sort_by_key};
 
 /// Each with the names of its arguments, in their order; `*` for any.
 const FILTERS: [(&str, &str); 52] = [
@@ -396,7 +397,7 @@ fn grouped(items: Vec<Value>, given: &Given<'_>) -> Result<Value, Error> {
     let key = |value: &Value| value.as_str().filter(|_| !is_sensitive).map_or_else(|| value.clone(), |text| text.to_lowercase().into());
     let named = attributes(items.clone(), Some(path), given.get(1, "default"));
     let mut entries: Vec<(Value, Value)> = named.into_iter().zip(items).collect();
-    entries.sort_by_key(|(name, _)| key(name));
+    sort_by_key(&mut entries, |(name, _)| key(name));
     let groups = entries.chunk_by(|(a, _), (b, _)| key(a) == key(b));
     Ok(list(groups.map(|group| Value::from_object(Group(group[0].0.clone(), list(group.iter().map(|(_, item)| item.clone())))))))
 }
@@ -449,7 +450,7 @@ pub(super) fn sorted(items: Vec<Value>, attribute: Option<&Value>, is_sensitive:
         None => vec![key_of(item, None, is_sensitive)],
     };
     let mut keyed: Vec<(Vec<Value>, Value)> = items.into_iter().map(|item| (keys(&item), item)).collect();
-    keyed.sort_by(|(a, _), (b, _)| if is_reversed { b.cmp(a) } else { a.cmp(b) });
+    sort_by(&mut keyed, |(a, _), (b, _)| if is_reversed { b.cmp(a) } else { a.cmp(b) });
     keyed.into_iter().map(|(_, item)| item).collect()
 }
 

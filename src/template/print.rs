@@ -143,8 +143,11 @@ fn to_json(value: &Value, depth: usize, size: &mut usize) -> Result<Json, Error>
     }
     let items = || value.try_iter();
     if let Some(keys) = keys(value) {
-        let mut entry = |key: Value| Ok((python_str(&key), to_json(&value.get_item(&key)?, depth + 1, size)?));
-        return Ok(Json::Object(keys.into_iter().map(&mut entry).collect::<Result<Map<_, _>, Error>>()?));
+        let mut object = Map::new();
+        for key in keys {
+            object.insert(python_str(&key), to_json(&value.get_item(&key)?, depth + 1, size)?);
+        }
+        return Ok(Json::Object(object));
     }
     Ok(match value.kind() {
         ValueKind::None => Json::Null,

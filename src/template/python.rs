@@ -7,6 +7,7 @@
 //! a text or a number has not. A `+` before a number is left out. The newline behind `{% raw %}` is written, which the engine would leave
 //! out as behind any other statement.
 
+use crate::ordered::sort_by_key;
 use std::borrow::Cow;
 
 pub(super) const LIST: &str = "__list";
@@ -42,7 +43,7 @@ pub(super) fn for_the_engine(body: &str) -> String {
             _ => at + 1,
         };
     }
-    edits.sort_by_key(|(at, ..)| *at);
+    sort_by_key(&mut edits, |(at, ..)| *at);
     let mut out = String::with_capacity(body.len() + edits.len() * 8);
     let mut copied = 0;
     for (at, length, text) in edits {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::collections::{list, mapping, Mapping};
 use super::MISSING;
+use crate::ordered::{map_of, sort_by_key};
 
 /// Instance data, made ready for templates.
 #[derive(Clone)]
@@ -29,7 +30,7 @@ impl Variables {
 
     /// The values of one template, which may change them for itself.
     pub(super) fn root(&self) -> Value {
-        Value::from_object(Scope(self.data.iter().map(|(key, json)| (key.clone(), value(json))).collect()))
+        Value::from_object(Scope(map_of(self.data.iter().map(|(key, json)| (key.clone(), value(json))))))
     }
 }
 
@@ -64,7 +65,7 @@ pub fn converted(data: &Json, aliases: bool) -> Json {
     let Json::Object(entries) = data else { return data.clone() };
     let mut out = Map::new();
     let mut sorted: Vec<_> = entries.iter().collect();
-    sorted.sort_by_key(|(key, _)| key.as_str());
+    sort_by_key(&mut sorted, |(key, _)| key.as_str());
     for (key, value) in sorted {
         let value = converted(value, aliases);
         let is_versioned = key.strip_prefix('v').is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));

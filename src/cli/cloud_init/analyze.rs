@@ -13,6 +13,7 @@ use crate::error::exit;
 use crate::host::files::Attributes;
 use crate::host::process::Spec;
 use crate::host::Host;
+use crate::ordered::sort_by;
 use crate::plan::Stage;
 
 /// A step that has ended.
@@ -132,7 +133,7 @@ fn boots(summary: &Summary) -> Vec<Vec<Event>> {
         let (id, description) = (step.id.clone(), step.description.clone());
         events.push((&ended.boot, Event { stage: stage.to_owned(), id, description, begun: ended.time - took, took, failed }));
     }
-    events.sort_by(|a, b| a.1.begun.total_cmp(&b.1.begun));
+    sort_by(&mut events, |a, b| a.1.begun.total_cmp(&b.1.begun));
     let mut boots: Vec<(&str, Vec<Event>)> = Vec::new();
     for (boot, event) in events {
         match boots.iter_mut().find(|(known, _)| *known == boot) {
@@ -210,7 +211,7 @@ const fn result(event: &Event) -> &'static str {
 
 fn blamed(events: &[Event]) -> String {
     let mut sorted: Vec<&Event> = events.iter().collect();
-    sorted.sort_by(|a, b| b.took.total_cmp(&a.took));
+    sort_by(&mut sorted, |a, b| b.took.total_cmp(&a.took));
     sorted.iter().map(|event| format!("     {:08.5}s ({}/{})\n", event.took, event.stage, event.id)).collect()
 }
 

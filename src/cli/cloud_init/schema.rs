@@ -11,6 +11,7 @@ use crate::config::network;
 use crate::config::problem::{Problem, Report, Severity};
 use crate::error::exit;
 use crate::host::Host;
+use crate::ordered::sort_by_key;
 use crate::run::rendering;
 use crate::{template, yaml};
 
@@ -168,7 +169,7 @@ fn cloud_config(name: &str, bytes: &[u8], host: &Host) -> Report {
         let told: Vec<_> = report.problems.iter().filter(|problem| is_error(problem)).map(|problem| problem.origin.clone()).collect();
         found.problems.retain(|problem| !told.contains(&problem.origin));
         report.extend(found);
-        report.problems.sort_by_key(|problem| problem.origin.as_ref().map(|origin| (origin.line, origin.column)));
+        sort_by_key(&mut report.problems, |problem| problem.origin.as_ref().map(|origin| (origin.line, origin.column)));
     }
     report
 }

@@ -8,6 +8,7 @@ use super::scalars::YES;
 pub use super::shape::Shape;
 use crate::config::node::{Entry, Node, Origin, Value};
 use crate::config::problem::Report;
+use crate::ordered::sort_by_key;
 use crate::secret::Secret;
 
 /// What reading needs beside the node.
@@ -269,7 +270,7 @@ pub fn sorted_by_key(entries: &[Entry]) -> Vec<&Entry> {
         _ => (1, 0),
     };
     let mut sorted: Vec<&Entry> = entries.iter().collect();
-    sorted.sort_by_key(|entry| (number(entry), entry.key.source_text()));
+    sort_by_key(&mut sorted, |entry| (number(entry), entry.key.source_text()));
     sorted
 }
 

@@ -6,6 +6,7 @@ use super::scalars::{OneOrMany, Text, Word};
 use super::shape::Shape;
 use super::system::AbsolutePath;
 use crate::config::node::{Node, Origin, Value};
+use crate::ordered::map_of;
 use crate::plan::storage::{FsPlace, Layout, Share, TableType};
 
 crate::record! {
@@ -155,7 +156,7 @@ impl FromNode for Aliases {
             let name = entry.key.source_text();
             reader.within(&name, |reader| Word::from_node(&entry.value, reader)).map(|device| (name.clone(), device.0))
         };
-        Some(Self(entries.iter().filter_map(|entry| alias(entry, reader)).collect()))
+        Some(Self(map_of(entries.iter().filter_map(|entry| alias(entry, reader)))))
     }
 }
 

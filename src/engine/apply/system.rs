@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::{Checked, Context, Effect, Prior};
 use crate::error::{Failure, Kind};
 use crate::host::process::Spec;
+use crate::ordered::{map_of, object_of};
 use crate::plan::operation::Command;
 use crate::secret::Secret;
 use crate::template::process;
@@ -28,7 +29,7 @@ pub(super) fn hostname(context: &Context<'_>, name: &str) -> Result<Effect, Fail
 /// Runs a command of ours.
 pub(super) fn command(context: &Context<'_>, command: &Command) -> Result<Effect, Failure> {
     let mut spec = Spec::new(command.argv.iter().cloned()).output(&context.output);
-    spec.env = context.env.iter().chain(&command.env).map(|(name, value)| (name.clone(), value.clone())).collect();
+    spec.env = map_of(context.env.iter().chain(&command.env).map(|(name, value)| (name.clone(), value.clone())));
     spec.stdin = command.stdin.clone().map(Secret::into_bytes);
     spec.deadline = context.deadline.left();
     spec.silence = context.silence;
@@ -61,14 +62,14 @@ fn told(template: &str, variables: &BTreeMap<&'static str, String>) -> (String, 
         return (filled(template, variables), None);
     }
     let named = variables.iter().flat_map(|(name, value)| [((*name).to_owned(), value.as_str()), (name.to_ascii_uppercase(), value)]);
-    match process::render(template, &named.map(|(name, value)| (name, Json::from(value))).collect()) {
+    match process::render(template, &object_of(named.map(|(name, value)| (name, Json::from(value))))) {
         Ok(rendered) => (rendered.text, None),
         Err(error) => (String::new(), Some(format!("the final message cannot be rendered: {error}"))),
     }
 }
 
 fn variables(context: &Context<'_>) -> BTreeMap<&'static str, String> {
-    BTreeMap::from([
+    map_of([
         ("uptime", format!("{:.2}", context.host.uptime_seconds())),
         ("timestamp", crate::clock::rfc2822(context.host.now())),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),

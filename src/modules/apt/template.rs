@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::distribution::{Keyrings, Mirrors};
 use crate::modules::Scope;
+use crate::ordered::object_of;
 use crate::template;
 
 /// The values.
@@ -63,7 +64,7 @@ impl Variables {
     fn values(&self, key_file: Option<&str>) -> Json {
         let named = ["RELEASE", "CODENAME", "MIRROR", "PRIMARY", "SECURITY", "KEY_FILE", "PRIMARY_KEY", "SECURITY_KEY"];
         let known = named.into_iter().filter_map(|name| Some((name, self.get(name, key_file)?)));
-        known.flat_map(|(name, value)| [(name.to_owned(), value.into()), (name.to_ascii_lowercase(), Json::from(value))]).collect()
+        object_of(known.flat_map(|(name, value)| [(name.to_owned(), value.into()), (name.to_ascii_lowercase(), Json::from(value))]))
     }
 
     /// Fills in `$NAME` and `${NAME}`, in either case; apt's own `$(ARCH)` stays. The error is a name that is not known.

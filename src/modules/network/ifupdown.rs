@@ -4,6 +4,7 @@ use super::SYSTEMD_FILES;
 use crate::config::network::{Autoconf, Device, DeviceKind, Network, Route};
 use crate::config::problem::Report;
 use crate::facts::Interface;
+use crate::ordered::sort_by_key;
 
 const PATH: &str = "/etc/network/interfaces.d/50-cloud-init";
 
@@ -13,7 +14,7 @@ pub(super) fn files(network: &Network, interfaces: &[Interface], hotplug: bool, 
     resolver_lines(&mut text, &network.resolver.servers, &network.resolver.search);
     let mut files = Vec::new();
     let mut devices: Vec<&Device> = network.devices.iter().filter(|device| device.is_configured()).collect();
-    devices.sort_by_key(|device| order(&device.kind));
+    sort_by_key(&mut devices, |device| order(&device.kind));
     for device in devices {
         if let (true, Some(mac)) = (device.is_renamed, &device.matching.mac) {
             let link = format!("[Match]\nMACAddress={mac}\n\n[Link]\nName={}\n", device.name);

@@ -4,6 +4,7 @@ use serde_json::{json, Map, Value};
 
 use crate::config::network::{Autoconf, Device, DeviceKind, Network, Parameter, Ports, Resolver, Route};
 use crate::config::node::{Node, Origin};
+use crate::ordered::object_of;
 
 const PATH: &str = "/etc/netplan/50-cloud-init.yaml";
 
@@ -97,7 +98,7 @@ fn parameters(ports: &Ports) -> Value {
         };
         (parameter.netplan.to_owned(), value)
     };
-    Value::Object(ports.parameters.iter().map(one).collect())
+    object_of(ports.parameters.iter().map(one))
 }
 
 fn route(route: &Route) -> Value {
