@@ -150,8 +150,8 @@ fn user_data(file: &str, bytes: &[u8], report: &mut Report) -> Input {
 /// Drops what is said about lines in which a variable stands that only an instance has: its value may be a good one.
 fn drop_those_of_placeholders(report: &mut Report, sources: &BTreeMap<String, String>) {
     let has_one = |text: &str| text.contains(crate::template::MISSING);
-    let marked = |(part, text): (&'_ String, &String)| (part.clone(), text.lines().map(has_one).collect::<Vec<bool>>());
-    let lines = map_of(sources.iter().filter(|(_, text)| has_one(text)).map(marked));
+    let with_one = sources.iter().filter(|(_, text)| has_one(text));
+    let lines = map_of(with_one.map(|(part, text)| (part.as_str(), text.lines().map(has_one).collect::<Vec<bool>>())));
     let is_of_one = |origin: &Origin| {
         let line = (origin.line as usize).checked_sub(1)?;
         lines.get(&*origin.part)?.get(line).copied()

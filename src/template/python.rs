@@ -7,8 +7,9 @@
 //! a text or a number has not. A `+` before a number is left out. The newline behind `{% raw %}` is written, which the engine would leave
 //! out as behind any other statement.
 
-use crate::ordered::sort_by_key;
 use std::borrow::Cow;
+
+use crate::ordered::sort_by_key;
 
 pub(super) const LIST: &str = "__list";
 pub(super) const TUPLE: &str = "__tuple";
