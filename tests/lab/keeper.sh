@@ -37,7 +37,10 @@ remove() {
 exec 8>"$base/.lock"
 flock 8
 for left in "$base"/host.*; do
-  if [ -d "$left" ] && flock -n "$left/lock" true; then remove "${left##*/}"; fi
+  [ -d "$left" ] || continue
+  # Opened for reading: it must not be made anew in a directory whose keeper is about to remove it, or whose keeper died at that.
+  if ! { exec 7<"$left/lock"; } 2>/dev/null || flock -n 7; then remove "${left##*/}"; fi
+  exec 7<&-
 done
 dir=$(mktemp -d "$base/host.XXXXXXXX")
 name=${dir##*/}
