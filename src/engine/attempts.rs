@@ -12,7 +12,7 @@ use super::ledger::Interrupted;
 use super::retry::Policy;
 use crate::error::{Failure, Kind};
 use crate::host::{fault, signals};
-use crate::plan::Step;
+use crate::plan::{Frequency, Step};
 
 impl Engine<'_> {
     /// check -> intent -> apply -> verify -> outcome.
@@ -42,7 +42,12 @@ impl Engine<'_> {
             // Undoing it asks what is there then.
             Some(Err(_)) | None => settlement,
         };
-        let sync = !settlement.unchanged && (step.operation.uses_child() || !step.operation.is_idempotent());
+        // What an attempt did before it was killed is found as done, and may stand in memory only.
+        let found = settlement.unchanged && !intents.is_empty();
+        if found && step.frequency != Frequency::Boot && !step.operation.uses_child() {
+            self.host.sync_filesystems()?;
+        }
+        let sync = found || !settlement.unchanged && (step.operation.uses_child() || !step.operation.is_idempotent());
         self.settle(step, settlement, sync)
     }
 

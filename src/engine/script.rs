@@ -16,7 +16,7 @@ use crate::host::process::{last_lines, read_tail};
 use crate::host::shell::{ItemEnd, Patience, Shell, Sign, Start};
 use crate::host::signals;
 use crate::plan::operation::{Operation, ScriptItem};
-use crate::plan::{OnError, Step, Weight};
+use crate::plan::{Frequency, OnError, Step, Weight};
 
 /// The script whose items are being run.
 pub(super) struct OpenScript {
@@ -64,10 +64,18 @@ impl Engine<'_> {
         }
     }
 
-    /// Its EXIT trap runs, and has the limits of its items.
+    /// Its EXIT trap runs, and has the limits of its items; what it wrote is as durable as what they wrote.
     fn close_script(&self, open: OpenScript) -> Result<(), Failure> {
+        let may_trap = |step: &Step| match &step.operation {
+            Operation::ScriptItem(item) => item.script == open.script && item.text.expose().contains("trap"),
+            _ => false,
+        };
+        let writes = self.plan.steps.iter().any(|step| step.frequency != Frequency::Boot && may_trap(step));
         if let ItemEnd::Deadline(limit) | ItemEnd::Silence(limit) = open.shell.close(open.patience)? {
             self.progress.say(&format!("what {} does when it exits was stopped after {} s", open.script, limit.as_secs()));
+        }
+        if writes {
+            self.host.sync_filesystems()?;
         }
         Ok(())
     }
@@ -312,30 +320,24 @@ impl Engine<'_> {
         }
         let Some(file) = file else { return Ok((None, definitions)) };
         let path = format!("{}/{file}", self.places.shell_states(step.frequency));
-        let text = self.host.read_text(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
-        let state = ShellState::read(&text).ok_or_else(|| {
+        let kept = self.host.read(&path).map_err(|error| Failure::io(&path, &error))?.unwrap_or_default();
+        let state = ShellState::read(&kept).ok_or_else(|| {
             let failure = Failure::new(Kind::NotFound, "the directory and variables that this item began with are no longer kept whole");
             failure.hint("run the command by hand, or the whole script again: `landfall apply FILE` with a changed one")
         })?;
         Ok((Some(state), definitions))
     }
 
-    /// Keeps the state after an item under a name of its own; the outcome names it. Older ones go, but for those before a failure.
+    /// Keeps the state after an item under a name of its own, which the outcome names: the next item begins with it, also where it is
+    /// run again.
     fn keep_shell_state(&mut self, step: &Step, item: &ScriptItem) -> Result<String, Failure> {
         let Some(open) = &self.script else { return Ok(String::new()) };
         let text = ShellState::sealed(&open.shell.state()?);
-        let prefix = state_prefix(item);
-        let name = format!("{prefix}{}", item.last);
-        let directory = self.places.shell_states(step.frequency);
-        let failed = |error: std::io::Error| Failure::io("the shell's state", &error);
-        self.host.write(&format!("{directory}/{name}"), &text, Attributes { mode: 0o600, ..PRIVATE }).map_err(failed)?;
-        let before: Vec<(u32, bool)> = self.items_before(item).map(|(earlier, state)| (earlier.last, failed_in(&state))).collect();
-        for pair in before.windows(2) {
-            // What a failed item began with is needed where it is run again.
-            if let [(old, _), (_, false)] = pair {
-                self.host.remove(&format!("{directory}/{prefix}{old}")).map_err(failed)?;
-            }
-        }
+        let name = format!("{}{}", state_prefix(item), item.last);
+        let path = format!("{}/{name}", self.places.shell_states(step.frequency));
+        self.host
+            .write(&path, &text, Attributes { mode: 0o600, ..PRIVATE })
+            .map_err(|error| Failure::io("the shell's state", &error))?;
         Ok(name)
     }
 }
@@ -343,8 +345,4 @@ impl Engine<'_> {
 /// What the names of the states of a script's shell begin with; the number of the item follows.
 fn state_prefix(item: &ScriptItem) -> String {
     format!("{}.{}.", item.script, &item.script_digest[..item.script_digest.len().min(8)])
-}
-
-fn failed_in(state: &StepState) -> bool {
-    matches!(state, StepState::Ended(outcome, _) if outcome.verdict == Verdict::Failed)
 }

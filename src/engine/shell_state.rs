@@ -1,6 +1,8 @@
 //! The state of a script's shell between two items: what `set`, `export -p` and `umask` said, turned into text that brings
 //! it back in a new shell.
 
+use std::borrow::Cow;
+
 use crate::hash::sha256_hex;
 
 /// Variables that belong to the shell itself or to landfall.
@@ -44,9 +46,10 @@ impl ShellState {
     }
 
     /// Reads what is kept; `None` where it is not whole.
-    pub fn read(kept: &str) -> Option<Self> {
-        let (digest, written) = kept.split_once('\n')?;
-        (sha256_hex(written.as_bytes()) == digest).then(|| Self::parse(written))?
+    pub fn read(kept: &[u8]) -> Option<Self> {
+        let (digest, written) = kept.split_at_checked(kept.iter().position(|byte| *byte == b'\n')?)?;
+        let written = &written[1..];
+        (sha256_hex(written).as_bytes() == digest).then(|| Self::parse(&as_text(written)))?
     }
 
     /// Reads what the shell wrote down.
@@ -103,6 +106,22 @@ impl ShellState {
     pub fn flags(&self) -> String {
         self.flags.chars().filter(|flag| "euxvC".contains(*flag)).collect()
     }
+}
+
+/// Shell text that says the same in UTF-8. dash writes bytes of a value as they are, and always within single quotes; bash escapes
+/// what is not text by itself.
+fn as_text(written: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(written) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(written.len());
+    for chunk in written.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            out.push_str(&format!("'\"$(printf '\\{byte:03o}')\"'"));
+        }
+    }
+    out.into()
 }
 
 fn is_own(name: &str) -> bool {
@@ -162,9 +181,9 @@ mod tests {
         assert_eq!(state.flags(), "eu");
         assert_eq!(ShellState::parse("e\n0022\nexport A='1'"), None);
         let kept = String::from_utf8(ShellState::sealed(text.as_bytes())).expect("text");
-        assert_eq!(ShellState::read(&kept), Some(state));
-        for damaged in [&kept[..kept.len() / 2], &kept[..kept.len() - 1], &kept.replace("1", "2"), ""] {
-            assert_eq!(ShellState::read(damaged), None, "{damaged}");
+        assert_eq!(ShellState::read(kept.as_bytes()), Some(state));
+        for damaged in [&kept[..kept.len() / 2], &kept[..kept.len() - 1], &kept.replace("1", "2"), "", "\n"] {
+            assert_eq!(ShellState::read(damaged.as_bytes()), None, "{damaged}");
         }
     }
 }

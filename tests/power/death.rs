@@ -6,7 +6,7 @@ use crate::lab::{Booted, Disk, Lab, Release};
 use crate::product::{self, Build, Faults};
 use crate::schedule::{self, Chance};
 use crate::state::EndState;
-use crate::trial::{counts, evidence, options, settle};
+use crate::trial::{counts, evidence, options, settle, Moment, Trial};
 use crate::{typical, uncut};
 
 /// How it dies.
@@ -93,6 +93,26 @@ fn a_run_whose_process_dies_is_finished_in_the_same_boot() {
             wrong.push(format!("{release:?} {death:?}\n{}", found.join("\n")));
         }
     }
+    let aborts = POINTS.len() + 1;
+    assert!(deaths > aborts, "no random instant fell into a run: {deaths} deaths, {aborts} of them at points");
     println!("closing: death of the process only: {deaths} deaths, {} runs not finished in the same boot", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// `ssh-keygen` syncs nothing: what it made before the program was killed is found as done, and lasts no sooner than that.
+#[test]
+fn what_a_killed_run_left_in_memory_is_made_durable_before_it_counts_as_done() {
+    let Some(lab) = Lab::require() else { return };
+    let release = Release::Trixie;
+    let stand = |point: &str| Faults { cut_at: Some(point.to_owned()), stand_still: true, ..Faults::default() };
+    let trial = Trial {
+        name: "killed after ssh-keygen, cut at the next step".into(),
+        release,
+        disk: Disk::Ext4Upper,
+        build: Build::Faults,
+        cuts: vec![Moment::KilledThenAt(stand("step.after-effect@ssh/host-key/ed25519"), stand("step.after-intent@ssh/host-key/ecdsa"))],
+    };
+    let report = trial.run(lab, &uncut(lab, release));
+    assert!(report.wrong.is_empty(), "{}\n{}", report.wrong.join("\n"), report.evidence);
+    assert!(report.inside_of[0].contains("ssh/host-key/ecdsa"), "{:?}", report.inside_of);
 }

@@ -109,6 +109,18 @@ pub fn arm(host: &Host, faults: &Faults) {
     }
 }
 
+/// Kills the program where it stands still; systemd starts it again, with these faults.
+pub fn start_again(host: &Host, booted: &crate::lab::Booted, faults: &Faults) {
+    arm(host, faults);
+    booted.files().remove(MARK);
+    booted.exec(&["systemctl", "daemon-reload"]).expect_ok();
+    for unit in UNITS {
+        if booted.exec(&["systemctl", "show", "--value", "-p", "ActiveState", unit]).stdout.trim() == "activating" {
+            booted.exec(&["systemctl", "kill", "-s", "KILL", unit]).expect_ok();
+        }
+    }
+}
+
 /// The build with faults is an ordinary one from the next boot on.
 pub fn disarm(host: &Host) {
     for unit in UNITS {

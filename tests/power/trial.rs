@@ -22,6 +22,8 @@ pub enum Moment {
     After(Duration),
     /// When the build with faults stands still at this point.
     At(Faults),
+    /// It is killed where it stands still at the first point, started again in the same boot, and cut at the second.
+    KilledThenAt(Faults, Faults),
 }
 
 /// What is cut, and when: one moment for each boot that is cut.
@@ -109,13 +111,18 @@ impl Trial {
 
 /// Boots the host and pulls the plug. `settled` learns which items may not run again.
 fn cut(host: &Host, moment: &Moment, report: &mut Report, settled: &mut BTreeSet<String>) -> bool {
-    if let Moment::At(faults) = moment {
+    if let Moment::At(faults) | Moment::KilledThenAt(faults, _) = moment {
         product::arm(host, faults);
     }
     let booted = host.boot(options());
     match moment {
         Moment::After(time) => std::thread::sleep(*time),
         Moment::At(faults) => wait_for_point(&booted, faults),
+        Moment::KilledThenAt(first, second) => {
+            wait_for_point(&booted, first);
+            product::start_again(host, &booted, second);
+            wait_for_point(&booted, second);
+        }
     }
     let before = Journals::read(&host.files());
     booted.power_cut();
@@ -125,7 +132,7 @@ fn cut(host: &Host, moment: &Moment, report: &mut Report, settled: &mut BTreeSet
     settled.extend(before.durable());
     settled.extend(after.finished());
     report.inside_of.push(after.interrupted());
-    if matches!(moment, Moment::At(_)) {
+    if !matches!(moment, Moment::After(_)) {
         product::disarm(host);
     }
     true

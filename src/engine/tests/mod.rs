@@ -322,6 +322,29 @@ fn a_failed_item_is_run_again_where_it_stood_and_with_what_it_kept_from_running(
 }
 
 #[test]
+fn any_item_can_be_run_again_and_what_it_kept_is_brought_back_byte_by_byte() {
+    let dir = tempdir();
+    let out = dir.path().join("out");
+    let texts = [
+        "v=$(printf 'it'\\''s \\351\\nA=1')".to_owned(),
+        format!("printf '%s' \"$v\" >{}", out.display()),
+        "w=2".to_owned(),
+        "true".to_owned(),
+        "true".to_owned(),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let plan = plan(script(&texts));
+    let (_, first) = run(dir.path(), &plan, "boot-1");
+    assert_eq!(results(&first), [StepResult::Done; 5]);
+    std::fs::remove_file(&out).expect("written");
+    for item in ["runcmd/2", "runcmd/3", "runcmd/1", "runcmd/5"] {
+        let (_, again) = rerun(dir.path(), &plan, &[item]);
+        assert_eq!((again.state, results(&again)), (State::Done, vec![StepResult::Done; 5]), "{item}");
+    }
+    assert_eq!(std::fs::read(&out).expect("out"), b"it's \xe9\nA=1");
+}
+
+#[test]
 fn a_script_of_a_directory_that_reboots_is_done_too_and_others_go_on() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempdir();
