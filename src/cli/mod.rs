@@ -151,9 +151,9 @@ impl Command {
     fn telemetry(&self, global: Global) -> Setup {
         let verbosity = if global.quiet { -1 } else { i8::try_from(global.verbose).unwrap_or(i8::MAX) };
         let (records, lines) = match self {
-            Self::Run(_) => (true, Lines::Console),
+            Self::Run(args) if args.stage.is_some() || args.network => (true, Lines::Console),
             Self::Apply(args) => (args.root.is_none(), Lines::Stderr),
-            Self::Resume(_) | Self::Rerun(_) | Self::Rollback(_) => (true, Lines::Stderr),
+            Self::Run(_) | Self::Resume(_) | Self::Rerun(_) | Self::Rollback(_) => (true, Lines::Stderr),
             Self::Plan(_)
             | Self::Preflight(_)
             | Self::Validate(_)

@@ -70,7 +70,7 @@ pub fn unlock(args: &UnlockArgs, host: &Host) -> Answer {
             out::complain(&format!("asked pid {} ({}) to stop\n", owner.pid, owner.command));
         }
     }
-    match host.wait_take_run_lock("landfall unlock", Some(PATIENCE), &|_| {}).map_err(failed)? {
+    match host.wait_take_run_lock("landfall unlock", Some(PATIENCE), &|_| true).map_err(failed)? {
         Take::Taken(lock) => {
             drop(lock);
             args.free("; `landfall resume` goes on")

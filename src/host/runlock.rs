@@ -79,18 +79,21 @@ impl Host {
     }
 
     /// Takes the lock, waiting for its holder as long as `limit` says (for ever, by default) or until a stop is asked for.
-    /// `held` is told once by whom.
-    pub fn wait_take_run_lock(&self, command: &str, limit: Option<Duration>, held: &dyn Fn(&Owner)) -> io::Result<Take> {
+    /// `held` is told once by whom, and says whether that is waited for.
+    pub fn wait_take_run_lock(&self, command: &str, limit: Option<Duration>, held: &dyn Fn(&Owner) -> bool) -> io::Result<Take> {
         let start = Instant::now();
         let mut told = false;
         loop {
             match self.try_take_run_lock(command)? {
                 Take::Held(owner) => {
-                    if let (Some(owner), false) = (&owner, told) {
-                        held(owner);
-                        told = true;
-                    }
-                    if limit.is_some_and(|limit| start.elapsed() >= limit) {
+                    let waits = match &owner {
+                        Some(owner) if !told => {
+                            told = true;
+                            held(owner)
+                        }
+                        _ => true,
+                    };
+                    if !waits || limit.is_some_and(|limit| start.elapsed() >= limit) {
                         return Ok(Take::Held(owner));
                     }
                 }
@@ -151,7 +154,7 @@ mod tests {
         let Take::Held(Some(owner)) = host.try_take_run_lock("landfall apply").expect("try") else { panic!("it is held") };
         assert_eq!((owner.pid, owner.command.as_str()), (i32::try_from(std::process::id()).expect("pid"), "landfall run"));
         assert_eq!(host.run_lock_owner().expect("owner"), Some(owner));
-        let waited = host.wait_take_run_lock("x", Some(Duration::ZERO), &|_| {}).expect("wait");
+        let waited = host.wait_take_run_lock("x", Some(Duration::ZERO), &|_| true).expect("wait");
         assert!(matches!(waited, Take::Held(_)));
         drop(lock);
         assert_eq!(host.run_lock_owner().expect("owner"), None);

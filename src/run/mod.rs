@@ -133,8 +133,10 @@ pub fn run(host: &Host, request: &Request) -> Result<Report, Failure> {
 /// all; whatever keeps the state from being read or written.
 pub fn run_with(host: &Host, request: &Request, given: &Overrides) -> Result<Report, Failure> {
     let report = begin(host, request, given);
-    if let (Request::Boot(_), Err(failure)) = (request, &report) {
-        view::publish_failure(host, request.stage(), failure);
+    match (request, &report) {
+        // Where another run holds the lock, what that one says stands.
+        (Request::Boot(_), Err(failure)) if failure.kind != Kind::Lock => view::publish_failure(host, request.stage(), failure),
+        _ => {}
     }
     report
 }
@@ -173,7 +175,8 @@ fn begin(host: &Host, request: &Request, given: &Overrides) -> Result<Report, Fa
 /// Units of one boot wait for each other; whoever sits at a terminal is told.
 fn take_lock(host: &Host, request: &Request) -> Result<RunLock, Failure> {
     let command = match request {
-        Request::Boot(_) => return wait_for_lock(host, &format!("landfall run --stage {}", request.stage().name())),
+        Request::Boot(Some(stage)) => return wait_for_lock(host, &format!("landfall run --stage {}", stage.name())),
+        Request::Boot(None) => "landfall run",
         Request::Network => return wait_for_lock(host, "landfall run --network"),
         Request::Apply(_) => "landfall apply",
         Request::Resume => "landfall resume",
@@ -186,11 +189,13 @@ fn take_lock(host: &Host, request: &Request) -> Result<RunLock, Failure> {
 /// The run lock, for a unit.
 fn wait_for_lock(host: &Host, command: &str) -> Result<RunLock, Failure> {
     let taken = host.wait_take_run_lock(command, None, &|owner| {
-        crate::telemetry::say(
-            tracing::Level::INFO,
-            crate::telemetry::Place::default(),
-            &format!("waiting for {} (pid {})", owner.command, owner.pid),
-        );
+        // What a step of that run has started would wait for its own end.
+        let waits = !host.is_ancestor(owner.pid);
+        if waits {
+            let text = format!("waiting for {} (pid {})", owner.command, owner.pid);
+            crate::telemetry::say(tracing::Level::INFO, crate::telemetry::Place::default(), &text);
+        }
+        waits
     });
     taken_lock(taken)
 }
