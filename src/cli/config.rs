@@ -20,7 +20,7 @@ use super::{input, out, Answer, Refusal, TextOrJson};
 /// `landfall config`.
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
-    /// User-data: a path, or - for stdin; what this host was given where it is left out
+    /// User-data: a path, an http(s) address, or - for stdin; what this host was given where it is left out
     #[arg(value_name = "FILE")]
     file: Option<String>,
     /// The configuration of the system under this directory instead
@@ -38,7 +38,7 @@ pub fn config(args: &ConfigArgs, host: &Host) -> Answer {
     let rooted = args.root.as_deref().map(input::root).transpose()?;
     let host = rooted.as_ref().unwrap_or(host);
     let source = match &args.file {
-        Some(name) => Source::File { name: name.clone(), bytes: input::read(name)?, first_boot: false },
+        Some(name) => input::source(name, false)?,
         None => recorded(host).map_err(needs_root)?,
     };
     let (document, config, mut report) = run::settings(host, &source, &args.settings.as_given()).map_err(needs_root)?;

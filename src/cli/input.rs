@@ -1,16 +1,39 @@
-//! What is named on the command line: user-data, as a path or `-` for stdin, and the root directory of a system.
+//! What is named on the command line: user-data, as a path, an address or `-` for stdin, and the root directory of a system.
 
 use std::io::Read as _;
 
 use super::Refusal;
 use crate::error::exit;
+use crate::host::net::Request;
 use crate::host::Host;
+use crate::run::Source;
 
 /// More than any user-data: a disk image by mistake is refused, not read.
 const MOST: u64 = 64 << 20;
 
+/// Whether it is an address: a path has none of these before it.
+fn is_address(name: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| name.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+}
+
+/// What it is called where it is shown: an address without what may let in.
+pub(super) fn shown(name: &str) -> String {
+    if is_address(name) {
+        return crate::redact::url(name);
+    }
+    name.to_owned()
+}
+
+/// User-data for a plan.
+pub(super) fn source(name: &str, first_boot: bool) -> Result<Source, Refusal> {
+    Ok(Source::File { name: shown(name), bytes: read(name)?, first_boot })
+}
+
 /// Reads it.
 pub(super) fn read(name: &str) -> Result<Vec<u8>, Refusal> {
+    if is_address(name) {
+        return Ok(Host::default().fetch(&Request::new(name, MOST))?);
+    }
     let refused = |why: String| Refusal::new(exit::USAGE, format!("{name}: {why}"));
     let mut bytes = Vec::new();
     if name == "-" {

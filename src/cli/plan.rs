@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::identity::Recorded;
 use crate::plan::{render_text, Plan};
 use crate::redact::Redactor;
-use crate::run::{plan_of_boot, prepare, recorded_plan, Fetching, InstanceDir, Source};
+use crate::run::{plan_of_boot, prepare, recorded_plan, Fetching, InstanceDir};
 
 use super::refusal::require_root;
 use super::settings::Settings;
@@ -21,7 +21,7 @@ use super::{input, out, Answer, Refusal, TextOrJson};
 /// `landfall plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// User-data: a path, or - for stdin; without it, what this host's datasource gives a boot
+    /// User-data: a path, an http(s) address, or - for stdin; without it, what this host's datasource gives a boot
     #[arg(value_name = "FILE")]
     file: Option<String>,
     /// Plan for the system under this directory instead
@@ -63,7 +63,7 @@ pub fn plan(args: &PlanArgs, host: &Host) -> Answer {
 
 /// The plan of a file, and whether it has errors.
 fn of_file(file: &str, first_boot: bool, host: &Host, given: &Overrides) -> Result<(Plan, bool), Refusal> {
-    let source = Source::File { name: file.to_owned(), bytes: input::read(file)?, first_boot };
+    let source = input::source(file, first_boot)?;
     // Without rights what is on record cannot be read: what it does at every boot is not shown then.
     let recorded = Recorded::load(host).ok().flatten().unwrap_or_default();
     let mut prepared = prepare(host, recorded.instance_id.as_deref().unwrap_or(InstanceDir::MANUAL), &source, given, &Fetching::NOW)?;

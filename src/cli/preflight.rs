@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::identity::Recorded;
 use crate::plan::{Plan, Stage};
 use crate::redact::Redactor;
-use crate::run::{prepare, Fetching, InstanceDir, Source};
+use crate::run::{prepare, Fetching, InstanceDir};
 
 use super::refusal::require_root;
 use super::{input, out, recorded, Answer, Refusal, TextOrJson};
@@ -21,7 +21,7 @@ use super::{input, out, recorded, Answer, Refusal, TextOrJson};
 /// `landfall preflight`.
 #[derive(Debug, Args)]
 pub struct PreflightArgs {
-    /// User-data: a path, or - for stdin; the recorded run where it is left out
+    /// User-data: a path, an http(s) address, or - for stdin; the recorded run where it is left out
     #[arg(value_name = "FILE")]
     file: Option<String>,
     /// Measure how fast a source of packages is: fetches up to 8 MiB
@@ -65,7 +65,7 @@ pub fn preflight(args: &PreflightArgs, host: &Host) -> Answer {
 
 /// The plan of a file, as it would be made now.
 fn given(name: &str, host: &Host) -> Result<(Plan, Needs), Refusal> {
-    let source = Source::File { name: name.to_owned(), bytes: input::read(name)?, first_boot: false };
+    let source = input::source(name, false)?;
     let recorded = Recorded::load(host).ok().flatten().unwrap_or_default();
     let id = recorded.instance_id.as_deref().unwrap_or(InstanceDir::MANUAL);
     let prepared = prepare(host, id, &source, &super::settings::Settings::default().as_given(), &Fetching::NOW)?;
@@ -73,7 +73,7 @@ fn given(name: &str, host: &Host) -> Result<(Plan, Needs), Refusal> {
     if let Some(first) = problems.iter().find(|problem| problem.severity == Severity::Error) {
         let redactor = Redactor::new(prepared.plan.secrets.iter().map(|secret| secret.expose().clone()));
         let refusal = Refusal::new(exit::DATA, redactor.quoted(&first.sentence()));
-        return Err(refusal.help(format!("`landfall validate {name}` shows every problem with its line")));
+        return Err(refusal.help(format!("`landfall validate {}` shows every problem with its line", input::shown(name))));
     }
     let needs = Needs::of(&prepared.plan, &|_| true);
     Ok((prepared.plan, needs))

@@ -20,7 +20,7 @@ pub struct PushArgs {
     /// Machines, as ssh takes them: `web1`, `admin@web1`, an alias of ~/.ssh/config
     #[arg(value_name = "HOST", required = true)]
     hosts: Vec<String>,
-    /// User-data: a path, or - for stdin
+    /// User-data: a path, an http(s) address, or - for stdin
     #[arg(short, long, value_name = "FILE")]
     file: String,
     /// Users to try, in this order; without it ssh's own choice, then root, debian, ubuntu, admin

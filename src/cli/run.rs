@@ -9,7 +9,7 @@ use crate::engine::summary::State;
 use crate::error::{exit, Failure};
 use crate::host::{signals, Host};
 use crate::plan::Stage;
-use crate::run::{Request, Source};
+use crate::run::Request;
 
 use super::refusal::require_root;
 use super::settings::Settings;
@@ -62,7 +62,7 @@ impl From<StageArg> for Stage {
 /// `landfall apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// User-data: a path, or - for stdin
+    /// User-data: a path, an http(s) address, or - for stdin
     #[arg(value_name = "FILE")]
     pub file: String,
     /// Apply to the system under this directory instead (image builds)
@@ -109,7 +109,7 @@ pub fn apply(args: &ApplyArgs, host: &Host) -> Answer {
     require_root("apply")?;
     let rooted = args.root.as_deref().map(super::input::root).transpose()?;
     let given = args.settings.read()?;
-    let source = Source::File { name: args.file.clone(), bytes: super::input::read(&args.file)?, first_boot: false };
+    let source = super::input::source(&args.file, false)?;
     execute(rooted.as_ref().unwrap_or(host), &Request::Apply(source), &given, Some(args.format))
 }
 

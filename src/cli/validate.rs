@@ -33,7 +33,7 @@ use crate::ordered::{map_of, sort_by_key};
 /// `landfall validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// User-data: paths, or - for stdin
+    /// User-data: paths, http(s) addresses, or - for stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
     /// How the problems are printed
@@ -69,7 +69,7 @@ pub(super) struct Checked {
 pub fn validate(args: &ValidateArgs, quiet: bool, host: &Host) -> Answer {
     let mut checked = Vec::new();
     for name in &args.files {
-        checked.push(Checked { strict: args.strict, ..check(name, &input::read(name)?, host) });
+        checked.push(Checked { strict: args.strict, ..check(&input::shown(name), &input::read(name)?, host) });
     }
     match args.format {
         TextOrJson::Text => checked.iter().for_each(|one| out::print(&one.render(quiet))),
