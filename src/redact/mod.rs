@@ -55,11 +55,11 @@ impl Redactor {
     }
 
     /// JSON text with every string in it masked but for keys and what [`STRUCTURAL`] ones hold, and nothing else changed: it stays
-    /// JSON, in its order.
+    /// JSON, in its order. Of an address as much is shown as in an operation's line.
     pub fn apply_to_json(&self, json: &str) -> String {
         let mut out = String::with_capacity(json.len());
         let mut rest = json;
-        let mut key = String::new();
+        let (mut key, mut operation) = (String::new(), String::new());
         while let Some(start) = rest.find('"') {
             let length = string_length(&rest[start..]);
             let (before, after) = rest.split_at(start);
@@ -71,8 +71,17 @@ impl Redactor {
                     out.push_str(literal);
                     key = text;
                 }
+                Ok(text) if key == "url" => {
+                    let shown = if operation == "phone_home" { origin(&text) } else { url(&text) };
+                    out.push_str(&serde_json::Value::from(self.apply(&shown)).to_string());
+                }
                 Ok(text) if !STRUCTURAL.contains(&key.as_str()) => out.push_str(&serde_json::Value::from(self.apply(&text)).to_string()),
-                _ => out.push_str(literal),
+                read => {
+                    if key == "op" {
+                        operation = read.unwrap_or_default();
+                    }
+                    out.push_str(literal);
+                }
             }
         }
         out + rest
@@ -191,6 +200,9 @@ mod tests {
         let redactor = Redactor::new(["hunter2!".to_owned()]);
         let json = r#"{"z": "a \"hunter2!\" \\", "a": [1, "password=geheim"], "": null}"#;
         let expected = r#"{"z": "a \"***\" \\", "a": [1, "password=***"], "": null}"#;
+        assert_eq!(redactor.apply_to_json(json), expected);
+        let json = r#"{"op": "download", "url": "https://x/a?sig=geheim", "op": "phone_home", "url": "https://x/hooks/geheim"}"#;
+        let expected = r#"{"op": "download", "url": "https://x/a?***", "op": "phone_home", "url": "https://x"}"#;
         assert_eq!(redactor.apply_to_json(json), expected);
         let redactor = Redactor::new(["stage".to_owned(), "write_file".to_owned()]);
         let json = r#"{"id": "stage/write_file", "stage": "stage", "needs": ["stage"], "write_file" : "stage", "x": ["write_file"]}"#;

@@ -20,8 +20,8 @@ const WORDS: [&str; 17] = [
     "x-auth",
 ];
 
-/// What else the name of a variable or an option is, or ends with behind `_`, `-` or `.`, that holds one.
-const ENDS: [&str; 4] = ["pass", "pw", "psk", "key"];
+/// What else the name of a variable or an option is, or ends with behind `_`, `-` or `.`, that holds one. A signed address lets in.
+const ENDS: [&str; 6] = ["pass", "pw", "psk", "key", "sig", "signature"];
 
 /// Options that have the word in them and take no secret: `adduser --disabled-password bob`.
 const WITHOUT_VALUE: [&str; 6] = ["no-", "disabled-", "disable-", "ask-", "allow-", "skip-"];

@@ -9,9 +9,9 @@ use crate::secret::MASK;
 
 /// What a text has that holds a secret, in either case: parts of the names of secrets, an address, `Bearer`, `Basic`, `IDENTIFIED
 /// BY`, `attach`, `vault`.
-const SIGNS: [[u8; 3]; 16] = [
+const SIGNS: [[u8; 3]; 17] = [
     *b"pas", *b"sec", *b"tok", *b"key", *b"pwd", *b"pw=", *b"pw ", *b"psk", *b"cre", *b"-au", *b"://", *b"bea", *b"bas", *b"fie", *b"att",
-    *b"vau",
+    *b"vau", *b"sig",
 ];
 
 /// Whether [`patterns`] could find anything: most text holds nothing of the kind. Every text that is shown comes by here: the second
@@ -444,6 +444,9 @@ mod tests {
         "'cmd' '--api-key' 'S3CRET' 'next'",
         "'cmd' '--password=S3CRET' 'next'",
         "'curl' '-u' 'a:S3CRET' 'https://example.org'",
+        r#"curl "https://example.org/x?sv=1&sig=S3CRET" -o /x"#,
+        "'curl' 'https://example.org/x?X-Amz-Expires=1&X-Amz-Signature=S3CRET'",
+        "smbclient -U 'S3CRET' //h/s -c ls",
         r#"[curl, -u, "a:S3CRET", https://example.org]"#,
         "curl -ua:S3CRET --user=a:S3CRET x",
         r#"curl -H 'Authorization: Bearer S3CRET' -H "X-Auth-Token: S3CRET" x"#,

@@ -18,7 +18,7 @@ pub struct Program {
 
 const NONE: Program = Program { names: &[], glued: "", next: "", after: &[], all_after: &[], argument: None };
 
-static PROGRAMS: [Program; 16] = [
+static PROGRAMS: [Program; 17] = [
     Program { names: &["mysqladmin", "mariadb-admin"], glued: "p", after: &["password"], ..NONE },
     Program { names: &["mysql*", "mariadb*", "7z*"], glued: "p", ..NONE },
     Program { names: &["sshpass", "mongo*"], glued: "p", next: "p", ..NONE },
@@ -26,6 +26,8 @@ static PROGRAMS: [Program; 16] = [
     Program { names: &["ldap*"], glued: "w", next: "w", ..NONE },
     Program { names: &["redis-cli"], next: "a", after: &["requirepass"], ..NONE },
     Program { names: &["zip", "unzip"], glued: "P", next: "P", ..NONE },
+    // `user%password`.
+    Program { names: &["smbclient", "smbget", "rpcclient"], glued: "U", next: "U", ..NONE },
     Program { names: &["nmcli"], after: &["password", "wifi-sec.psk", "802-11-wireless-security.psk"], ..NONE },
     Program { names: &["openssl"], all_after: &["passwd"], ..NONE },
     Program { names: &["pro", "ua"], all_after: &["attach"], ..NONE },
