@@ -264,6 +264,7 @@ fn report_bashisms(bashisms: &[&str], line: &ScriptLine, script: &str, steps: &m
         let (does, instead) = match *what {
             "&>" => ("runs the command in the background and redirects nothing", "write `>FILE 2>&1`"),
             "[[" => ("does not know it", "write `[ ... ]`, or `bash -c '...'`"),
+            "set -o pipefail" => ("ends the script there", "leave it out, or write `bash -c '...'`"),
             "source" => ("does not know it", "write `. FILE`, or `bash -c '...'`"),
             _ => ("does not know it", "write `bash -c '...'`"),
         };

@@ -30,6 +30,9 @@ fn collect(statements: &[Statement], found: &mut Vec<&'static str>) {
             Command::Simple(simple) => {
                 let name = simple.words.first().map(|word| word.value.as_str());
                 found.extend(COMMANDS.iter().find(|only| name == Some(**only)));
+                if sets_pipefail(simple) {
+                    found.push("set -o pipefail");
+                }
             }
             Command::Function { body, .. } => {
                 if let Command::Compound { inside, .. } = &**body {
@@ -39,6 +42,12 @@ fn collect(statements: &[Statement], found: &mut Vec<&'static str>) {
             Command::Compound { inside, .. } => collect(inside, found),
         }
     }
+}
+
+/// As in `set -euo pipefail`.
+fn sets_pipefail(simple: &Simple) -> bool {
+    let words: Vec<&str> = simple.words.iter().map(|word| word.value.as_str()).take_while(|word| *word != "--").collect();
+    words.first() == Some(&"set") && words.windows(2).any(|two| two[0].starts_with('-') && two[0].ends_with('o') && two[1] == "pipefail")
 }
 
 fn is_bare_redirect(simple: &Simple) -> bool {

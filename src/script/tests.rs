@@ -274,6 +274,8 @@ fn what_only_bash_has_is_seen_where_a_command_stands() {
         ("if true; then source ~/.bashrc; fi; [[ a ]] || [[ b ]]", &["[[", "source"]),
         ("apt-get update &> /dev/null", &["&>"]),
         ("f() { pushd /x; }; f", &["pushd"]),
+        ("set -euo pipefail; set -e", &["set -o pipefail"]),
+        ("set -e -u; set -- -o pipefail", &[]),
         ("sleep 9 & > /x", &["&>"]),
         ("sleep 9 & echo a > /x", &[]),
         ("echo '[[ x ]]' source '&> x'; . /etc/profile; bash -c '[[ -f x ]]'", &[]),

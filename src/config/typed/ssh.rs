@@ -31,6 +31,11 @@ impl FromNode for PublicKeys {
                                 format!("{}: this key is damaged, or not of the type it names: sshd will ignore it", reader.path());
                             reader.report.warning("ssh-key", message).at(&node.origin).help("copy the whole line of ~/.ssh/id_*.pub");
                         }
+                        if line.split_whitespace().filter(|word| word.len() > SHORTEST_KEY && word.starts_with("AAAA")).count() > 1 {
+                            let message = format!("{}: there is more than one key in this line: sshd sees the first", reader.path());
+                            let help = "give each an item of its own, with every `- ` in the same column";
+                            reader.report.warning("ssh-key", message).at(&node.origin).help(help);
+                        }
                         keys.push(line.to_owned());
                     }
                     false => {
@@ -57,6 +62,9 @@ impl FromNode for PublicKeys {
         Some(Self::default())
     }
 }
+
+/// Characters of base64 that no key is shorter than.
+const SHORTEST_KEY: usize = 50;
 
 /// Who is asked for whose keys, as ssh-import-id(1) takes it: `gh:name`, `lp:name`. A list, or one string with commas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -118,6 +118,10 @@ fn key_lines_are_read_in_every_form_and_what_is_none_is_reported() {
         assert_eq!(found, "ssh/authorized-keys/root: authorize 1 SSH key for root", "{key}");
         assert!(problems[0].starts_with("degraded: ssh_authorized_keys[0]: this key is damaged"), "{problems:?}");
     }
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1Zf0v6rVQ3nXvYxq7mJt8m0q8b4bJ0yXgkq7m8b4bJ";
+    let (found, problems) = count(&format!("ssh_authorized_keys:\n  - {key} a@b\n   - {key} c@d\n"));
+    assert_eq!(found, "ssh/authorized-keys/root: authorize 1 SSH key for root");
+    assert!(problems[0].starts_with("degraded: ssh_authorized_keys[0]: there is more than one key in this line"), "{problems:?}");
     assert_eq!(count("ssh_authorized_keys: [ssh-rsa-cert-v01@openssh.com AAAA]").1, [""; 0]);
     for text in ["ssh_authorized_keys: [AAAA]", "ssh_authorized_keys: [ssh-rsa]", "ssh_authorized_keys: [ssh-dss AAAA]"] {
         let (found, problems) = count(text);
