@@ -89,6 +89,22 @@ fn a_held_lock_names_its_holder_and_force_ends_it() {
 }
 
 #[test]
+fn a_step_of_a_run_does_not_wait_for_that_run_and_a_person_waits_for_none() {
+    let own = r#"exec 9<>/run/landfall/lock; flock 9
+        started=$(sed "s/.*) //" /proc/$$/stat | cut -d" " -f20)
+        echo "{\"pid\": $$, \"started\": $started, \"boot_id\": \"$(cat /proc/sys/kernel/random/boot_id)\", \"command\": \"landfall run\", \"since\": 0}" >&9
+        cp /run/landfall/status.json /tmp/before
+        for how in "" "--stage final" "--network"; do timeout 60 landfall run $how; echo "ended $?"; done
+        cmp /run/landfall/status.json /tmp/before && echo same"#;
+    let Some(ran) = on_host("running", own) else { return };
+    let ran = ran.ended(0);
+    assert_eq!(ran.stdout, "ended 75\nended 75\nended 75\nsame\n", "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("another run holds the lock: landfall run (pid ").count(), 3, "{}", ran.stderr);
+    let ran = on_host("running", &format!("{HOLDER} timeout 60 landfall run")).expect("root").ended(75);
+    assert!(ran.stderr.contains("another run holds the lock"), "{}", ran.stderr);
+}
+
+#[test]
 fn asking_for_the_lock_leaves_nothing_where_nothing_was() {
     let Some(ran) =
         on_host("running", "landfall unlock && ls /run/landfall && rm -r /run/landfall && landfall unlock && test ! -e /run/landfall")
