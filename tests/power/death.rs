@@ -99,20 +99,20 @@ fn a_run_whose_process_dies_is_finished_in_the_same_boot() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// `ssh-keygen` syncs nothing: what it made before the program was killed is found as done, and lasts no sooner than that.
+/// `useradd` syncs no file of the home it makes: that home is found by whoever goes on, and may not count as done before it lasts.
 #[test]
 fn what_a_killed_run_left_in_memory_is_made_durable_before_it_counts_as_done() {
     let Some(lab) = Lab::require() else { return };
     let release = Release::Trixie;
     let stand = |point: &str| Faults { cut_at: Some(point.to_owned()), stand_still: true, ..Faults::default() };
     let trial = Trial {
-        name: "killed after ssh-keygen, cut at the next step".into(),
+        name: "killed after useradd, cut at the next step that changes anything".into(),
         release,
         disk: Disk::Ext4Upper,
         build: Build::Faults,
-        cuts: vec![Moment::KilledThenAt(stand("step.after-effect@ssh/host-key/ed25519"), stand("step.after-intent@ssh/host-key/ecdsa"))],
+        cuts: vec![Moment::KilledThenAt(stand("step.after-effect@users_groups/ada"), stand("step.after-intent@users_groups/ada/ssh-keys"))],
     };
     let report = trial.run(lab, &uncut(lab, release));
     assert!(report.wrong.is_empty(), "{}\n{}", report.wrong.join("\n"), report.evidence);
-    assert!(report.inside_of[0].contains("ssh/host-key/ecdsa"), "{:?}", report.inside_of);
+    assert!(report.inside_of[0].contains("users_groups/ada/ssh-keys"), "{:?}", report.inside_of);
 }
