@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use super::node::Origin;
 use super::typed::reader::nearest;
+use crate::secret::MASK;
 
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -231,7 +232,7 @@ const EXCERPT_CHARS: usize = 120;
 /// A line, from 1, with its secrets masked and made safe for a terminal; `None` if the text has no such line.
 fn excerpt(lines: &[&str], number: u32, hidden: Option<u32>, mask: &dyn Fn(&str) -> String) -> Option<String> {
     let index = (number as usize).checked_sub(1)?;
-    let line = mask(&masked(lines, index, hidden)?);
+    let line = without_broken_words(mask(&masked(lines, index, hidden)?));
     let printable = |c: char| {
         if c == '\t' {
             ' '
@@ -248,10 +249,29 @@ fn excerpt(lines: &[&str], number: u32, hidden: Option<u32>, mask: &dyn Fn(&str)
     Some(shown)
 }
 
+/// Where a quote or bracket is not closed, as in a document that cannot be read, the words of a command are not seen as such: what
+/// looks like a secret without quotes and brackets is not shown then.
+fn without_broken_words(line: String) -> String {
+    let bare: String = line.chars().map(|c| if "\"'[]{},".contains(c) { ' ' } else { c }).collect();
+    if line.contains(MASK) || crate::redact::patterns(&bare) == bare {
+        return line;
+    }
+    let start = line.len() - line.trim_start_matches([' ', '-']).len();
+    format!("{}{MASK}", &line[..start])
+}
+
+/// The text of a block scalar that was forgotten to be indented.
+fn below_open_secret(lines: &[&str], index: usize) -> bool {
+    let Some(above) = lines[..index].iter().rev().find(|line| !line.trim().is_empty()) else { return false };
+    let opens =
+        |(name, end): (&str, usize)| looks_secret(name) && above[end..].trim().starts_with(['|', '>']) && opens_block(&above[end..]);
+    indentation(lines[index]) <= indentation(above) && keys(above).last().is_some_and(opens)
+}
+
 fn masked(lines: &[&str], index: usize, hidden: Option<u32>) -> Option<String> {
     let line = *lines.get(index)?;
     let blank = line.len() - line.trim_start().len();
-    if below_secret(lines, index) {
+    if below_secret(lines, index) || below_open_secret(lines, index) {
         return Some(format!("{}***", &line[..blank]));
     }
     let hidden = hidden.and_then(|column| line.char_indices().nth(column as usize - 1)).map_or(usize::MAX, |(at, _)| at);
@@ -419,6 +439,12 @@ mod tests {
             ("write_files:\n- path: /a\n  content: hunter2", 3, "  content: ***"),
             ("write_files:\n- content: |\n    hunter2\n  path: /a", 4, "  path: /a"),
             ("write_files:\n- content: |\n    hunter2\n  path: /a", 3, "    ***"),
+            ("write_files:\n- path: /a\n  content: |\n  *:*:*:postgres:S", 4, "  ***"),
+            ("write_files:\n- content: |\n    x\n- path: /b", 4, "- path: /b"),
+            ("- \"mysql -uroot -pS -e select", 1, "- ***"),
+            ("- [mysql, -u, root, \"-pS\"", 1, "- ***"),
+            ("runcmd: [htpasswd, -bc, /x, admin, S", 1, "***"),
+            ("- [mysql, -u, root, \"-e", 1, "- [mysql, -u, root, \"-e"),
             ("users: [{name: a, plain_text_paswd: S}]", 1, "users: [{name: a, plain_text_paswd: ***"),
             ("- {name: a, pasword: S}", 1, "- {name: a, pasword: ***"),
             ("plain_text_paswd:\n    S", 2, "    ***"),

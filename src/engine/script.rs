@@ -335,9 +335,7 @@ impl Engine<'_> {
         let text = ShellState::sealed(&open.shell.state()?);
         let name = format!("{}{}", state_prefix(item), item.last);
         let path = format!("{}/{name}", self.places.shell_states(step.frequency));
-        self.host
-            .write(&path, &text, Attributes { mode: 0o600, ..PRIVATE })
-            .map_err(|error| Failure::io("the shell's state", &error))?;
+        self.host.write(&path, &text, Attributes { mode: 0o600, ..PRIVATE }).map_err(|error| Failure::io("the shell's state", &error))?;
         Ok(name)
     }
 }

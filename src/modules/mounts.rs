@@ -60,6 +60,7 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
     let unread = keys.swap.as_ref().and_then(Swap::unread).filter(|(key, _)| *key != "size");
     let swap_file = if ops::is_unread("swap", unread, "no swap file is made", steps) { None } else { swap_file(keys) };
     warn_of_none(keys, steps);
+    warn_of_hidden(keys, &entries, steps);
     if entries.is_empty() && if_there.is_empty() && swap_file.is_none() {
         return;
     }
@@ -91,6 +92,27 @@ fn warn_of_none(keys: &Keys, steps: &mut Steps) {
     }
 }
 
+/// What is mounted where something else is: one hides the other, and a second root may keep the host from booting.
+fn warn_of_hidden(keys: &Keys, entries: &[MountFields], steps: &mut Steps) {
+    let point =
+        |entry: &MountFields| entry.point().filter(|point| point.starts_with('/')).map(|point| point.trim_end_matches('/').to_owned());
+    for (at, (entry, given)) in entries.iter().zip(&keys.mounts).enumerate() {
+        let Some(path) = point(entry) else { continue };
+        let is_taken_back = |other: &MountFields| entries.iter().any(|one| one.device() == other.device() && one.point().is_none());
+        let hides =
+            |other: &&MountFields| other.device() != entry.device() && point(other).as_ref() == Some(&path) && !is_taken_back(other);
+        let other = entries[..at].iter().find(hides);
+        let message = match other {
+            _ if path.is_empty() => format!("mounts[{at}]: {} at /: the root is mounted by a line of its own", entry.device()),
+            Some(other) => {
+                format!("mounts[{at}]: {} at {path}, where {} is mounted too: one hides the other", entry.device(), other.device())
+            }
+            None => continue,
+        };
+        steps.report.warning("mount-point", message).at(&given.origin).help("give each device a place of its own");
+    }
+}
+
 fn plan_remote(scope: &Scope<'_>, steps: &mut Steps) {
     let keys = scope.keys;
     let of_network = |entry: &MountFields| entry.point().is_some() && is_remote(entry.device(), &entry.0[2]);
@@ -104,6 +126,16 @@ fn plan_remote(scope: &Scope<'_>, steps: &mut Steps) {
 mod tests {
     use super::super::testing::{applied, assert_problems, assert_steps, first_boot};
     use crate::plan::operation::Operation;
+
+    #[test]
+    fn what_hides_another_is_told() {
+        let text = "mounts: [[/dev/vdb, /data], [/dev/vdb, /data, ext4], [/dev/vdc, /data/], [/dev/vdd, /], [/dev/vde, /e], [/dev/vde, null], [/dev/vdf, /e], [swap, none], [vde, none]]";
+        let expected = [
+            "degraded: mounts[2]: /dev/vdc at /data, where /dev/vdb is mounted too: one hides the other (give each device a place of its own)",
+            "degraded: mounts[3]: /dev/vdd at /: the root is mounted by a line of its own (give each device a place of its own)",
+        ];
+        assert_problems(&applied(text), &expected);
+    }
 
     #[test]
     fn mounts_are_a_swap_file_then_fstab_then_what_it_mounts_and_the_network_last() {

@@ -143,7 +143,11 @@ fn user_data_is_read_from_an_address_too_and_what_lets_in_there_is_not_shown() {
     let url = format!("http://bob:geheim1@{address}/user-data?token=geheim2");
     let ask = |args: &[&str]| landfall_in(&[("no_proxy", "127.0.0.1")], &[args, &[&url]].concat(), b"");
     let ran = ask(&["plan", "--first-boot"]).ended(0);
-    assert!(ran.stdout.contains("set the hostname to web1") && ran.stdout.contains(&format!("http://***@{address}/user-data?***:3:1")), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("set the hostname to web1") && ran.stdout.contains(&format!("http://***@{address}/user-data?***:3:1")),
+        "{}",
+        ran.stdout
+    );
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("geheim"), "{}{}", ran.stdout, ran.stderr);
     let ran = ask(&["validate"]).ended(1);
     assert!(ran.stderr.contains("404") && !ran.stderr.contains("geheim"), "{}", ran.stderr);

@@ -91,6 +91,7 @@ fn yaml_1_1_surprises_reach_the_user_as_meant() {
 fn secrets_are_in_no_message() {
     for text in [
         "users: [{name: a, passwd: [geheim]}]",
+        "users: ['bob:geheim']",
         "users: [{name: a, plain_text_passwd: {geheim: geheim}}]",
         "password: [geheim]",
         "chpasswd: {list: [geheim]}",

@@ -5,6 +5,7 @@ use super::reader::{quoted, quoted_and, FromNode, Reader, Shape};
 use super::scalars::{is_yes_or_no, Located, Text};
 use super::ssh::{ImportIds, PublicKeys};
 use crate::config::node::{Entry, Node, Origin, Value};
+use crate::secret::MASK;
 
 crate::record! {
     /// One user. A mapping without `name` speaks of the default user.
@@ -102,7 +103,16 @@ impl FromNode for UserName {
         let name = String::from_node(node, reader)?;
         match account_name(&name) {
             Ok(()) => Some(Self(name)),
-            Err(why) => reader.invalid(&node.origin, quoted_and(&name, why), "use lower-case letters, digits, `-` and `_`"),
+            Err(why) => {
+                // `name:password` is the form of `chpasswd.list`.
+                let (shown, is_pair) = name.split_once(':').map_or((name.clone(), false), |(user, _)| (format!("{user}:{MASK}"), true));
+                let help = "use lower-case letters, digits, `-` and `_`";
+                let _: Option<()> = reader.invalid(&node.origin, quoted_and(&shown, why), help);
+                if let Some(problem) = reader.report.problems.last_mut() {
+                    problem.hides_value = is_pair;
+                }
+                None
+            }
         }
     }
 }
@@ -238,6 +248,7 @@ impl FromNode for Users {
             }
         }
         users.report_same_ids(reader);
+        users.report_repeats(reader);
         Some(users)
     }
 
@@ -257,6 +268,20 @@ impl Users {
             let whose = first.name.as_ref().map_or("the default user", |name| &name.0);
             let message = format!("this id is that of `{whose}` too");
             let _: Option<()> = reader.invalid(user.place("uid"), message, "give each user an id of their own, or none");
+        }
+    }
+
+    /// One user of two entries: what both say is taken from the first.
+    fn report_repeats(&self, reader: &mut Reader<'_>) {
+        for (at, user) in self.0.iter().enumerate() {
+            let Some(name) = &user.name else { continue };
+            let Some(first) = self.0[..at].iter().find(|other| other.name.as_ref() == Some(name)) else { continue };
+            let both: Vec<&str> = user.given.iter().copied().filter(|key| *key != "name" && first.given.contains(key)).collect();
+            if !both.is_empty() {
+                let message = format!("`{}` stands here twice: {} of the first entry counts", name.0, both.join(" and "));
+                let message = format!("{}: {message}", reader.path());
+                reader.report.warning("user-twice", message).at(&user.origin).help("write one entry for each user");
+            }
         }
     }
 

@@ -242,6 +242,13 @@ fn one_bad_entry_never_loses_the_others() {
 }
 
 #[test]
+fn a_user_of_two_entries_is_one_and_what_both_say_is_told() {
+    let plan = applied("users: [{name: a, shell: /bin/bash}, {name: b}, {name: a, shell: /bin/zsh, uid: 5000}, {name: b, uid: 5001}]");
+    let told = "degraded: users: `a` stands here twice: shell of the first entry counts (write one entry for each user)";
+    assert_eq!((names(&plan), problems(&plan)), (vec!["a".to_owned(), "b".to_owned()], vec![told.to_owned()]));
+}
+
+#[test]
 fn a_bad_rule_leaves_the_good_ones() {
     let plan = applied("users: [{name: bob, sudo: [nonsense, 'ALL=(ALL) /bin/ls']}]");
     assert_eq!(written(&plan, "users_groups/bob/sudo"), "\n# User rules for bob\nbob ALL=(ALL) /bin/ls\n");
