@@ -182,6 +182,21 @@ fn a_datasource_that_is_gone_is_an_outage_and_changes_nothing() {
 }
 
 #[test]
+fn a_datasource_that_comes_late_in_a_later_boot_is_no_outage() {
+    let Some(machine) = Machine::new() else { return };
+    machine.seed("i-1", &files(&[("/etc/one", "1")]));
+    machine.boot();
+    fs::remove_dir_all(machine.path("run")).expect("remove");
+    let (seed, away) = (machine.path("var/lib/cloud/seed"), machine.path("away"));
+    fs::rename(&seed, &away).expect("away");
+    run::run(&machine.host, &Request::Boot(Some(Stage::Local))).expect("runs");
+    fs::rename(&away, &seed).expect("back");
+    run::run(&machine.host, &Request::Boot(Some(Stage::Network))).expect("runs");
+    let last = summary(run::run(&machine.host, &Request::Boot(Some(Stage::Final))).expect("runs"));
+    assert_eq!((last.state, last.told.len()), (State::Done, 0));
+}
+
+#[test]
 fn without_a_datasource_nothing_is_done() {
     let Some(machine) = Machine::new() else { return };
     let report = machine.boot();

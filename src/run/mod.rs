@@ -253,8 +253,10 @@ fn boot_job(host: &Host, stage: Stage, given: &Overrides) -> Result<Found, Failu
             in_use(host, &id, source.as_ref())?
         }
         Decision::Outage { same_machine: true } => {
+            // The last stage has the last word: a volume may come late.
             let told = format!("the datasource of this instance gives no answer ({explain}); nothing was changed because of that");
-            recorded_job(host, vec![(Some(Weight::Degraded), told)])?.into()
+            let notices = if stage == Stage::Final { vec![(Some(Weight::Degraded), told)] } else { Vec::new() };
+            recorded_job(host, notices)?.into()
         }
         Decision::Outage { same_machine: false } => {
             let told = format!("the datasource gives no answer ({explain}) and this is another machine than before; nothing was touched");
