@@ -159,9 +159,21 @@ fn drop_those_of_placeholders(report: &mut Report, sources: &BTreeMap<String, St
     report.problems.retain(|problem| problem.origin.as_ref().and_then(is_of_one) != Some(true));
 }
 
-/// A file as it lies in `/etc/landfall`: a `landfall` section without a header. Anything else is user-data.
+/// A file as it lies in `/etc/landfall`: a `landfall` section without a header, be it that all of it is commented out. Anything else
+/// is user-data.
 fn own_configuration(file: &str, bytes: &[u8], report: &mut Report) -> Option<Input> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| !text.starts_with("#cloud-config"))?;
+    if text.starts_with("# ") && text.lines().map(str::trim_start).all(|line| line.is_empty() || line.starts_with('#')) {
+        report.note("empty", "all of it is commented out").at(&Origin::new(file, 1, 1));
+        let document = crate::run::input::nothing(file);
+        return Some(Input {
+            document,
+            scripts: Vec::new(),
+            hooks: Vec::new(),
+            sources: vec![(file.to_owned(), text.to_owned())],
+            message: None,
+        });
+    }
     let mut found = Report::new();
     let document = yaml::parse_with_report(file, text, &mut found).ok().filter(|node| node.get("landfall").is_some())?;
     report.extend(found);
@@ -211,7 +223,10 @@ fn check_scripts(config: &CloudConfig, host: &Host, report: &mut Report) {
             if first == last && unreadable(texts[first]) {
                 let item = &script.items[first];
                 let message = format!("item {} of {name} is no whole command: the shell cannot read it", item.number);
-                report.warning("shell", message).at(&item.origin).help("close what it opens: quotes, `if ... fi`, `{ ... }`");
+                report
+                    .warning("shell", message)
+                    .at(&item.origin)
+                    .help("close what it opens: quotes, `if ... fi`, `{ ... }`; what is of bash needs `bash -c '...'`");
             }
         }
     }

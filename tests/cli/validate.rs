@@ -450,3 +450,9 @@ fn sixteen_kilobytes_never_take_more_than_a_small_host_has() {
         assert!(said.contains(expected), "{}", said.chars().take(800).collect::<String>());
     }
 }
+
+#[test]
+fn the_file_of_the_package_is_valid_as_it_is_shipped() {
+    let ran = landfall(&["validate", concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/landfall.yaml")]).ended(0);
+    assert!(ran.stdout.contains("note[empty]: all of it is commented out"), "{}", ran.stdout);
+}

@@ -101,6 +101,37 @@ fn an_upgrade_in_the_middle_of_a_run_leaves_it_running() {
     }
 }
 
+/// An item that upgrades landfall and kills the run once: what is started again is the newer one, and goes on where the older stood.
+const UPGRADING: &str = r#"#cloud-config
+runcmd:
+  - v=kept; cd /srv; echo one >>/root/items
+  - dpkg -i /root/newer.deb && echo two >>/root/items
+  - '[ -e /root/killed ] || { touch /root/killed; systemctl kill --kill-whom=main -s KILL landfall.service; sleep 60; }'
+  - echo "three $v $PWD" >>/root/items
+"#;
+
+#[test]
+fn a_run_that_upgrades_landfall_is_finished_by_the_newer_one() {
+    let Some(deb) = deb() else { return };
+    let Some(lab) = Lab::require() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let newer = newer(&deb, directory.path());
+    for release in RELEASES {
+        let host = lab.host(release, Disk::Directory);
+        host.install_deb(&deb);
+        provide(&host, &newer, "newer");
+        host.files().write("/var/lib/cloud/seed/nocloud/meta-data", "instance-id: i-1\n", 0o644);
+        host.files().write("/var/lib/cloud/seed/nocloud/user-data", UPGRADING, 0o600);
+        let booted = host.boot(BootOptions::default());
+        let status = booted.exec(&["landfall", "status", "--wait", "--timeout", "240"]);
+        assert!(status.stdout.starts_with("status: done\n"), "{status:?}");
+        assert_eq!(booted.files().read("/root/items"), "one\ntwo\nthree kept /srv\n");
+        assert!(booted.files().exists("/root/killed"));
+        assert!(booted.exec(&["dpkg-query", "-W", "-f", "${Version}", "landfall"]).stdout.ends_with("+1"));
+        assert_eq!(booted.wait_unit("landfall.service"), "active");
+    }
+}
+
 #[test]
 fn a_unit_that_was_disabled_stays_disabled_through_an_upgrade() {
     let Some(deb) = deb() else { return };

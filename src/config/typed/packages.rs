@@ -131,7 +131,7 @@ impl PackageList {
                 reader.invalid(origin, message, "name a package of a source in `apt.sources`, or fetch and install it in `runcmd`");
             return;
         }
-        if spec.ends_with(['=', '/']) {
+        if spec.ends_with(['=', '/']) && names_a_package(spec) {
             let message = quoted_and(spec, "has nothing behind its last sign: it is not installed");
             let _: Option<()> = reader.invalid(origin, message, "write the version or the suite, or the name alone");
             return;
@@ -145,6 +145,14 @@ impl PackageList {
         if name.contains(|c: char| c.is_ascii_uppercase()) {
             let message = format!("{}: packages have names in small letters, and {} has others", reader.path(), quoted(spec));
             reader.report.warning("package-name", message).at(origin).help(format!("did you mean `{}`?", name.to_ascii_lowercase()));
+        }
+        if name.ends_with('-') {
+            let message = format!("{}: apt takes the `-` at the end of {} for its removal", reader.path(), quoted(spec));
+            reader.report.warning("package-name", message).at(origin).help("leave out the `-` to install it");
+        }
+        if spec.contains("==") {
+            let message = format!("{}: {} asks for a version that begins with `=`", reader.path(), quoted(spec));
+            reader.report.warning("package-name", message).at(origin).help("apt wants one `=` before the version");
         }
         if !self.0.iter().any(|known| known.spec == spec) {
             self.0.push(PackageEntry { spec: spec.to_owned(), of_apt: false, origin: origin.clone() });

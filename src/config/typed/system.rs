@@ -3,7 +3,7 @@
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 
 use super::reader::{quoted, quoted_and, FromNode, Reader, Shape};
-use super::scalars::{Located, Text};
+use super::scalars::{is_yes_or_no, Located, Text};
 use crate::config::node::{Node, Value};
 use crate::plan::operation::{Condition, PowerMode};
 use crate::secret::Secret;
@@ -63,6 +63,9 @@ impl FromNode for ManageEtcHosts {
             Some("template") => {
                 reader.report.note("deprecated", "`template` is an old form").at(&node.origin).help("write `true`");
                 Some(Self::Whole)
+            }
+            Some(word) if !is_yes_or_no(&word.trim().to_ascii_lowercase()) => {
+                reader.invalid(&node.origin, quoted_and(word, "is none"), "write `true`, `false` or `localhost`")
             }
             _ => bool::from_node(node, reader).map(|yes| if yes { Self::Whole } else { Self::No }),
         }

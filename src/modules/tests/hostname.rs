@@ -86,7 +86,7 @@ fn names_that_are_none_are_refused() {
         ("hostname: [a]", "failed: hostname must be a string, not a list"),
         ("fqdn: web..org", "failed: fqdn: `web..org` is no host's name"),
         ("hostname: 12", "degraded: hostname is an integer here; taken as the text `12`"),
-        ("manage_etc_hosts: always", "failed: manage_etc_hosts must be true or false"),
+        ("manage_etc_hosts: always", "failed: manage_etc_hosts: `always` is none"),
     ] {
         let plan = applied(text);
         assert!(problems(&plan)[0].starts_with(problem), "{text}: {:?}", problems(&plan));
