@@ -62,11 +62,13 @@ fn cut_at(host: &Host, (name, has_come): Instant) {
 
 fn assert_complete(host: &Host, booted: &Booted, cut: &str) {
     let items = String::from_utf8(host.files().try_read("/root/items").unwrap_or_default()).unwrap();
-    let mut lines: Vec<&str> = items.lines().collect();
+    // An append that was not synced can leave NUL bytes in its place: that of an item that was cut off in the middle.
+    let mut lines: Vec<&str> = items.lines().map(|line| line.trim_start_matches('\0')).collect();
+    let torn = items.lines().filter(|line| line.starts_with('\0')).count();
     lines.dedup();
-    // An item that was cut off in the middle may have done its work: it is run again, and that is told.
+    // Such an item may have done its work: it is run again, and that is told.
     let told = booted.exec(&["landfall", "status", "--long"]).stdout.matches("was cut off and is run again").count();
-    let twice = items.lines().count() - lines.len();
+    let twice = torn + items.lines().count() - lines.len();
     assert!(lines == ITEMS.lines().collect::<Vec<_>>() && twice <= told, "after a cut when {cut}: {items:?}\n{}", said(booted));
     assert_eq!(host.files().read("/root/written"), "by landfall", "after a cut when {cut}");
     assert_eq!(booted.exec(&["dpkg", "--audit"]).stdout, "", "after a cut when {cut}");
