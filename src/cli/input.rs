@@ -4,17 +4,12 @@ use std::io::Read as _;
 
 use super::Refusal;
 use crate::error::exit;
-use crate::host::net::Request;
+use crate::host::net::{is_address, Request};
 use crate::host::Host;
 use crate::run::Source;
 
 /// More than any user-data: a disk image by mistake is refused, not read.
 const MOST: u64 = 64 << 20;
-
-/// Whether it is an address: a path has none of these before it.
-fn is_address(name: &str) -> bool {
-    ["http://", "https://"].iter().any(|scheme| name.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
-}
 
 /// What it is called where it is shown: an address without what may let in.
 pub(super) fn shown(name: &str) -> String {

@@ -163,19 +163,14 @@ fn drop_those_of_placeholders(report: &mut Report, sources: &BTreeMap<String, St
 /// is user-data.
 fn own_configuration(file: &str, bytes: &[u8], report: &mut Report) -> Option<Input> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| !text.starts_with("#cloud-config"))?;
-    if text.starts_with("# ") && text.lines().map(str::trim_start).all(|line| line.is_empty() || line.starts_with('#')) {
-        report.note("empty", "all of it is commented out").at(&Origin::new(file, 1, 1));
-        let document = crate::run::input::nothing(file);
-        return Some(Input {
-            document,
-            scripts: Vec::new(),
-            hooks: Vec::new(),
-            sources: vec![(file.to_owned(), text.to_owned())],
-            message: None,
-        });
-    }
+    let is_empty = text.starts_with("# ") && text.lines().map(str::trim_start).all(|line| line.is_empty() || line.starts_with('#'));
     let mut found = Report::new();
-    let document = yaml::parse_with_report(file, text, &mut found).ok().filter(|node| node.get("landfall").is_some())?;
+    let document = if is_empty {
+        found.note("empty", "all of it is commented out").at(&Origin::new(file, 1, 1));
+        crate::run::input::nothing(file)
+    } else {
+        yaml::parse_with_report(file, text, &mut found).ok().filter(|node| node.get("landfall").is_some())?
+    };
     report.extend(found);
     Some(Input { document, scripts: Vec::new(), hooks: Vec::new(), sources: vec![(file.to_owned(), text.to_owned())], message: None })
 }

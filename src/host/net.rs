@@ -62,6 +62,11 @@ pub struct Resume {
     pub validator: String,
 }
 
+/// Whether it is an address that can be asked, in either case of its scheme; no path is one.
+pub fn is_address(text: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+}
+
 impl Request {
     /// A request with the usual deadlines.
     pub fn new(url: impl Into<String>, limit: u64) -> Self {

@@ -9,7 +9,7 @@ use crate::engine::retry::Policy;
 use crate::error::{Failure, Kind};
 use crate::hash::sha256_hex;
 use crate::host::files::Attributes;
-use crate::host::net::Request;
+use crate::host::net::{is_address, Request};
 use crate::host::{signals, Host};
 use crate::plan::Limits;
 use crate::telemetry::{self, Place};
@@ -119,9 +119,7 @@ impl Includes for Fetcher<'_> {
             let read = self.host.read(path).map_err(|error| Failure::io(path, &error)).and_then(|bytes| bytes.ok_or_else(missing));
             return self.got(url, read);
         }
-        let has_scheme =
-            ["http://", "https://"].iter().any(|scheme| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
-        if !has_scheme {
+        if !is_address(url) {
             let why = "it is neither an address with http:// or https:// nor a file";
             return self.got(url, Err(Failure::new(Kind::Input, why).hint("write the whole address, or `file:///path`")));
         }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use super::state::on_host;
 
-/// A server that answers with `status`: its address, and the bodies of what was posted.
-fn server(status: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+/// A server that answers with `status` and `answer`: its address, and the bodies of what was posted.
+pub(super) fn server(status: &'static str, answer: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
     let address = listener.local_addr().expect("address");
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -25,7 +25,8 @@ fn server(status: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).expect("a body");
             log.lock().expect("log").push(String::from_utf8(body).expect("text"));
-            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes());
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+            let _ = stream.write_all((head + answer).as_bytes());
         }
     });
     (format!("http://{address}"), heard)
@@ -42,7 +43,7 @@ fn applied(notify: &str, script: &str) -> Option<super::Ran> {
 
 #[test]
 fn the_end_is_told_once_with_the_state_and_without_outputs() {
-    let (url, heard) = server("200 OK");
+    let (url, heard) = server("200 OK", "");
     let notify = format!("[{{url: '{url}/services/path-token-123', on: failure}}, {{url: '{url}/never', on: [success]}}]");
     let again = "landfall run; landfall status --long; cat /var/log/landfall.log /run/landfall/*.json";
     let Some(ran) = applied(&notify, again) else { return };
@@ -60,7 +61,7 @@ fn the_end_is_told_once_with_the_state_and_without_outputs() {
 
 #[test]
 fn who_refuses_to_be_told_changes_nothing_but_a_note() {
-    let (url, heard) = server("403 No");
+    let (url, heard) = server("403 No", "");
     let Some(ran) = applied(&format!("{{url: '{url}/path-token-123'}}"), "landfall status --long; cat /run/landfall/result.json") else {
         return;
     };

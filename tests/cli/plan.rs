@@ -1,5 +1,6 @@
 //! `landfall plan`.
 
+use super::notify::server;
 use super::plain_debian::plain_debian;
 use super::run::{landfall, landfall_in, landfall_reading, landfall_unprivileged};
 
@@ -128,28 +129,16 @@ fn a_plan_needs_no_rights() {
 
 #[test]
 fn user_data_is_read_from_an_address_too_and_what_lets_in_there_is_not_shown() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
-    let address = listener.local_addr().expect("address");
-    let server = std::thread::spawn(move || {
-        for answer in ["200 OK", "404 Not Found"] {
-            let (stream, _) = listener.accept().expect("asked");
-            let mut lines = std::io::BufRead::lines(std::io::BufReader::new(&stream));
-            while lines.next().is_some_and(|line| !line.expect("text").is_empty()) {}
-            let body = "#cloud-config\nhostname: web1\nnonsense: 1\n";
-            let reply = format!("HTTP/1.1 {answer}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
-            std::io::Write::write_all(&mut &stream, reply.as_bytes()).expect("answered");
-        }
-    });
-    let url = format!("http://bob:geheim1@{address}/user-data?token=geheim2");
-    let ask = |args: &[&str]| landfall_in(&[("no_proxy", "127.0.0.1")], &[args, &[&url]].concat(), b"");
-    let ran = ask(&["plan", "--first-boot"]).ended(0);
-    assert!(
-        ran.stdout.contains("set the hostname to web1") && ran.stdout.contains(&format!("http://***@{address}/user-data?***:3:1")),
-        "{}",
-        ran.stdout
-    );
+    let (address, _) = server("200 OK", "#cloud-config\nhostname: web1\nnonsense: 1\n");
+    let (away, _) = server("404 Not Found", "");
+    let ask = |args: &[&str], address: &str| {
+        let url = format!("{}/user-data?token=geheim2", address.replace("://", "://bob:geheim1@"));
+        landfall_in(&[("no_proxy", "127.0.0.1")], &[args, &[&url]].concat(), b"")
+    };
+    let shown = format!("{}/user-data?***:3:1", address.replace("://", "://***@"));
+    let ran = ask(&["plan", "--first-boot"], &address).ended(0);
+    assert!(ran.stdout.contains("set the hostname to web1") && ran.stdout.contains(&shown), "{}", ran.stdout);
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("geheim"), "{}{}", ran.stdout, ran.stderr);
-    let ran = ask(&["validate"]).ended(1);
+    let ran = ask(&["validate"], &away).ended(1);
     assert!(ran.stderr.contains("404") && !ran.stderr.contains("geheim"), "{}", ran.stderr);
-    server.join().expect("server");
 }

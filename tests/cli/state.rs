@@ -71,36 +71,39 @@ fn what_runs_now_is_said() {
     }
 }
 
-/// A process that holds the run lock as a run does, started in the background; waits until it has it.
-const HOLDER: &str = r#"sh -c 'exec 9<>/run/landfall/lock; flock 9
+/// Takes the run lock as a run does, in this process and what it becomes.
+const HOLDS: &str = r#"exec 9<>/run/landfall/lock; flock 9
         started=$(sed "s/.*) //" /proc/$$/stat | cut -d" " -f20)
-        echo "{\"pid\": $$, \"started\": $started, \"boot_id\": \"$(cat /proc/sys/kernel/random/boot_id)\", \"command\": \"landfall run\", \"since\": 0}" >&9
-        touch /run/held; exec sleep 60' &
-    until [ -e /run/held ]; do sleep 0.1; done; "#;
+        echo "{\"pid\": $$, \"started\": $started, \"boot_id\": \"$(cat /proc/sys/kernel/random/boot_id)\", \"command\": \"landfall run\", \"since\": 0}" >&9"#;
+
+/// `script` while another process, in the background, holds the run lock.
+fn while_held(script: &str) -> String {
+    format!("sh -c '{HOLDS}\n touch /run/held; exec sleep 60' &\n until [ -e /run/held ]; do sleep 0.1; done; {script}")
+}
 
 #[test]
 fn a_held_lock_names_its_holder_and_force_ends_it() {
-    let Some(ran) = on_host("running", &format!("{HOLDER} landfall unlock")) else { return };
+    let Some(ran) = on_host("running", &while_held("landfall unlock")) else { return };
     assert!(ran.ended(75).stderr.contains("(landfall run) holds the run lock"));
-    let json = on_host("running", &format!("{HOLDER} landfall unlock --format json")).expect("root").ended(75).json();
+    let json = on_host("running", &while_held("landfall unlock --format json")).expect("root").ended(75).json();
     assert_eq!((&json["locked"], &json["owner"]["command"]), (&true.into(), &"landfall run".into()));
-    let ran = on_host("running", &format!("{HOLDER} landfall unlock --force && landfall unlock")).expect("root").ended(0);
+    let ran = on_host("running", &while_held("landfall unlock --force && landfall unlock")).expect("root").ended(0);
     assert!(ran.stdout.ends_with("the run lock is free\n"), "{}", ran.stdout);
 }
 
 #[test]
 fn a_step_of_a_run_does_not_wait_for_that_run_and_a_person_waits_for_none() {
-    let own = r#"exec 9<>/run/landfall/lock; flock 9
-        started=$(sed "s/.*) //" /proc/$$/stat | cut -d" " -f20)
-        echo "{\"pid\": $$, \"started\": $started, \"boot_id\": \"$(cat /proc/sys/kernel/random/boot_id)\", \"command\": \"landfall run\", \"since\": 0}" >&9
+    let own = format!(
+        r#"{HOLDS}
         cp /run/landfall/status.json /tmp/before
         for how in "" "--stage final" "--network"; do timeout 60 landfall run $how; echo "ended $?"; done
-        cmp /run/landfall/status.json /tmp/before && echo same"#;
-    let Some(ran) = on_host("running", own) else { return };
+        cmp /run/landfall/status.json /tmp/before && echo same"#
+    );
+    let Some(ran) = on_host("running", &own) else { return };
     let ran = ran.ended(0);
     assert_eq!(ran.stdout, "ended 75\nended 75\nended 75\nsame\n", "{}", ran.stderr);
     assert_eq!(ran.stderr.matches("another run holds the lock: landfall run (pid ").count(), 3, "{}", ran.stderr);
-    let ran = on_host("running", &format!("{HOLDER} timeout 60 landfall run")).expect("root").ended(75);
+    let ran = on_host("running", &while_held("timeout 60 landfall run")).expect("root").ended(75);
     assert!(ran.stderr.contains("another run holds the lock"), "{}", ran.stderr);
 }
 
@@ -117,7 +120,7 @@ fn asking_for_the_lock_leaves_nothing_where_nothing_was() {
 #[test]
 fn what_would_change_the_host_gives_up_where_another_run_holds_the_lock() {
     for command in ["clean", "resume", "apply /dev/null"] {
-        let Some(ran) = on_host("running", &format!("{HOLDER} landfall {command}")) else { return };
+        let Some(ran) = on_host("running", &while_held(&format!("landfall {command}"))) else { return };
         assert!(ran.ended(75).stderr.contains("lock"), "{command}");
     }
 }
@@ -226,7 +229,7 @@ fn watching_ends_with_the_run_and_with_its_exit_code() {
 fn a_step_does_not_watch_its_own_run_and_who_stops_watching_leaves_it_alone() {
     let Some(ran) = on_host("running", "LANDFALL_RUN=run-1 landfall watch") else { return };
     assert!(ran.ended(64).stderr.contains("a step of run run-1 itself"));
-    let stopped = format!("{HOLDER} timeout -s INT 1 landfall watch; landfall unlock");
+    let stopped = while_held("timeout -s INT 1 landfall watch; landfall unlock");
     assert!(on_host("running", &stopped).expect("root").ended(75).stderr.contains("(landfall run) holds the run lock"));
 }
 

@@ -107,10 +107,8 @@ impl FromNode for UserName {
                 // `name:password` is the form of `chpasswd.list`.
                 let (shown, is_pair) = name.split_once(':').map_or((name.clone(), false), |(user, _)| (format!("{user}:{MASK}"), true));
                 let help = "use lower-case letters, digits, `-` and `_`";
-                let _: Option<()> = reader.invalid(&node.origin, quoted_and(&shown, why), help);
-                if let Some(problem) = reader.report.problems.last_mut() {
-                    problem.hides_value = is_pair;
-                }
+                let message = format!("{}: {}", reader.path(), quoted_and(&shown, why));
+                reader.report.error("value", message).at(&node.origin).help(help).hides_value = is_pair;
                 None
             }
         }
