@@ -17,7 +17,7 @@ use crate::config::typed::CloudConfig;
 use crate::error::exit;
 use crate::facts::{Account, Facts, PROGRAMS};
 use crate::host::Host;
-use crate::modules::{self, Steps, UserParts, Way};
+use crate::modules::{self, unix_lines, Steps, UserParts, UserScript, Way};
 use crate::redact::Redactor;
 use crate::run::input::{Giver, Input};
 use crate::run::rendering;
@@ -93,6 +93,7 @@ pub(super) fn check(name: &str, bytes: &[u8], host: &Host) -> Checked {
         let message = "`system_info` in user-data is an old form: it is the image's";
         report.note("deprecated", message).at(&entry.key.origin).help("write a user to `users`, mirrors to `apt`");
     }
+    check_script_parts(&input.scripts, &mut report, &mut sources, host);
     if let Some(config) = CloudConfig::read(&document, &mut report) {
         report.extend(planned(&config, &input.user_parts(), Way::FirstBoot, host));
         check_scripts(&config, host, &mut report);
@@ -224,6 +225,31 @@ fn check_scripts(config: &CloudConfig, host: &Host, report: &mut Report) {
                     .help("close what it opens: quotes, `if ... fi`, `{ ... }`; what is of bash needs `bash -c '...'`");
             }
         }
+    }
+}
+
+/// Asks the shell that a script is for, where this machine has it, whether it can read all of it. Nothing is run.
+fn check_script_parts(scripts: &[UserScript], report: &mut Report, sources: &mut BTreeMap<String, String>, host: &Host) {
+    for script in scripts {
+        let bytes = unix_lines(&script.content.expose().0);
+        let Some((shell, text)) = std::str::from_utf8(&bytes).ok().and_then(|text| Some((shell_of(text)?, text))) else { continue };
+        let Some((line, why)) = host.shell_objects(shell, text) else { continue };
+        sources.entry(script.part.clone()).or_insert_with(|| text.to_owned());
+        report
+            .warning("shell", format!("{}: {shell} cannot read this script to its end: {why}", script.part))
+            .at(&Origin::new(script.part.as_str(), line, 1))
+            .help("what stands before that is run, and then the script fails");
+    }
+}
+
+/// The shell that a script's first line names.
+fn shell_of(text: &str) -> Option<&'static str> {
+    let mut words = text.lines().next()?.strip_prefix("#!")?.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word));
+    let is_env = |word: &&str| *word == "env" || word.starts_with('-') || word.contains('=');
+    match words.find(|word| !is_env(word))? {
+        "sh" | "dash" => Some("sh"),
+        "bash" => Some("bash"),
+        _ => None,
     }
 }
 

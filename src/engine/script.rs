@@ -64,14 +64,15 @@ impl Engine<'_> {
         }
     }
 
-    /// Its EXIT trap runs, and has the limits of its items; what it wrote is as durable as what they wrote.
+    /// Ends a script before its last item, or behind one that was settled before. Its EXIT trap runs, and has the limits of its items;
+    /// what it wrote is as durable as what they wrote.
     fn close_script(&self, open: OpenScript) -> Result<(), Failure> {
         let may_trap = |step: &Step| match &step.operation {
             Operation::ScriptItem(item) => item.script == open.script && item.text.expose().contains("trap"),
             _ => false,
         };
         let writes = self.plan.steps.iter().any(|step| step.frequency != Frequency::Boot && may_trap(step));
-        if let ItemEnd::Deadline(limit) | ItemEnd::Silence(limit) = open.shell.close(open.patience)? {
+        if let ItemEnd::Deadline(limit) | ItemEnd::Silence(limit) = open.shell.close(open.patience, &mut |_| {})? {
             self.progress.say(&format!("what {} does when it exits was stopped after {} s", open.script, limit.as_secs()));
         }
         if writes {
@@ -130,6 +131,10 @@ impl Engine<'_> {
                 open.last = item.first - 1;
             }
         };
+        settlement = match self.exit_script(step, item, settlement, &file)? {
+            Ok(settlement) => settlement,
+            Err(signal) => return Ok(Next::Stop(Some(signal))),
+        };
         settlement.elapsed = start.elapsed();
         settlement.output = self.output_end(file, from);
         let stopping = self.machine_is_stopping();
@@ -168,19 +173,58 @@ impl Engine<'_> {
         Ok(ended)
     }
 
-    fn judge_item(&mut self, step: &Step, item: &ScriptItem, end: ItemEnd, file: &str, from: u64) -> Result<Settlement, Failure> {
-        let what = format!("{} item {}", item.script, item.range());
-        let tail = last_lines(&read_tail(&self.host.real_path(file), from));
-        let failed = |weight: Weight, kind: Kind, message: String, code: i32| {
-            let mut failure = Failure::new(kind, message);
-            failure.exit = Some(code);
-            failure.output.clone_from(&tail);
-            // What dash and bash say where they can start no program.
-            if tail.last().is_some_and(|line| line.ends_with(": Cannot fork") || line.contains(": fork: ")) {
-                failure = failure.starved();
+    /// Ends the shell behind the script's last item, also where a failure makes it the last. What the script does when it exits (its
+    /// EXIT trap) is a part of that item: a cut in it is told, and the item is run again. A stop that was asked for leaves it open.
+    fn exit_script(
+        &mut self,
+        step: &Step,
+        item: &ScriptItem,
+        settlement: Settlement,
+        file: &str,
+    ) -> Result<Result<Settlement, Signal>, Failure> {
+        let is_over = item.last == item.total || settlement.failure.as_ref().is_some_and(|failure| step.halts(Some(failure)));
+        if !is_over || self.machine_is_stopping() {
+            return Ok(Ok(settlement));
+        }
+        let Some(open) = self.script.take() else { return Ok(Ok(settlement)) };
+        let said_from = self.output_length(file);
+        let mut recorded = Ok(());
+        let end = open.shell.close(open.patience, &mut |sign| {
+            if let Sign::Stop(signal) = sign {
+                recorded = self.record_stop(step, signal.as_str().to_owned());
             }
-            Settlement::failed(weight, failure)
+        })?;
+        recorded?;
+        let what = format!("what {} does when it exits", item.script);
+        let (kind, message, code) = match end {
+            ItemEnd::Stopped(signal) => return Ok(Err(signal)),
+            ItemEnd::Deadline(limit) => (Kind::Timeout, format!("{what} did not end within {} s and was stopped", limit.as_secs()), 124),
+            ItemEnd::Silence(limit) => (Kind::Timeout, format!("{what}: no output for {} s; it was stopped", limit.as_secs()), 124),
+            ItemEnd::Status(code) | ItemEnd::Exited(code) if step.limits.accepts(code) => return Ok(Ok(settlement)),
+            ItemEnd::Status(code) | ItemEnd::Exited(code) => (Kind::Exec, format!("{what} failed with exit {code}"), code),
         };
+        if settlement.failure.is_some() {
+            return Ok(Ok(settlement));
+        }
+        let failed = self.failed_item(self.weight(step), kind, message, code, file, said_from);
+        Ok(Ok(Settlement { shell_state: settlement.shell_state, attempts: settlement.attempts, ..failed }))
+    }
+
+    fn failed_item(&self, weight: Weight, kind: Kind, message: String, code: i32, file: &str, from: u64) -> Settlement {
+        let tail = last_lines(&read_tail(&self.host.real_path(file), from));
+        let mut failure = Failure::new(kind, message);
+        failure.exit = Some(code);
+        // What dash and bash say where they can start no program.
+        if tail.last().is_some_and(|line| line.ends_with(": Cannot fork") || line.contains(": fork: ")) {
+            failure = failure.starved();
+        }
+        failure.output = tail;
+        Settlement::failed(weight, failure)
+    }
+
+    fn judge_item(&self, step: &Step, item: &ScriptItem, end: ItemEnd, file: &str, from: u64) -> Result<Settlement, Failure> {
+        let what = format!("{} item {}", item.script, item.range());
+        let failed = |weight: Weight, kind: Kind, message: String, code: i32| self.failed_item(weight, kind, message, code, file, from);
         Ok(match end {
             ItemEnd::Status(code) => {
                 let shell_state = Some(self.keep_shell_state(step, item)?);
@@ -330,7 +374,7 @@ impl Engine<'_> {
 
     /// Keeps the state after an item under a name of its own, which the outcome names: the next item begins with it, also where it is
     /// run again.
-    fn keep_shell_state(&mut self, step: &Step, item: &ScriptItem) -> Result<String, Failure> {
+    fn keep_shell_state(&self, step: &Step, item: &ScriptItem) -> Result<String, Failure> {
         let Some(open) = &self.script else { return Ok(String::new()) };
         let text = ShellState::sealed(&open.shell.state()?);
         let name = format!("{}{}", state_prefix(item), item.last);

@@ -238,6 +238,22 @@ impl Host {
         self.run(&spec).is_ok_and(|ended| ended.success())
     }
 
+    /// What a shell has against a script, and the line that it names; nothing of it is run. Nothing where it can read all of it, and where
+    /// there is no such shell.
+    pub fn shell_objects(&self, shell: &str, text: &str) -> Option<(u32, String)> {
+        let spec = Spec::new([shell, "-n", "/dev/stdin"]).stdin(Secret::new(text.to_owned())).deadline(Duration::from_secs(10));
+        let ended = self.run(&Spec { env: [("LC_ALL".to_owned(), "C".to_owned())].into(), ..spec }).ok()?;
+        if ended.success() || ended.cut.is_some() {
+            return None;
+        }
+        // `/dev/stdin: 3: Syntax error: ...`, `/dev/stdin: line 3: syntax error ...`
+        let said = ended.tail.first()?;
+        let said = said.split_once(": ").map_or(said.as_str(), |(_, rest)| rest);
+        let line = |place: &str| place.trim_start_matches("line ").parse().ok();
+        let located = said.split_once(": ").and_then(|(place, why)| Some((line(place)?, why.to_owned())));
+        Some(located.unwrap_or_else(|| (1, said.to_owned())))
+    }
+
     /// Whether a Perl-compatible regular expression is found anywhere in `text`, as grep(1) has it; `None` where it is no expression or
     /// there is no such grep. `^` and `$` are the ends of the whole text.
     pub fn regex_matches(&self, pattern: &str, text: &str) -> Option<bool> {

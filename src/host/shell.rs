@@ -95,6 +95,10 @@ case $_landfall_flags in *e*) \:;; *) _landfall_return "$_landfall_status";; esa
 ( \unset -f printf umask echo; { \printf '%s\n' "$_landfall_flags"; \umask; \export -p; \echo; \set; } >|"$_landfall_dir/state" 2>/dev/null; \printf '%s\n' "$_landfall_status" >&8 )
 "#;
 
+/// How the script ends where no item has ended it: an EXIT trap sees the status of the last item as `$?`, and its own `exit` counts.
+const LEAVE: &str = r#"\exec 8>&-; case $_landfall_flags in *u*) \set -u;; esac; case $_landfall_flags in *C*) \set -C;; esac; case $_landfall_flags in *e*) \set -e;; esac; \exit "$_landfall_status"
+"#;
+
 const PRELUDE: &str = "_landfall_return() { return \"$1\"; }\n_landfall_status=0\n";
 
 impl Shell {
@@ -160,18 +164,8 @@ impl Shell {
             if let Some(status) = ended {
                 return Ok(self.result()?.map_or_else(|| ItemEnd::Exited(exit_code(status)), ItemEnd::Status));
             }
-            if let Some(signal) = signals::stop_requested() {
-                tell(Sign::Stop(signal));
-                end_whole_group(&mut self.child)?;
-                return Ok(ItemEnd::Stopped(signal));
-            }
-            if let Some(limit) = patience.deadline.filter(|limit| start.elapsed() >= *limit) {
-                end_whole_group(&mut self.child)?;
-                return Ok(ItemEnd::Deadline(limit));
-            }
-            if let Some(limit) = patience.silence.filter(|limit| silence.lasts(&self.log) >= *limit) {
-                end_whole_group(&mut self.child)?;
-                return Ok(ItemEnd::Silence(limit));
+            if let Some(end) = self.end_at_limit(start, &mut silence, patience, tell)? {
+                return Ok(end);
             }
             silence.tell_once(&self.log, &mut |silent| tell(Sign::Silent(silent)));
             let mut fds = [PollFd::new(self.results.as_fd(), PollFlags::POLLIN)];
@@ -194,9 +188,10 @@ impl Shell {
         Ok(read.unwrap_or_default())
     }
 
-    /// Ends the shell as the end of a script would (its EXIT trap runs) and returns its exit code, or the limit that the trap has
-    /// reached.
-    pub fn close(mut self, patience: Patience) -> Result<ItemEnd, Failure> {
+    /// Ends the shell as the end of a script would (its EXIT trap runs) and returns its exit code, or why the trap was ended.
+    /// `tell` hears of a stop before that.
+    pub fn close(mut self, patience: Patience, tell: &mut dyn FnMut(Sign)) -> Result<ItemEnd, Failure> {
+        self.say(LEAVE);
         drop(self.control.take());
         let start = Instant::now();
         let mut silence = Silence::new(super::process::length_of(&self.log));
@@ -205,18 +200,33 @@ impl Shell {
             if let Some(status) = ended {
                 return Ok(ItemEnd::Exited(exit_code(status)));
             }
-            if let Some(signal) = signals::stop_requested() {
-                end_whole_group(&mut self.child)?;
-                return Ok(ItemEnd::Stopped(signal));
-            }
-            let late = patience.deadline.filter(|limit| start.elapsed() >= *limit).map(ItemEnd::Deadline);
-            let silent = patience.silence.filter(|limit| silence.lasts(&self.log) >= *limit).map(ItemEnd::Silence);
-            if let Some(end) = late.or(silent) {
-                end_whole_group(&mut self.child)?;
+            if let Some(end) = self.end_at_limit(start, &mut silence, patience, tell)? {
                 return Ok(end);
             }
             signals::wait(Duration::from_millis(200));
         }
+    }
+
+    /// Ends what runs where a stop is asked for, or where it has taken too long or has said nothing for too long.
+    fn end_at_limit(
+        &mut self,
+        start: Instant,
+        silence: &mut Silence,
+        patience: Patience,
+        tell: &mut dyn FnMut(Sign),
+    ) -> Result<Option<ItemEnd>, Failure> {
+        let end = if let Some(signal) = signals::stop_requested() {
+            tell(Sign::Stop(signal));
+            ItemEnd::Stopped(signal)
+        } else if let Some(limit) = patience.deadline.filter(|limit| start.elapsed() >= *limit) {
+            ItemEnd::Deadline(limit)
+        } else if let Some(limit) = patience.silence.filter(|limit| silence.lasts(&self.log) >= *limit) {
+            ItemEnd::Silence(limit)
+        } else {
+            return Ok(None);
+        };
+        end_whole_group(&mut self.child)?;
+        Ok(Some(end))
     }
 
     /// A shell that has ended does not listen; that shows when its result is awaited.
@@ -311,8 +321,32 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let mut sh = shell(dir.path());
         assert_eq!(run(&mut sh, "trap 'echo trapped' EXIT; while :; do break; done"), ItemEnd::Status(0));
-        assert_eq!(sh.close(Patience::default()).expect("closes"), ItemEnd::Exited(0));
+        assert_eq!(sh.close(Patience::default(), &mut |_| {}).expect("closes"), ItemEnd::Exited(0));
         assert_eq!(std::fs::read_to_string(dir.path().join("log")).expect("log"), "trapped\n");
+    }
+
+    #[test]
+    fn an_exit_trap_sees_the_status_of_the_last_item_and_may_change_it() {
+        let ends = [
+            (&["trap 'echo trap $?' EXIT", "(exit 3)"][..], "trap 3\n", 3),
+            (&["trap 'echo trap $?' EXIT", "false", "true"], "trap 0\n", 0),
+            (&["trap 'echo trap $?; exit 4' EXIT", "true"], "trap 0\n", 4),
+            (&["trap 'false; echo trap $?' EXIT", "true"], "trap 1\n", 0),
+            (&["set -e; trap 'false; echo never' EXIT", "true"], "", 1),
+            (&["set -u; trap 'echo $nope; echo never' EXIT", "true"], "", 2),
+            (&["alias exit=true exec=true set=true", "trap 'read line || echo no input; echo fd >&8' EXIT"], "no input\n", 0),
+        ];
+        for (texts, said, code) in ends {
+            let dir = tempfile::tempdir().expect("dir");
+            let mut sh = shell(dir.path());
+            for text in texts {
+                run(&mut sh, text);
+            }
+            assert_eq!(sh.close(Patience::default(), &mut |_| {}).expect("closes"), ItemEnd::Exited(code), "{texts:?}");
+            let log = std::fs::read_to_string(dir.path().join("log")).expect("log");
+            let own: String = log.split_inclusive('\n').filter(|line| !line.starts_with("/a/script: ")).collect();
+            assert_eq!(own, said, "{texts:?}: {log}");
+        }
     }
 
     #[test]
@@ -322,7 +356,7 @@ mod tests {
         run(&mut sh, "trap 'sleep 60' EXIT");
         let limit = Duration::from_millis(300);
         let patience = Patience { deadline: Some(limit), silence: None };
-        assert_eq!(sh.close(patience).expect("closes"), ItemEnd::Deadline(limit));
+        assert_eq!(sh.close(patience, &mut |_| {}).expect("closes"), ItemEnd::Deadline(limit));
     }
 
     #[test]

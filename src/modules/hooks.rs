@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn scripts_of_the_vendor_come_before_the_users_and_with_their_prefix() {
-        let script = |name: &str, kind| UserScript { name: name.into(), kind, content: content("x") };
+        let script = |name: &str, kind| UserScript { name: name.into(), part: name.into(), kind, content: content("x") };
         let scripts = [script("b", ScriptKind::Vendor), script("a", ScriptKind::Vendor), script("u", ScriptKind::User)];
         let plan = planned("vendor_data: {prefix: [env, A=1]}\n", &scripts, &[], &debian());
         let run: Vec<String> = plan.steps.iter().map(|step| step.operation.describe()).filter(|step| step.starts_with("run ")).collect();

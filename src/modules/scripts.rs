@@ -77,6 +77,8 @@ pub enum ScriptKind {
 pub struct UserScript {
     /// File name, without directory: `part-001`.
     pub name: String,
+    /// What messages call it.
+    pub part: String,
     /// What it holds.
     pub content: Content,
     /// When it is run.

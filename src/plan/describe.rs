@@ -76,6 +76,7 @@ impl Operation {
                 PasswordLock::Lock => format!("lock password login of {user}"),
                 PasswordLock::Unlock => format!("unlock password login of {user}"),
             },
+            Self::AuthorizedKeys { user, keys, .. } if keys.is_empty() => format!("make authorized_keys of {user} (no key is given)"),
             Self::AuthorizedKeys { user, keys, options } => {
                 let with = if options.is_some() { ", with options" } else { "" };
                 format!("authorize {} for {user}{with}", plural(keys.len(), "SSH key"))

@@ -160,7 +160,7 @@ impl Input {
     }
 
     fn script(&mut self, part: Part, kind: ScriptKind) {
-        self.scripts.push(UserScript { name: part.file_name, kind, content: content(part.content) });
+        self.scripts.push(UserScript { name: part.file_name, part: part.name, kind, content: content(part.content) });
     }
 
     fn script_per(&mut self, part: Part, frequency: Frequency, giver: Giver<'_>, report: &mut Report) {

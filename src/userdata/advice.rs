@@ -156,6 +156,12 @@ fn mistake(part: &Part, text: &str) -> Option<Mistake> {
         });
     }
     let (start, number) = text.lines().zip(1..).find(|(line, _)| !is_comment(line) && line.trim() != "---")?;
+    if is_mail_without_version(text) {
+        return at_first(
+            "this looks like a MIME message without the header `MIME-Version`, so nothing is done with it",
+            "make `MIME-Version: 1.0` the first line",
+        );
+    }
     if is_network_config(text) {
         return Some(Mistake {
             line: number,
@@ -195,6 +201,15 @@ fn is_network_config(text: &str) -> bool {
     };
     let mut top = text.lines().filter(|line| !is_comment(line) && line.trim() != "---" && !line.starts_with([' ', '-']));
     has(&["version"]) && has(&SECTIONS) && top.all(is_of_it)
+}
+
+/// Headers of a MIME message that says its parts' boundary.
+fn is_mail_without_version(text: &str) -> bool {
+    let mut headers = text.trim_start().lines().take_while(|line| !line.trim().is_empty());
+    headers.any(|line| {
+        let line = line.to_ascii_lowercase();
+        line.strip_prefix("content-type:").is_some_and(|rest| rest.trim_start().starts_with("multipart/"))
+    })
 }
 
 /// A key at the start of the line, as a cloud-config has it.

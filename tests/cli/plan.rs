@@ -3,6 +3,7 @@
 use super::notify::server;
 use super::plain_debian::plain_debian;
 use super::run::{landfall, landfall_in, landfall_reading, landfall_unprivileged};
+use super::state::on_host;
 
 fn planned(format: &str, text: &str) -> super::Ran {
     let dir = plain_debian();
@@ -141,4 +142,23 @@ fn user_data_is_read_from_an_address_too_and_what_lets_in_there_is_not_shown() {
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("geheim"), "{}{}", ran.stdout, ran.stderr);
     let ran = ask(&["validate"], &away).ended(1);
     assert!(ran.stderr.contains("404") && !ran.stderr.contains("geheim"), "{}", ran.stderr);
+}
+
+#[test]
+fn user_data_at_an_address_is_applied_and_what_lets_in_there_is_kept_nowhere() {
+    let (address, _) = server("200 OK", "#cloud-config\nwrite_files: [{path: /run/made, content: x}]\n");
+    let url = format!("{}/user-data?token=geheim2", address.replace("://", "://bob:geheim1@"));
+    let script = format!(
+        "mount -t tmpfs t /var/log; export no_proxy=127.0.0.1; landfall apply '{url}'; echo \"exit $?\"; cat /run/made; echo; \
+         landfall status --long; grep -rl geheim /var/log /run /var/lib && echo leaked; exit 0"
+    );
+    let Some(ran) = on_host("done", &script) else { return };
+    let ran = ran.ended(0);
+    assert!(ran.stdout.contains("exit 0\nx\nstatus: done\n"), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(
+        !format!("{}{}", ran.stdout, ran.stderr).contains("geheim") && !ran.stdout.contains("leaked"),
+        "{}\n{}",
+        ran.stdout,
+        ran.stderr
+    );
 }

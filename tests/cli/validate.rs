@@ -62,6 +62,25 @@ fn a_script_that_the_kernel_will_not_start_is_told_and_no_other() {
 }
 
 #[test]
+fn a_script_that_its_shell_cannot_read_is_told_with_the_line() {
+    let body = "echo hi\nfi\n";
+    for (header, shell) in [("#!/bin/sh", "sh"), ("#!/bin/sh -e", "sh"), ("#!/usr/bin/env bash", "bash")] {
+        let told = validated(&format!("{header}\n{body}")).ended(0).stdout;
+        assert!(told.starts_with(&format!("warning[shell]: stdin: {shell} cannot read this script to its end: ")), "{header}: {told}");
+        assert!(told.contains("--> stdin:3:1\n"), "{header}: {told}");
+    }
+    let windows = "#!/bin/sh\r\nif true; then\r\n  echo\r\nfi\r\n";
+    assert!(!validated(windows).ended(0).stdout.contains("warning[shell]"));
+    let mail = format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/x-shellscript\n\n#!/bin/sh\n{body}\n--b--\n");
+    let told = validated(&mail).ended(0).stdout;
+    assert!(told.starts_with("warning[shell]: part-001: sh cannot read"), "{told}");
+    // Not a shell's text, and a shell that is not asked.
+    for header in ["#!/usr/bin/env python3", "#!/bin/zsh"] {
+        assert!(!validated(&format!("{header}\n{body}")).ended(0).stdout.contains("warning[shell]"));
+    }
+}
+
+#[test]
 fn broken_yaml_is_shown_where_it_breaks() {
     for (text, place) in [
         ("#cloud-config\npackages: [a\nruncmd: []\n", "stdin:"),

@@ -260,6 +260,41 @@ fn a_cut_item_is_run_again_with_the_state_before_it_and_finished_ones_are_not() 
     assert_eq!(std::fs::read_to_string(&out).expect("out"), format!("third\n{once}{once}"));
 }
 
+/// What a script does when it exits is part of its last item: a cut in it is told, and it is done again.
+#[test]
+fn an_exit_trap_belongs_to_the_last_item_and_its_own_exit_counts() {
+    let dir = tempdir();
+    let out = dir.path().join("out");
+    let trap = format!("trap 'echo left $? >>{}' EXIT", out.display());
+    let texts = [trap.as_str(), "true", "(exit 3)"];
+    let with_definition = |mut steps: Vec<Step>| {
+        let Operation::ScriptItem(item) = &mut steps[0].operation else { panic!("an item") };
+        item.definition = true;
+        plan(steps)
+    };
+    let plan_of_it = with_definition(script(&texts));
+    let (_, summary) = run(dir.path(), &plan_of_it, "boot-1");
+    assert_eq!(results(&summary), [StepResult::Done, StepResult::Done, StepResult::Failed]);
+    cut_after_intent(dir.path(), "runcmd/3", false);
+    let (_, summary) = run(dir.path(), &plan_of_it, "boot-2");
+    assert!(summary.told.iter().any(|told| told.message.contains("was cut off and is run again")), "{:?}", summary.told);
+    assert_eq!(std::fs::read_to_string(&out).expect("out"), "left 3\nleft 3\n");
+
+    let dir = tempdir();
+    let (_, summary) = run(dir.path(), &plan(script(&["trap 'echo half; exit 4' EXIT", "true"])), "boot-1");
+    assert_eq!((summary.state, results(&summary)), (State::Failed, vec![StepResult::Done, StepResult::Failed]));
+    let failure = summary.steps[1].failure.as_ref().expect("told");
+    assert_eq!((failure.message.as_str(), failure.exit), ("what runcmd does when it exits failed with exit 4", Some(4)));
+    assert_eq!(failure.output, ["half"]);
+
+    let dir = tempdir();
+    let mut steps = script(&["trap 'sleep 60' EXIT", "true"]);
+    steps[1].limits.timeout_seconds = Some(1);
+    let (_, summary) = run(dir.path(), &plan(steps), "boot-1");
+    let failure = summary.steps[1].failure.as_ref().expect("told");
+    assert_eq!(failure.message, "what runcmd does when it exits did not end within 1 s and was stopped");
+}
+
 #[test]
 fn items_that_ended_are_not_run_again_where_the_journal_has_lost_them() {
     let dir = tempdir();

@@ -63,7 +63,7 @@ fn a_file_whose_owner_is_yet_to_be_made_waits_for_him() {
             "write_files/home/alicex: write /home/alicex (1 byte, 0644, root:root)",
             "users_groups/alice: create user alice",
             "users_groups/alice/unlock: unlock password login of alice <- users_groups/alice",
-            "users_groups/alice/ssh-keys: authorize 0 SSH keys for alice <- users_groups/alice",
+            "users_groups/alice/ssh-keys: make authorized_keys of alice (no key is given) <- users_groups/alice",
             "write_files_deferred/home/alice/.profile: write /home/alice/.profile (0 bytes, 0644, alice:alice) @final <- users_groups/alice",
             "write_files_deferred/srv/x: write /srv/x (0 bytes, 0644, alice:-) @final <- users_groups/alice",
             "write_files_deferred/srv/y: write /srv/y (0 bytes, 0644, root:www-data) @final",

@@ -17,7 +17,7 @@ fn items(plan: &Plan) -> Vec<ScriptItem> {
 }
 
 fn script(name: &str, kind: ScriptKind) -> UserScript {
-    UserScript { name: name.into(), content: content(format!("#!/bin/sh\necho {name}\n")), kind }
+    UserScript { name: name.into(), part: name.into(), content: content(format!("#!/bin/sh\necho {name}\n")), kind }
 }
 
 #[test]
@@ -148,8 +148,8 @@ fn scripts_for_a_directory_are_written_there_before_it_is_run() {
 
 #[test]
 fn windows_line_ends_are_taken_out_of_scripts_that_begin_with_one() {
-    let windows = UserScript { name: "a".into(), content: content("#!/bin/sh\r\necho\r\n"), kind: ScriptKind::User };
-    let mixed = UserScript { name: "b".into(), content: content("#!/bin/sh\necho 'x\r\n'"), kind: ScriptKind::User };
+    let windows = UserScript { name: "a".into(), part: "a".into(), content: content("#!/bin/sh\r\necho\r\n"), kind: ScriptKind::User };
+    let mixed = UserScript { name: "b".into(), part: "b".into(), content: content("#!/bin/sh\necho 'x\r\n'"), kind: ScriptKind::User };
     let plan = planned("{}", &debian(), &[windows, mixed], Way::Applied);
     assert_eq!(written(&plan, "scripts_user/a/write"), "#!/bin/sh\necho\n");
     assert_eq!(written(&plan, "scripts_user/b/write"), "#!/bin/sh\necho 'x\r\n'");

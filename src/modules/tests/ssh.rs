@@ -125,7 +125,7 @@ fn key_lines_are_read_in_every_form_and_what_is_none_is_reported() {
     assert_eq!(count("ssh_authorized_keys: [ssh-rsa-cert-v01@openssh.com AAAA]").1, [""; 0]);
     for text in ["ssh_authorized_keys: [AAAA]", "ssh_authorized_keys: [ssh-rsa]", "ssh_authorized_keys: [ssh-dss AAAA]"] {
         let (found, problems) = count(text);
-        assert_eq!(found, "ssh/authorized-keys/root: authorize 0 SSH keys for root", "{text}");
+        assert_eq!(found, "ssh/authorized-keys/root: make authorized_keys of root (no key is given)", "{text}");
         assert!(problems[0].starts_with("failed: ssh_authorized_keys[0]: this is not an SSH public key"), "{problems:?}");
     }
 }

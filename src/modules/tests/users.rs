@@ -125,7 +125,7 @@ fn groups_come_before_users_and_their_members_after() {
             "users_groups/group/docker: create group docker",
             "users_groups/alice: create user alice",
             "users_groups/alice/lock: lock password login of alice <- users_groups/alice",
-            "users_groups/alice/ssh-keys: authorize 0 SSH keys for alice <- users_groups/alice",
+            "users_groups/alice/ssh-keys: make authorized_keys of alice (no key is given) <- users_groups/alice",
             "users_groups/group/admins/members: add alice, root to group admins <- users_groups/group/admins users_groups/alice",
         ],
     );
@@ -164,7 +164,7 @@ fn an_existing_user_is_left_as_he_is_but_for_password_rules_and_keys() {
         &[
             "users_groups/alice/password: set the password of alice",
             "users_groups/alice/unlock: unlock password login of alice",
-            "users_groups/alice/ssh-keys: authorize 0 SSH keys for alice",
+            "users_groups/alice/ssh-keys: make authorized_keys of alice (no key is given)",
         ],
     );
     assert_problems(&plan, &["note: user `alice` exists already: `passwd`, `uid`, `groups` are not used"]);
@@ -174,7 +174,7 @@ fn an_existing_user_is_left_as_he_is_but_for_password_rules_and_keys() {
 fn passwords_are_locked_unless_asked_otherwise() {
     let step = |text: &str| {
         let mut found = steps(&applied(text));
-        found.retain(|step| !step.contains("create user") && !step.contains("authorize 0 SSH keys"));
+        found.retain(|step| !step.contains("create user") && !step.contains("(no key is given)"));
         found.join("; ")
     };
     let lock = "users_groups/alice/lock: lock password login of alice <- users_groups/alice";
@@ -286,7 +286,8 @@ fn secrets_are_known_to_the_redactor_and_shown_nowhere() {
 
 #[test]
 fn a_user_with_a_home_has_his_key_file_also_without_keys() {
-    let keys = |text: &str| steps(&first_boot(text)).iter().filter(|step| step.contains("authorize 0 SSH keys for bob")).count();
+    let keys =
+        |text: &str| steps(&first_boot(text)).iter().filter(|step| step.contains("make authorized_keys of bob (no key is given)")).count();
     assert_eq!(keys("users: [bob]"), 1);
     assert_eq!(keys("users: [{name: bob, system: true}]"), 0);
     assert_eq!(keys("users: [{name: bob, no_create_home: true}]"), 0);
