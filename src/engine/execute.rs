@@ -254,7 +254,10 @@ impl<'e> Engine<'e> {
         steps.extend(self.not_run_after(&steps));
         for frequency in [Frequency::Instance, Frequency::Once, Frequency::Boot] {
             let of_scope = |id: &&String| self.plan.steps.iter().any(|step| step.id == **id && step.frequency == frequency);
-            let chosen: Vec<String> = steps.iter().filter(of_scope).cloned().collect();
+            let mut chosen: Vec<String> = steps.iter().filter(of_scope).cloned().collect();
+            let parts: Vec<String> = chosen.iter().flat_map(|id| self.ledger.parts_to_run_again(frequency, id)).collect();
+            let parts = parts.into_iter().filter(|part| self.plan.steps.iter().all(|step| step.id != *part));
+            chosen.extend(parts);
             if !chosen.is_empty() {
                 self.record(frequency, Event::Again { steps: chosen }, true)?;
             }
@@ -327,7 +330,7 @@ impl<'e> Engine<'e> {
         let mut at = 0;
         while let Some(step) = plan.steps.get(at).filter(|step| step.stage <= until) {
             if let Some(signal) = signals::stop_requested() {
-                return self.stop(None, Some(signal));
+                return self.stop(Some(signal));
             }
             let lanes = plan.side_by_side(at);
             let ends = if lanes.len() > 1 {
@@ -346,8 +349,8 @@ impl<'e> Engine<'e> {
 
     /// How the run ends after these steps, if it does.
     fn conclude(&mut self, ends: &[(&Step, Next)]) -> Result<Option<RunEnd>, Failure> {
-        if let Some((step, Next::Stop(signal))) = ends.iter().find(|(_, next)| matches!(next, Next::Stop(_))) {
-            return self.stop(Some(step), *signal).map(Some);
+        if let Some((_, Next::Stop(signal))) = ends.iter().find(|(_, next)| matches!(next, Next::Stop(_))) {
+            return self.stop(*signal).map(Some);
         }
         if ends.iter().any(|(_, next)| *next == Next::Reboot) {
             return self.end(RunEnd::Rebooting).map(Some);
@@ -360,7 +363,7 @@ impl<'e> Engine<'e> {
                     self.undo_phase_of(step)?;
                     halted = true;
                 }
-                Next::Stop(signal) => return self.stop(Some(step), signal).map(Some),
+                Next::Stop(signal) => return self.stop(signal).map(Some),
                 Next::Reboot => return self.end(RunEnd::Rebooting).map(Some),
             }
         }
@@ -432,10 +435,9 @@ impl<'e> Engine<'e> {
         Ok(end)
     }
 
-    pub(super) fn stop(&mut self, step: Option<&Step>, signal: Option<Signal>) -> Result<RunEnd, Failure> {
-        if step.is_none() && signal.is_some() {
-            self.leave_script(None)?;
-        }
+    pub(super) fn stop(&mut self, signal: Option<Signal>) -> Result<RunEnd, Failure> {
+        // The next start goes on behind the item that it stands at.
+        self.script = None;
         if !self.machine_is_stopping() {
             self.give_back();
         }

@@ -191,7 +191,7 @@ impl<'e> Engine<'e> {
         for at in steps {
             last = *at;
             if let Some(signal) = signals::stop_requested() {
-                self.leave_script(None)?;
+                self.script = None;
                 return Ok((last, Next::Stop(Some(signal))));
             }
             match self.advance(last, &plan.steps[last])? {

@@ -235,6 +235,18 @@ impl Ledger {
         open.into_values().flat_map(paths).collect()
     }
 
+    /// The parts of a step, scripts of a directory, that are run again with it: those that failed, and where none has, all.
+    pub fn parts_to_run_again(&self, scope: Frequency, step: &str) -> Vec<String> {
+        let of_step = |id: &str| id.strip_prefix(step).is_some_and(|rest| rest.starts_with('/'));
+        let ended = self.known.iter().filter(|((of, id), _)| *of == scope && of_step(id));
+        let ended = ended.filter_map(|((_, id), known)| Some((id, &known.outcome.as_ref()?.0)));
+        let (failed, done): (Vec<_>, Vec<_>) = ended.partition(|(_, outcome)| outcome.verdict == Verdict::Failed);
+        let chosen = if failed.is_empty() { done } else { failed };
+        let mut chosen: Vec<String> = chosen.into_iter().map(|(id, _)| id.clone()).collect();
+        chosen.sort();
+        chosen
+    }
+
     /// Whether a step has ever changed something.
     pub fn has_changed(&self, step: &Step) -> bool {
         self.records(step.frequency).iter().any(|record| matches!(&record.event, Event::Intent { step: id, .. } if *id == step.id))

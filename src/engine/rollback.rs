@@ -21,7 +21,7 @@ impl Engine<'_> {
         self.record(Frequency::Instance, Event::Rollback { steps, force, cause: None }, true)?;
         let undone = self.go_on_undoing();
         match signals::stop_requested() {
-            Some(signal) => undone.and(self.stop(None, Some(signal))),
+            Some(signal) => undone.and(self.stop(Some(signal))),
             None => undone.and(self.end(RunEnd::Settled)),
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct OpenScript {
     digest: String,
     /// The item it stands behind.
     last: u32,
+    /// What that item ended with.
+    status: i32,
     /// Of the step that was run in it last.
     patience: Patience,
     pub(super) shell: Shell,
@@ -66,19 +68,30 @@ impl Engine<'_> {
 
     /// Ends a script before its last item, or behind one that was settled before. Its EXIT trap runs, and has the limits of its items;
     /// what it wrote is as durable as what they wrote.
-    fn close_script(&self, open: OpenScript) -> Result<(), Failure> {
-        let may_trap = |step: &Step| match &step.operation {
-            Operation::ScriptItem(item) => item.script == open.script && item.text.expose().contains("trap"),
-            _ => false,
-        };
-        let writes = self.plan.steps.iter().any(|step| step.frequency != Frequency::Boot && may_trap(step));
-        if let ItemEnd::Deadline(limit) | ItemEnd::Silence(limit) = open.shell.close(open.patience, &mut |_| {})? {
-            self.progress.say(&format!("what {} does when it exits was stopped after {} s", open.script, limit.as_secs()));
+    fn close_script(&mut self, open: OpenScript) -> Result<(), Failure> {
+        let frequency = self.items_of(&open.script).next().map(|(step, _)| step.frequency);
+        let may_trap = self.may_trap(&open.script);
+        let end = open.shell.close(open.patience, &mut |_| {})?;
+        if let (Some(frequency), Some((_, message, _))) = (frequency, fault_of_end(&open.script, open.status, end)) {
+            self.notice(frequency, Some(Weight::Failed), &message)?;
         }
-        if writes {
+        if may_trap && frequency != Some(Frequency::Boot) {
             self.host.sync_filesystems()?;
         }
         Ok(())
+    }
+
+    fn items_of<'s>(&'s self, script: &'s str) -> impl Iterator<Item = (&'s Step, &'s ScriptItem)> + 's {
+        self.plan.steps.iter().filter_map(move |step| match &step.operation {
+            Operation::ScriptItem(item) if item.script == script => Some((step, item)),
+            _ => None,
+        })
+    }
+
+    /// Whether a script may have set a trap, itself or in what it reads.
+    fn may_trap(&self, script: &str) -> bool {
+        let is_one = |word: &str| word.contains("trap") || [".", "source", "eval"].contains(&word);
+        self.items_of(script).any(|(_, item)| item.text.expose().split_whitespace().any(is_one))
     }
 
     pub(super) fn run_script_item(&mut self, step: &Step, item: &ScriptItem, intents: &[Interrupted]) -> Result<Next, Failure> {
@@ -165,8 +178,9 @@ impl Engine<'_> {
                 ));
             }
         });
-        if matches!(ended, Ok(ItemEnd::Status(_))) {
+        if let Ok(ItemEnd::Status(code)) = ended {
             open.last = item.last;
+            open.status = code;
             self.script = Some(open);
         }
         recorded?;
@@ -174,7 +188,7 @@ impl Engine<'_> {
     }
 
     /// Ends the shell behind the script's last item, also where a failure makes it the last. What the script does when it exits (its
-    /// EXIT trap) is a part of that item: a cut in it is told, and the item is run again. A stop that was asked for leaves it open.
+    /// EXIT trap) is a part of that item: a cut in it is told, and the item is run again. The signal of a stop that came in between.
     fn exit_script(
         &mut self,
         step: &Step,
@@ -182,12 +196,14 @@ impl Engine<'_> {
         settlement: Settlement,
         file: &str,
     ) -> Result<Result<Settlement, Signal>, Failure> {
-        let is_over = item.last == item.total || settlement.failure.as_ref().is_some_and(|failure| step.halts(Some(failure)));
-        if !is_over || self.machine_is_stopping() {
+        let is_last = !self.items_of(&item.script).any(|(_, other)| other.first > item.last);
+        let is_over = is_last || settlement.failure.as_ref().is_some_and(|failure| step.halts(Some(failure)));
+        // Where nothing can happen any more, what the item came to is not kept waiting.
+        if !is_over || !self.may_trap(&item.script) {
             return Ok(Ok(settlement));
         }
         let Some(open) = self.script.take() else { return Ok(Ok(settlement)) };
-        let said_from = self.output_length(file);
+        let (said_from, status) = (self.output_length(file), open.status);
         let mut recorded = Ok(());
         let end = open.shell.close(open.patience, &mut |sign| {
             if let Sign::Stop(signal) = sign {
@@ -195,17 +211,11 @@ impl Engine<'_> {
             }
         })?;
         recorded?;
-        let what = format!("what {} does when it exits", item.script);
-        let (kind, message, code) = match end {
-            ItemEnd::Stopped(signal) => return Ok(Err(signal)),
-            ItemEnd::Deadline(limit) => (Kind::Timeout, format!("{what} did not end within {} s and was stopped", limit.as_secs()), 124),
-            ItemEnd::Silence(limit) => (Kind::Timeout, format!("{what}: no output for {} s; it was stopped", limit.as_secs()), 124),
-            ItemEnd::Status(code) | ItemEnd::Exited(code) if step.limits.accepts(code) => return Ok(Ok(settlement)),
-            ItemEnd::Status(code) | ItemEnd::Exited(code) => (Kind::Exec, format!("{what} failed with exit {code}"), code),
-        };
-        if settlement.failure.is_some() {
-            return Ok(Ok(settlement));
+        if let ItemEnd::Stopped(signal) = end {
+            return Ok(Err(signal));
         }
+        let fault = fault_of_end(&item.script, status, end).filter(|(_, _, code)| !step.limits.accepts(*code));
+        let Some((kind, message, code)) = fault.filter(|_| settlement.failure.is_none()) else { return Ok(Ok(settlement)) };
         let failed = self.failed_item(self.weight(step), kind, message, code, file, said_from);
         Ok(Ok(Settlement { shell_state: settlement.shell_state, attempts: settlement.attempts, ..failed }))
     }
@@ -293,12 +303,8 @@ impl Engine<'_> {
     }
 
     fn items_before<'s>(&'s self, item: &'s ScriptItem) -> impl Iterator<Item = (&'s ScriptItem, StepState)> + 's {
-        self.plan.steps.iter().filter_map(move |step| match &step.operation {
-            Operation::ScriptItem(earlier) if earlier.script == item.script && earlier.first < item.first => {
-                Some((earlier, self.ledger.state(step)))
-            }
-            _ => None,
-        })
+        let earlier = self.items_of(&item.script).filter(|(_, earlier)| earlier.first < item.first);
+        earlier.map(|(step, earlier)| (earlier, self.ledger.state(step)))
     }
 
     /// Opens the script's shell, where it stood when it was left.
@@ -309,8 +315,7 @@ impl Engine<'_> {
                 return Ok(());
             }
             // Items between are done: what they left counts.
-            Some(open) => self.close_script(open)?,
-            None => {}
+            Some(_) | None => {}
         }
         let private = format!("{}/sh/{}", self.places.boot, item.script);
         for directory in [&private, &self.places.shell_states(step.frequency)] {
@@ -318,10 +323,7 @@ impl Engine<'_> {
         }
         let (state, definitions) = self.left_by_earlier_items(step, item)?;
         let mut env = self.environment(step);
-        let says = |name: &str| {
-            let of_script = |step: &Step| matches!(&step.operation, Operation::ScriptItem(one) if one.script == item.script && one.text.expose().contains(name));
-            self.plan.steps.iter().any(of_script)
-        };
+        let says = |name: &str| self.items_of(&item.script).any(|(_, one)| one.text.expose().contains(name));
         env.extend(self.host.path_of_script(says).map(|path| ("PATH".to_owned(), path)));
         env.extend(item.env.clone());
         let start = Start {
@@ -330,8 +332,6 @@ impl Engine<'_> {
             log: file.to_owned(),
             directory: private,
             restore: state.as_ref().map(ShellState::restore).unwrap_or_default(),
-            definitions: definitions.join("\n"),
-            flags: state.as_ref().map(ShellState::flags).unwrap_or_default(),
         };
         let mut shell = Shell::start(self.host, &start)?;
         if let Some(directory) = state.as_ref().and_then(ShellState::enter_directory) {
@@ -340,10 +340,12 @@ impl Engine<'_> {
                     .hint("make the directory again, then `landfall resume`"));
             }
         }
+        shell.go_on(&definitions.join("\n"), &state.as_ref().map(ShellState::flags).unwrap_or_default());
         self.script = Some(OpenScript {
             script: item.script.clone(),
             digest: item.script_digest.clone(),
             last: item.first - 1,
+            status: 0,
             patience: Patience::default(),
             shell,
         });
@@ -381,6 +383,19 @@ impl Engine<'_> {
         let path = format!("{}/{name}", self.places.shell_states(step.frequency));
         self.host.write(&path, &text, Attributes { mode: 0o600, ..PRIVATE }).map_err(|error| Failure::io("the shell's state", &error))?;
         Ok(name)
+    }
+}
+
+/// What is wrong with the way in which a script ended whose last item ended with `status`, which is told by that item.
+fn fault_of_end(script: &str, status: i32, end: ItemEnd) -> Option<(Kind, String, i32)> {
+    let what = format!("what {script} does when it exits");
+    match end {
+        ItemEnd::Deadline(limit) => Some((Kind::Timeout, format!("{what} did not end within {} s and was stopped", limit.as_secs()), 124)),
+        ItemEnd::Silence(limit) => Some((Kind::Timeout, format!("{what}: no output for {} s; it was stopped", limit.as_secs()), 124)),
+        ItemEnd::Status(code) | ItemEnd::Exited(code) if code != 0 && code != status => {
+            Some((Kind::Exec, format!("{what} failed with exit {code}"), code))
+        }
+        ItemEnd::Status(_) | ItemEnd::Exited(_) | ItemEnd::Stopped(_) => None,
     }
 }
 

@@ -32,12 +32,8 @@ pub struct Start {
     pub log: String,
     /// Private directory (0700) for the state, a path of the host.
     pub directory: String,
-    /// Shell text that brings back directory, variables and options that earlier items left; empty for a new script.
+    /// Shell text that brings back variables and options that earlier items left; empty for a new script.
     pub restore: String,
-    /// Earlier items that define things, which are run again after that.
-    pub definitions: String,
-    /// Options of `set` that are in force for items (`eux`).
-    pub flags: String,
 }
 
 /// How an item ended.
@@ -99,6 +95,9 @@ case $_landfall_flags in *e*) \:;; *) _landfall_return "$_landfall_status";; esa
 const LEAVE: &str = r#"\exec 8>&-; case $_landfall_flags in *u*) \set -u;; esac; case $_landfall_flags in *C*) \set -C;; esac; case $_landfall_flags in *e*) \set -e;; esac; \exit "$_landfall_status"
 "#;
 
+/// How long the end of a script may take before it is looked whether it has to be stopped.
+const MOMENT: Duration = Duration::from_millis(100);
+
 const PRELUDE: &str = "_landfall_return() { return \"$1\"; }\n_landfall_status=0\n";
 
 impl Shell {
@@ -131,15 +130,19 @@ impl Shell {
         let quoted = crate::script::quote;
         shell.say(&format!(
             "exec 8>&1 >>{log} 2>&1\n{PRELUDE}_landfall_dir={dir}\n\
-             eval {restore} </dev/null 8>&- 2>/dev/null\neval {definitions} </dev/null 8>&-\n\
-             {{ \\set +euxvC; }} 2>/dev/null\n_landfall_flags={flags}\n",
+             eval {restore} </dev/null 8>&- 2>/dev/null\n{{ \\set +euxvC; }} 2>/dev/null\n_landfall_flags=\n",
             log = quoted(&start.log),
             dir = quoted(&start.directory),
             restore = quoted(&start.restore),
-            definitions = quoted(&start.definitions),
-            flags = start.flags,
         ));
         Ok(shell)
+    }
+
+    /// Goes on as a shell that has run `definitions` and has these options of `set` in force for items (`eux`): traps are set behind
+    /// everything that could end it.
+    pub fn go_on(&mut self, definitions: &str, flags: &str) {
+        let definitions = crate::script::quote(definitions);
+        self.say(&format!("eval {definitions} </dev/null 8>&-\n{{ \\set +euxvC; }} 2>/dev/null\n_landfall_flags={flags}\n"));
     }
 
     /// Runs one item, for so manieth a time. `tell` hears of a stop before the item is ended, and of long silences.
@@ -200,10 +203,13 @@ impl Shell {
             if let Some(status) = ended {
                 return Ok(ItemEnd::Exited(exit_code(status)));
             }
-            if let Some(end) = self.end_at_limit(start, &mut silence, patience, tell)? {
-                return Ok(end);
+            // What is over in a moment is over, whoever asks for a stop just then.
+            if start.elapsed() >= MOMENT {
+                if let Some(end) = self.end_at_limit(start, &mut silence, patience, tell)? {
+                    return Ok(end);
+                }
             }
-            signals::wait(Duration::from_millis(200));
+            signals::wait(MOMENT);
         }
     }
 
@@ -256,7 +262,10 @@ impl Shell {
 }
 
 impl Drop for Shell {
+    /// A script that is not over has not ended: its EXIT trap does not run. What it started in the background goes on.
     fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
         signals::group_ended(i32::try_from(self.child.id()).unwrap_or(0));
     }
 }
@@ -277,10 +286,10 @@ mod tests {
             log: format!("{path}/log"),
             directory: path,
             restore: restore.to_owned(),
-            definitions: definitions.to_owned(),
-            flags: flags.to_owned(),
         };
-        Shell::start(&Host::default(), &start).expect("starts")
+        let mut shell = Shell::start(&Host::default(), &start).expect("starts");
+        shell.go_on(definitions, flags);
+        shell
     }
 
     fn run(shell: &mut Shell, text: &str) -> ItemEnd {
@@ -347,6 +356,18 @@ mod tests {
             let own: String = log.split_inclusive('\n').filter(|line| !line.starts_with("/a/script: ")).collect();
             assert_eq!(own, said, "{texts:?}: {log}");
         }
+    }
+
+    #[test]
+    fn a_shell_that_is_left_does_not_end_its_script_and_what_it_started_goes_on() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut sh = shell(dir.path());
+        run(&mut sh, "trap 'echo trapped' EXIT; sleep 60 & echo $!");
+        let log = || std::fs::read_to_string(dir.path().join("log")).expect("log");
+        let started: i32 = log().trim().parse().expect("a number");
+        drop(sh);
+        assert_eq!(log(), format!("{started}\n"));
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(started), Signal::SIGKILL).expect("it goes on");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::config::typed::cloud::VendorData;
 use crate::config::typed::CloudConfig;
 use crate::datasource::Found;
 use crate::error::{Failure, Kind};
-use crate::host::Host;
+use crate::host::{signals, Host};
 use crate::identity::Recorded;
 use crate::modules::{self, PlanInput, Way};
 use crate::plan::{Limits, Plan};
@@ -129,6 +129,10 @@ pub fn prepare(host: &Host, id: &str, source: &Source, given: &Overrides, fetchi
     let facts = gather(host, id, source, &config)?;
     let user = input.user_parts();
     let mut plan = modules::plan(PlanInput { config: &config, facts: &facts, user, way: way(host, source), report: &mut report });
+    // Of a stop an answer that was not waited for looks like one that is not there, and a text that nobody parsed like a broken one.
+    if signals::stop_requested().is_some() {
+        return Err(Failure::new(Kind::Interrupted, "stopped while the plan was made; nothing was changed"));
+    }
     plan.wait_for(fetcher.missing.iter().filter(|missing| missing.may_come()).map(|missing| missing.url.clone()).collect());
     let config_json = serde_json::to_vec_pretty(&input.document.to_json())
         .map_err(|error| Failure::new(Kind::Unknown, format!("configuration as JSON: {error}")))?;

@@ -162,3 +162,24 @@ fn user_data_at_an_address_is_applied_and_what_lets_in_there_is_kept_nowhere() {
         ran.stderr
     );
 }
+
+/// Half of a configuration that somebody stops waiting for is none.
+#[test]
+fn a_stop_while_an_include_is_waited_for_changes_nothing() {
+    // It is connected to, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let url = format!("http://{}/never", silent.local_addr().expect("address"));
+    let script = format!(
+        "mount -t tmpfs t /var/log; export no_proxy=127.0.0.1; printf 'Content-Type: multipart/mixed; boundary=b\\nMIME-Version: 1.0\\n\\n--b\\n\\n#include\\n{url}\\n--b\\n\\n#!/bin/sh\\ntouch /run/made\\n--b--\\n' >/run/u; \
+         landfall apply /run/u & pid=$!; sleep 1; kill -TERM $pid; wait $pid; echo \"exit $?\"; ls /run/made /var/lib/landfall/instances; exit 0"
+    );
+    let Some(ran) = on_host("done", &script) else { return };
+    let ran = ran.ended(0);
+    assert!(ran.stderr.contains("stopped while the plan was made; nothing was changed"), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(
+        !ran.stdout.contains("/run/made") && !ran.stdout.contains("plan.json") && !ran.stdout.contains("exit 0"),
+        "{}\n{}",
+        ran.stdout,
+        ran.stderr
+    );
+}

@@ -295,6 +295,79 @@ fn an_exit_trap_belongs_to_the_last_item_and_its_own_exit_counts() {
     assert_eq!(failure.message, "what runcmd does when it exits did not end within 1 s and was stopped");
 }
 
+/// An item that the user left empty is counted, and is none.
+#[test]
+fn the_last_item_is_the_last_that_there_is() {
+    let dir = tempdir();
+    let mut steps = script(&["trap 'exit 4' EXIT", "true"]);
+    for step in &mut steps {
+        let Operation::ScriptItem(item) = &mut step.operation else { panic!("an item") };
+        item.total = 3;
+    }
+    let (_, summary) = run(dir.path(), &plan(steps), "boot-1");
+    assert_eq!(results(&summary), [StepResult::Done, StepResult::Failed]);
+}
+
+/// Behind items that are run again and not the last, what the script does when it exits is nobody's own.
+#[test]
+fn an_exit_trap_that_fails_behind_an_earlier_item_is_told() {
+    let dir = tempdir();
+    let texts =
+        ["trap 'test -e mark || exit 5' EXIT", "true"].map(|text| text.replace("mark", &dir.path().join("mark").display().to_string()));
+    let plan = plan(script(&[&texts[0], &texts[1]]));
+    std::fs::write(dir.path().join("mark"), "").expect("mark");
+    let (_, summary) = run(dir.path(), &plan, "boot-1");
+    assert_eq!(summary.state, State::Done);
+    std::fs::remove_file(dir.path().join("mark")).expect("mark");
+    let (_, summary) = rerun(dir.path(), &plan, &["runcmd/1"]);
+    assert_eq!((summary.state, results(&summary)), (State::Failed, vec![StepResult::Done; 2]));
+    assert!(summary.told.iter().any(|told| told.message == "what runcmd does when it exits failed with exit 5"), "{:?}", summary.told);
+}
+
+/// Neither does its trap run in a directory that the script never was in.
+#[test]
+fn a_script_whose_directory_is_gone_is_not_gone_on_with_elsewhere() {
+    let dir = tempdir();
+    let (place, out) = (dir.path().join("place"), dir.path().join("out"));
+    std::fs::create_dir(&place).expect("mkdir");
+    let texts =
+        [format!("cd {}", place.display()), format!("trap 'pwd >>{}' EXIT", out.display()), "set -e".into(), "true".into(), "true".into()];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let mut steps = script(&texts);
+    for step in &mut steps[1..3] {
+        let Operation::ScriptItem(item) = &mut step.operation else { panic!("an item") };
+        item.definition = true;
+    }
+    let plan = plan(steps);
+    run(dir.path(), &plan, "boot-1");
+    assert_eq!(std::fs::read_to_string(&out).expect("out"), format!("{}\n", place.display()));
+    cut_after_intent(dir.path(), "runcmd/4", false);
+    std::fs::remove_dir(&place).expect("rmdir");
+    let (_, summary) = run(dir.path(), &plan, "boot-2");
+    assert_eq!(results(&summary)[3..], [StepResult::Failed, StepResult::Failed]);
+    assert_eq!(std::fs::read_to_string(&out).expect("out"), format!("{}\n", place.display()), "no trap ran");
+}
+
+#[test]
+fn a_directory_of_scripts_that_is_run_again_runs_those_that_failed_or_else_all() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempdir();
+    let (scripts, out, mark) = (dir.path().join("scripts"), dir.path().join("out"), dir.path().join("mark"));
+    std::fs::create_dir(&scripts).expect("mkdir");
+    for (name, text) in [("1-first", "echo first".to_owned()), ("2-second", format!("test -e {} && echo second", mark.display()))] {
+        std::fs::write(scripts.join(name), format!("#!/bin/sh\n{text} >>{}\n", out.display())).expect("script");
+        std::fs::set_permissions(scripts.join(name), std::fs::Permissions::from_mode(0o755)).expect("mode");
+    }
+    let id = "scripts_per_instance";
+    let plan = plan(vec![step(id, Operation::RunDirectory { path: scripts.to_string_lossy().into_owned() })]);
+    assert_eq!(run(dir.path(), &plan, "boot-1").1.state, State::Failed);
+    std::fs::write(&mark, "").expect("mark");
+    for ran in ["first\nsecond\n", "first\nsecond\nfirst\nsecond\n"] {
+        let (_, summary) = rerun(dir.path(), &plan, &[id]);
+        assert_eq!((summary.state, std::fs::read_to_string(&out).expect("out").as_str()), (State::Done, ran));
+    }
+}
+
 #[test]
 fn items_that_ended_are_not_run_again_where_the_journal_has_lost_them() {
     let dir = tempdir();
