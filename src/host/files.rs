@@ -13,6 +13,7 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use nix::errno::Errno;
 use nix::fcntl::{readlinkat, renameat, OFlag};
 use nix::sys::stat::{mkdirat, FileStat, Mode, SFlag};
+use nix::sys::statfs::{statfs, FsType, MSDOS_SUPER_MAGIC};
 use nix::unistd::{symlinkat, unlinkat, UnlinkatFlags};
 
 use super::walk::{at_path, kind_of, Links, Place};
@@ -182,6 +183,14 @@ impl Host {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(at_path(path)(errno)),
         }
+    }
+
+    /// Whether the filesystem on which `path` stands keeps mode and owner of each file: those of Windows take them and keep none.
+    pub fn keeps_attributes(&self, path: &str) -> bool {
+        // vfat, exfat, ntfs of either driver, and what is mounted by CIFS (statfs(2) and the kernel's own).
+        const WITHOUT: [FsType; 6] =
+            [MSDOS_SUPER_MAGIC, FsType(0x2011_bab0), FsType(0x5346_544e), FsType(0x7366_746e), FsType(0xff53_4d42), FsType(0xfe53_4d42)];
+        statfs(&self.real_path(path)).map_or(true, |found| !WITHOUT.contains(&found.filesystem_type()))
     }
 
     /// Sets mode and owner of what exists, durably.

@@ -99,7 +99,17 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
         if given("partition", entry.partition.is_some()) || given("cmd", entry.cmd.is_some()) || given("label", entry.label.is_some()) {
             continue;
         }
-        let label = entry.label.as_ref().map_or("", |label| label.0.as_str());
+        let mut label = entry.label.as_ref().map_or("", |label| label.0.as_str());
+        let is_cut_short = kind == "swap" || kind.starts_with("ext");
+        if entry.cmd.is_none() && is_cut_short && label.len() > longest_label(kind) {
+            let long = label;
+            while label.len() > longest_label(kind) {
+                label = &label[..label.len() - label.chars().next_back().map_or(1, char::len_utf8)];
+            }
+            let message = format!("`{long}` is too long for a label of {kind}: it becomes `{label}`");
+            let help = format!("{} bytes at most", longest_label(kind));
+            steps.report.warning("label", message).at(entry.place("label")).help(help);
+        }
         if entry.cmd.is_none() && label.len() > longest_label(kind) {
             let message = format!("`{label}` is too long for a label of {kind}: fs_setup[{at}] is left out");
             let help = format!("{} bytes at most", longest_label(kind));
@@ -228,5 +238,21 @@ mod tests {
         );
         assert_eq!(plan.steps[0].notices, Vec::<String>::new());
         assert_eq!(plan.steps[1].notices, ["what is on /dev/vdc is lost"]);
+    }
+
+    /// As mke2fs and mkswap cut it.
+    #[test]
+    fn a_label_that_is_too_long_for_ext4_or_swap_is_cut_short() {
+        let plan = applied(
+            "fs_setup: [{device: vdb, filesystem: ext4, partition: none, label: postgresql-data-01}, \
+             {device: vdc, filesystem: swap, partition: none, label: 0123456789abcdé}]\n",
+        );
+        let labels = plan.steps.iter().filter_map(|step| match &step.operation {
+            Operation::MakeFilesystem(made) => Some(made.label.as_str()),
+            _ => None,
+        });
+        assert_eq!(labels.collect::<Vec<_>>(), ["postgresql-data-", "0123456789abcd"]);
+        let told = "degraded: `postgresql-data-01` is too long for a label of ext4: it becomes `postgresql-data-` (16 bytes at most)";
+        assert!(super::super::testing::problems(&plan).contains(&told.into()), "{:?}", super::super::testing::problems(&plan));
     }
 }

@@ -154,7 +154,8 @@ fn with_newline(text: &str) -> String {
     }
 }
 
-fn plan_authorized_keys(scope: &Scope<'_>, steps: &mut Steps) {
+/// The keys that are nobody's own: the instance's and those at the top level.
+pub(super) fn common_keys(scope: &Scope<'_>) -> Vec<String> {
     let keys = scope.keys;
     let mut lines: Vec<String> = Vec::new();
     if keys.allow_public_ssh_keys.unwrap_or(true) {
@@ -163,6 +164,12 @@ fn plan_authorized_keys(scope: &Scope<'_>, steps: &mut Steps) {
     lines.extend(keys.ssh_authorized_keys.iter().flat_map(|keys| keys.0.iter().cloned()));
     let mut seen = std::collections::BTreeSet::new();
     lines.retain(|line| seen.insert(line.clone()));
+    lines
+}
+
+fn plan_authorized_keys(scope: &Scope<'_>, steps: &mut Steps) {
+    let keys = scope.keys;
+    let lines = common_keys(scope);
     let default = scope.accounts.default.as_deref();
     if let Some(user) = default {
         let operation = Operation::AuthorizedKeys { user: user.to_owned(), keys: lines.clone(), options: None };

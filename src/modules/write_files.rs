@@ -138,7 +138,10 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
     let append = entry.append.unwrap_or_default();
     let unsupported = entry.source.as_ref().and_then(|source| unsupported_scheme(&source.uri.0));
     let can_be_fetched = entry.source.is_some() && unsupported.is_none();
-    let Some(bytes) = decoded(entry, &path, can_be_fetched, steps) else { return };
+    let Some(mut bytes) = decoded(entry, &path, can_be_fetched, steps) else { return };
+    if reason.is_some() && !append && entry.source.is_none() && !entry.defer {
+        add_keys(&mut bytes, &path, scope);
+    }
     report_odd_script(&path, &bytes, entry, steps);
     let owner = owner(entry);
     let owner_name = owner.user.clone();
@@ -184,6 +187,23 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
     }
     if let Some(reason) = reason {
         let _ = step.notice(reason);
+    }
+}
+
+/// The keys that are given elsewhere for the user to whom `path` belongs: the peer puts them into the file that it has written before, and
+/// here it is written after them.
+fn add_keys(bytes: &mut Vec<u8>, path: &str, scope: &Scope<'_>) {
+    let Some(name) = scope.accounts.owner_of_home(path, scope.facts).filter(|_| path.ends_with("/.ssh/authorized_keys")) else { return };
+    let account = scope.accounts.users.iter().find(|account| account.name == name);
+    let own = account.and_then(|account| account.entry.ssh_authorized_keys.clone()).unwrap_or_default().0;
+    let common = if scope.accounts.default.as_deref() == Some(name) { super::ssh::common_keys(scope) } else { Vec::new() };
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    for key in own.iter().chain(&common).filter(|key| !text.contains(key.trim())) {
+        if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(key.trim().as_bytes());
+        bytes.push(b'\n');
     }
 }
 

@@ -32,7 +32,20 @@ impl From<TableType> for String {
 }
 
 /// Types by the codes of sgdisk(8), without trailing zeros.
-const GUIDS: [(&str, &str); 7] = [
+const GUIDS: [(&str, &str); 20] = [
+    ("0C01", "E3C9E316-0B5C-4DB8-817D-F92DF00215AE"),
+    ("27", "DE94BBA4-06D1-4D40-A16A-BFD50179D6AC"),
+    ("8301", "8DA63339-0007-60C0-C436-083AC8230908"),
+    ("8302", "933AC7E1-2EB4-4F13-B844-0E14E2AEF915"),
+    ("8303", "44479540-F297-41B2-9AF7-D131D5F0458A"),
+    ("8304", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"),
+    ("8305", "B921B045-1DF0-41C3-AF44-4C6F280D3FAE"),
+    ("8306", "3B8F8425-20E0-4F3B-907F-1A25A76F98E8"),
+    ("8307", "69DAD710-2CE4-4E3C-B16C-21A1D49ABED3"),
+    ("8308", "7FFEC5C9-2D00-49B7-8941-3EA10A5586B7"),
+    ("8309", "CA7D7CCB-63ED-4C53-861C-1742536059CC"),
+    ("BF", "6A85CF4D-1DD2-11B2-99A6-080020736631"),
+    ("BF01", "6A898CC3-1DD2-11B2-99A6-080020736631"),
     ("07", "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"),
     ("82", "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F"),
     ("83", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"),
@@ -274,6 +287,9 @@ mod tests {
         for place in [FsPlace::Auto, FsPlace::Any, FsPlace::None, FsPlace::Number(3)] {
             assert_eq!(FsPlace::from(String::from(place)), place);
         }
+        assert_eq!(TableType::Gpt.code("8309").as_deref(), Some("CA7D7CCB-63ED-4C53-861C-1742536059CC"));
+        assert_eq!(TableType::Gpt.code("bf00"), TableType::Gpt.code("bf"));
+        assert_eq!(TableType::Gpt.code("8399"), None);
         for table in [TableType::Mbr, TableType::Gpt] {
             assert_eq!(TableType::from(String::from(table)), table);
         }

@@ -172,6 +172,22 @@ fn keys_are_authorized_where_sshd_looks_and_planted_links_are_refused() {
         undone(host, first.prior);
         assert!(!host.files().exists("/home/bob/.ssh"));
 
+        // The home of an account of the system's is often not there: it is root's, and what is in it the user's.
+        let of_www = |keys: &[&str]| Operation::AuthorizedKeys {
+            user: "www-data".into(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            options: None,
+        };
+        assert!(!host.files().exists("/var/www") && done(host, of_www(&[])).satisfied_before && !host.files().exists("/var/www"));
+        let made = done(host, of_www(&[KEY]));
+        assert!(made.satisfied_after);
+        assert_eq!(
+            ["/var/www", "/var/www/.ssh", "/var/www/.ssh/authorized_keys"].map(|path| stat(host, path)),
+            ["755 root:root", "700 www-data:www-data", "600 www-data:www-data"]
+        );
+        undone(host, made.prior);
+        assert!(!host.files().exists("/var/www"));
+
         host.files().write("/etc/victim", "secret", 0o600);
         host.chroot(&["su", "bob", "-c", "mkdir -p ~/.ssh && ln -s /etc/victim ~/.ssh/authorized_keys"]).expect_ok();
         assert_eq!(run(host, &[keys(&[KEY])]).pop().unwrap().failed().kind, Kind::Permission);

@@ -33,7 +33,10 @@ write_files:
     permissions: "0640"
     content: |
       from = volume
+  - {path: /esp/config.txt, content: "on\n"}
+  - {path: /esp/config.txt, content: "added\n", append: true}
 bootcmd:
+  - mkdir -p /esp; if grep -q vfat /root/kind; then mount LABEL=CIDATA /esp; fi
   - if [ -e /root/jumps ]; then date --set '+9 years'; fi
 packages: [hello-lf, user-lf]
 runcmd:
@@ -113,6 +116,7 @@ fn a_first_boot_with_an_iso9660_volume_is_provisioned_although_its_clock_jumps_y
     let (Some(lab), Some(deb)) = (Lab::require(), deb()) else { return };
     let host = image(lab, &deb);
     host.files().write("/root/jumps", "", 0o644);
+    host.files().write("/root/kind", "iso9660\n", 0o644);
     let volume = Volume::iso9660(USER_DATA);
 
     let machine = Machine::boot(lab, &host, &volume);
@@ -146,6 +150,7 @@ fn a_first_boot_with_a_wrong_clock_is_finished_after_a_power_cut_by_a_boot_with_
     for clock in clocks {
         let host = image(lab, &deb);
         host.files().write("/root/linger", "", 0o644);
+        host.files().write("/root/kind", "vfat\n", 0o644);
         let volume = Volume::vfat(USER_DATA);
 
         let machine = Machine::boot_in(lab, &host, &volume, clock);
@@ -163,6 +168,8 @@ fn a_first_boot_with_a_wrong_clock_is_finished_after_a_power_cut_by_a_boot_with_
 
         println!("{console}");
         assert_provisioned(&host);
+        assert_eq!(volume.read("config.txt"), "on\nadded\n", "which is no place that keeps modes");
+        assert!(!host.files().exists("/esp/config.txt"));
         assert_eq!(host.files().read("/root/items"), "first\nsecond\nthird\n", "finished items ran once");
         let status = status(&host);
         assert_eq!(

@@ -53,6 +53,13 @@ impl Volume {
         Self { directory, bus, made: Instant::now() }
     }
 
+    /// A file in a vfat volume.
+    pub fn read(&self, name: &str) -> String {
+        let out = Command::new("mtype").arg("-i").arg(self.image()).arg(format!("::{name}")).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    }
+
     /// The image file.
     pub fn image(&self) -> PathBuf {
         self.directory.path().join("volume.img")

@@ -70,6 +70,12 @@ fn wanted_attributes(context: &Context<'_>, file: &WriteFile, now: Option<&Statu
     Ok(wanted)
 }
 
+/// Whether it has the mode and owner that it is to have, as far as its filesystem keeps any.
+fn fits(context: &Context<'_>, file: &WriteFile, target: &str, now: &Status) -> Result<bool, Failure> {
+    let wanted = wanted_attributes(context, file, Some(now))?;
+    Ok(wanted == now.attributes || !context.host.keeps_attributes(target))
+}
+
 fn parent(path: &str) -> &str {
     match path.rsplit_once('/') {
         Some(("", _)) | None => "/",
@@ -139,8 +145,7 @@ pub(super) fn prior_link(context: &Context<'_>, path: &str) -> Result<Prior, Fai
 /// The file is there with these bytes, this mode and owner.
 pub(super) fn check_write(context: &Context<'_>, file: &WriteFile) -> Result<Checked, Failure> {
     let (target, Some(now)) = target(context, &file.path)? else { return Ok(Checked::Needed) };
-    let Ok(wanted) = wanted_attributes(context, file, Some(&now)) else { return Ok(Checked::Needed) };
-    if now.attributes != wanted {
+    if !fits(context, file, &target, &now).is_ok_and(|fits| fits) {
         return Ok(Checked::Needed);
     }
     let bytes = &file.content.expose().0;
@@ -178,7 +183,7 @@ pub(super) fn target_directory(context: &Context<'_>, path: &str) -> Result<Stri
 /// The file is there with this mode and owner; where a write to it ends.
 pub(super) fn has_attributes(context: &Context<'_>, file: &WriteFile) -> Result<Option<String>, Failure> {
     let (target, Some(now)) = target(context, &file.path)? else { return Ok(None) };
-    let right = wanted_attributes(context, file, Some(&now)).is_ok_and(|wanted| wanted == now.attributes);
+    let right = fits(context, file, &target, &now).is_ok_and(|fits| fits);
     Ok(right.then_some(target))
 }
 
@@ -224,7 +229,7 @@ pub(super) fn verify_append(context: &Context<'_>, file: &WriteFile, bytes: Opti
     let (target, Some(now)) = target(context, &file.path)? else {
         return Err(Failure::new(Kind::Unknown, format!("{} is not there after it was written", file.path)));
     };
-    let mut right = now.attributes == wanted_attributes(context, file, Some(&now))?;
+    let mut right = fits(context, file, &target, &now)?;
     if let Some(bytes) = bytes.filter(|_| right) {
         right = contains(&context.host.read(&target).map_err(io_failure("read", &target))?.unwrap_or_default(), bytes);
     }

@@ -52,6 +52,11 @@ pub(super) fn check_keys(context: &Context<'_>, user: &str, keys: &[String], opt
     if !unusable(keys).is_empty() {
         return Ok(Checked::Needed);
     }
+    // There is nothing to keep in a home that is not there.
+    let home = context.host.follow_trusted(&user.home).map_err(io_failure("look at", &user.home))?;
+    if keys.is_empty() && !context.host.exists(&home) {
+        return Ok(Checked::Satisfied);
+    }
     Ok(Checked::satisfied_if(stands(&key_file_of(context, user)?, keys, options)))
 }
 
@@ -67,12 +72,10 @@ pub(super) fn keys(context: &Context<'_>, user: &str, keys: &[String], options: 
     let file = key_file(context, user)?;
     let home = &file.user.home;
     let in_home = file.path.starts_with(&format!("{}/", home.trim_end_matches('/')));
-    let Some(home_status) =
-        host.status(&host.follow_trusted(home).map_err(io_failure("look at", home))?).map_err(io_failure("look at", home))?
-    else {
-        return Err(Failure::new(Kind::NotFound, format!("{user} has no home {home} to keep SSH keys in"))
-            .hint("leave out no_create_home or system, or take the keys away; then `landfall resume`"));
-    };
+    // That of an account of the system's is often not there; the peer makes it, too.
+    let real_home = host.follow_trusted(home).map_err(io_failure("look at", home))?;
+    host.make_directories(&real_home, Attributes::own(0o755)).map_err(io_failure("make directory", home))?;
+    let home_mode = host.status(&real_home).map_err(io_failure("look at", home))?.map_or(0, |status| status.attributes.mode);
     let directory = file.path.rsplit_once('/').map_or("/", |(directory, _)| directory);
     let private = if in_home { wanted(&file.user, 0o700) } else { Attributes::own(0o755) };
     host.make_directories(directory, private).map_err(io_failure("make directory", directory))?;
@@ -84,7 +87,7 @@ pub(super) fn keys(context: &Context<'_>, user: &str, keys: &[String], options: 
     host.write(&file.path, text.as_bytes(), wanted(&file.user, 0o600)).map_err(io_failure("write", &file.path))?;
     let mut warnings: Vec<String> = unusable(keys).iter().map(|line| format!("not an SSH key, left out for {user}: {line}...")).collect();
     let is_strict = || host.sshd_setting("StrictModes").ok().flatten().is_none_or(|value| !value.eq_ignore_ascii_case("no"));
-    if in_home && home_status.attributes.mode & 0o022 != 0 && is_strict() {
+    if in_home && home_mode & 0o022 != 0 && is_strict() {
         warnings.push(format!("{home} can be written by others, so sshd will not use the keys in it (StrictModes)"));
     }
     Ok(Effect { detail: None, warnings })

@@ -1,6 +1,7 @@
 //! `write_files`.
 
-use super::super::testing::{applied, assert_problems, assert_steps, problems, steps, written};
+use super::super::testing::{applied, assert_problems, assert_steps, debian, planned, problems, steps, written};
+use super::super::{Facts, Way};
 use crate::plan::operation::{Checksum, Operation};
 
 #[test]
@@ -78,6 +79,27 @@ fn a_file_whose_owner_is_yet_to_be_made_waits_for_him() {
             "written after users and packages: www-data does not exist before",
         ]
     );
+}
+
+/// Written after the user, it must not take away the keys that let him in.
+#[test]
+fn a_key_file_that_waits_for_its_user_holds_the_keys_that_are_given_elsewhere() {
+    let written = |user_data: &str| {
+        let facts = Facts { metadata_keys: vec!["ssh-rsa M m".into()], ..debian() };
+        let plan = planned(user_data, &facts, &[], Way::FirstBoot);
+        let file = plan.steps.iter().rev().find_map(|step| match &step.operation {
+            Operation::WriteFile(file) if file.path.ends_with("authorized_keys") => Some(file.content.expose().0.clone()),
+            _ => None,
+        });
+        String::from_utf8(file.expect("written")).expect("text")
+    };
+    let text = "write_files: [{path: /home/debian/.ssh/authorized_keys, content: 'ssh-rsa B b'}]\nssh_authorized_keys: [ssh-rsa A a]\n";
+    assert_eq!(written(text), "ssh-rsa B b\nssh-rsa M m\nssh-rsa A a\n");
+    let text = "users: [{name: ann, ssh_authorized_keys: [ssh-rsa A a, ssh-rsa B b]}]\n\
+                write_files: [{path: /home/ann/.ssh/authorized_keys, content: \"ssh-rsa B b\\n\"}]\n";
+    assert_eq!(written(text), "ssh-rsa B b\nssh-rsa A a\n");
+    // What the user wants to be written last is all that there is.
+    assert_eq!(written(&text.replace("path:", "defer: true, path:")), "ssh-rsa B b\n");
 }
 
 #[test]
