@@ -52,6 +52,8 @@ pub fn names(scope: &Scope<'_>) -> Option<Names> {
         return Some(Names { short: short.to_owned(), full: fqdn.0.clone() });
     }
     let given = facts.metadata_hostname.as_deref().filter(|name| !name.is_empty()).map(spelled);
+    // What a resolver puts behind every name is no domain.
+    let given = given.map(|name| name.strip_suffix(".localdomain").map_or(name.clone(), str::to_owned));
     match hostname {
         Some(name) if name.contains('.') => Some(Names { short: first_label(name).to_owned(), full: name.to_owned() }),
         Some(name) => {

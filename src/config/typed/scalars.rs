@@ -2,7 +2,7 @@
 
 use super::reader::{quoted_and, FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
-use crate::config::problem::{Problem, Report};
+use crate::config::problem::{Problem, Report, Severity};
 use crate::secret::Secret;
 
 impl FromNode for String {
@@ -84,7 +84,7 @@ pub fn is_yes_or_no(word: &str) -> bool {
 impl FromNode for bool {
     const SHAPE: Shape = Shape::Bool;
 
-    /// A truth value, or a string that the peer takes for one.
+    /// A truth value, or a word or number that means one. A word for no is true to the peer wherever it leaves the question to Python.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let told = match &node.value {
             Value::Bool(value) => return Some(*value),
@@ -98,7 +98,8 @@ impl FromNode for bool {
             _ => return reader.mismatch(node, "true or false"),
         };
         let message = format!("{} is {} here; taken as {told}", reader.path(), node.kind());
-        reader.report.note("bool", message).at(&node.origin).help(format!("write `{told}`"));
+        let severity = if matches!(node.value, Value::Str(_)) && !told { Severity::Warning } else { Severity::Note };
+        reader.report.add(severity, "bool", message).at(&node.origin).help(format!("write `{told}`"));
         Some(told)
     }
 }
