@@ -2,7 +2,7 @@
 
 use super::reader::{quoted_and, FromNode, Reader, Shape};
 use crate::config::node::{Node, Origin, Value};
-use crate::config::problem::{Problem, Report, Severity};
+use crate::config::problem::{Problem, Report};
 use crate::secret::Secret;
 
 impl FromNode for String {
@@ -98,8 +98,7 @@ impl FromNode for bool {
             _ => return reader.mismatch(node, "true or false"),
         };
         let message = format!("{} is {} here; taken as {told}", reader.path(), node.kind());
-        let severity = if matches!(node.value, Value::Str(_)) && !told { Severity::Warning } else { Severity::Note };
-        reader.report.add(severity, "bool", message).at(&node.origin).help(format!("write `{told}`"));
+        reader.report.note("bool", message).at(&node.origin).help(format!("write `{told}`"));
         Some(told)
     }
 }
