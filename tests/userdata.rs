@@ -140,6 +140,16 @@ fn serve(host: &Host) {
 
 #[test]
 fn a_power_cut_while_includes_are_fetched_is_finished_by_the_next_boot() {
+    ended_while_includes_are_fetched(Booted::power_cut);
+}
+
+/// Not even what an include that was asked for had no time to bring makes half a plan of it.
+#[test]
+fn a_shutdown_while_includes_are_fetched_is_finished_by_the_next_boot() {
+    ended_while_includes_are_fetched(Booted::shutdown);
+}
+
+fn ended_while_includes_are_fetched(end: fn(&Booted)) {
     let Some(host) = host(Release::Trixie, Disk::Ext4Upper) else { return };
     serve(&host);
     let merged = "merge_how: list(append)+dict(recurse_array)+str()\n";
@@ -152,7 +162,8 @@ fn a_power_cut_while_includes_are_fetched_is_finished_by_the_next_boot() {
     booted.wait_until("the second address to be asked for", || booted.sh("cat /run/asked").stdout.contains("/slow"));
     assert_eq!(booted.sh("cat /root/own; cat /root/order").stdout, "x", "what needs no network is done, and no command");
     let told = booted.sh("landfall status").stdout;
-    booted.power_cut();
+    end(&booted);
+    drop(booted);
     host.files().write("/srv/go", "", 0o644);
     let booted = host.boot(BootOptions::default());
     assert_eq!(status(&booted)["state"], "done", "{}", booted.sh("landfall why").stdout);
