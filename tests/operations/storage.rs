@@ -121,9 +121,10 @@ fn a_disk_is_partitioned_and_formatted_and_what_it_holds_is_left_alone_unless_it
         assert!(dump.contains(&format!("label: {label}")) && types.iter().all(|kind| dump.contains(&format!("type={kind}"))), "{dump}");
         assert!(done(&booted, partition(path, table, halves(), overwrite)).satisfied_before, "the same layout is nothing to do");
     }
-    // The other table is not put over this one.
-    let kept = done(&booted, partition(path, TableType::Mbr, Layout::One, false));
+    // The other table is not put over this one; where no types are asked for not even by one that may overwrite.
+    let kept = done(&booted, partition(path, TableType::Mbr, halves(), false));
     assert!(!kept.satisfied_before && kept.done().detail.as_deref().unwrap().contains("stays as it is"), "{kept:?}");
+    assert!(done(&booted, partition(path, TableType::Mbr, Layout::One, true)).satisfied_before);
     assert!(booted.sh(&format!("sfdisk --dump {path}")).expect_ok().contains("label: gpt"));
 
     let made = done(&booted, Operation::MakeFilesystem(filesystem(path, FsPlace::Number(1), "ext4", "data")));
@@ -151,7 +152,7 @@ fn a_disk_is_partitioned_and_formatted_and_what_it_holds_is_left_alone_unless_it
     let hidden = format!("mount {first} /m && echo ready && exec sleep 600");
     let mut elsewhere = booted.command(&["unshare", "-m", "sh", "-c", &hidden]).stdout(Stdio::piped()).spawn().unwrap();
     std::io::Read::read_exact(&mut elsewhere.stdout.take().unwrap(), &mut [0; 5]).unwrap();
-    let refused = run(&booted, &[Operation::MakeFilesystem(over.clone()), partition(path, TableType::Mbr, Layout::One, true)]);
+    let refused = run(&booted, &[Operation::MakeFilesystem(over.clone()), partition(path, TableType::Mbr, halves(), true)]);
     booted
         .sh("for mine in /proc/[0-9]*; do [ \"$(tr '\\0' ' ' <$mine/cmdline)\" = 'sleep 600 ' ] && kill ${mine#/proc/}; done; true")
         .expect_ok();
@@ -162,7 +163,7 @@ fn a_disk_is_partitioned_and_formatted_and_what_it_holds_is_left_alone_unless_it
     booted.sh(&format!("mount {first} /m && grep kept /m/file")).expect_ok();
     for operation in [
         Operation::MakeFilesystem(over.clone()),
-        partition(path, TableType::Mbr, Layout::One, true),
+        partition(path, TableType::Mbr, halves(), true),
         partition(path, TableType::Gpt, Layout::Remove, false),
     ] {
         let outcome = run(&booted, &[operation]).pop().unwrap();

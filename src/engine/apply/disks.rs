@@ -11,7 +11,7 @@ use crate::error::{Failure, Kind};
 use crate::host::disks::{Block, Content};
 use crate::host::process::{Ended, Spec};
 use crate::host::signals;
-use crate::plan::storage::{FsPlace, Layout, MakeFilesystem, PartitionDisk};
+use crate::plan::storage::{FsPlace, Layout, MakeFilesystem, PartitionDisk, TableType};
 use crate::secret::Secret;
 
 /// The kernel and udev show a new partition within this time.
@@ -95,6 +95,10 @@ fn is_laid_out(wanted: &PartitionDisk, found: Option<&[String]>) -> bool {
     }
 }
 
+fn has_types(layout: &Layout) -> bool {
+    matches!(layout, Layout::Shares(shares) if shares.iter().any(|share| share.kind.is_some()))
+}
+
 fn decide_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: Option<&str>) -> Result<Decision, Failure> {
     let disk = device(context, &wanted.device)?;
     let path = disk.path();
@@ -111,7 +115,10 @@ fn decide_disk(context: &Context<'_>, wanted: &PartitionDisk, begun: Option<&str
     if wanted.layout == Layout::Remove {
         return Ok(if held.is_none() { Decision::Is } else { Decision::Do(disk, held) });
     }
-    if is_laid_out(wanted, types_of(&table, wanted.table.label()).as_deref()) {
+    // Where no types are asked for, partitions in a table of the other kind are partitions, too: as with the peer they stay.
+    let other = types_of(&table, if wanted.table == TableType::Mbr { TableType::Gpt } else { TableType::Mbr }.label());
+    let found = types_of(&table, wanted.table.label()).or(other.filter(|_| !has_types(&wanted.layout)));
+    if is_laid_out(wanted, found.as_deref()) {
         return Ok(Decision::Is);
     }
     let may_be_replaced = wanted.overwrite || (begun.is_some() && half_partitioned(context, &disk, &content)?);
@@ -460,7 +467,7 @@ fn command(context: &Context<'_>, wanted: &MakeFilesystem, path: &str, force: bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::storage::{Share, TableType};
+    use crate::plan::storage::Share;
 
     fn disk(table: TableType, layout: Layout) -> PartitionDisk {
         PartitionDisk { device: "/dev/vdb".into(), table, layout, overwrite: false }
