@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{mount, umount2, MntFlags, MsFlags};
 
@@ -109,8 +110,23 @@ impl Host {
     /// Mounts a device read-only at [`MOUNT_POINT`].
     pub fn mount_volume(&self, device: &Device) -> Result<Mounted, Failure> {
         self.make_directories(MOUNT_POINT, Attributes { mode: 0o700, uid: 0, gid: 0 }).map_err(|error| Failure::io(MOUNT_POINT, &error))?;
-        let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        mount(Some(device.path.as_str()), MOUNT_POINT, Some(device.filesystem.name()), flags, None::<&str>)
+        let closed = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let mounted = |flags| mount(Some(device.path.as_str()), MOUNT_POINT, Some(device.filesystem.name()), flags, None::<&str>);
+        mounted(closed | MsFlags::MS_RDONLY)
+            .or_else(|errno| {
+                // The host has it mounted for writing, as a boot partition that is the volume, too: then only this mount is read-only.
+                if errno == Errno::EBUSY {
+                    mounted(closed)?;
+                    return mount(
+                        None::<&str>,
+                        MOUNT_POINT,
+                        None::<&str>,
+                        closed | MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY,
+                        None::<&str>,
+                    );
+                }
+                Err(errno)
+            })
             .map_err(|errno| Failure::io(format!("cannot be mounted as {}", device.filesystem.name()), &io::Error::from(errno)))?;
         Ok(Mounted(()))
     }
