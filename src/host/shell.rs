@@ -98,7 +98,7 @@ const LEAVE: &str = r#"\exec 8>&-; case $_landfall_flags in *u*) \set -u;; esac;
 /// How long the end of a script may take before it is looked whether it has to be stopped.
 const MOMENT: Duration = Duration::from_millis(100);
 
-const PRELUDE: &str = "_landfall_return() { return \"$1\"; }\n_landfall_status=0\n";
+const PRELUDE: &str = "_landfall_return() { return \"$1\"; }\n_landfall_status=0\n_landfall_flags=\n";
 
 impl Shell {
     /// Starts a shell.
@@ -130,7 +130,7 @@ impl Shell {
         let quoted = crate::script::quote;
         shell.say(&format!(
             "exec 8>&1 >>{log} 2>&1\n{PRELUDE}_landfall_dir={dir}\n\
-             eval {restore} </dev/null 8>&- 2>/dev/null\n{{ \\set +euxvC; }} 2>/dev/null\n_landfall_flags=\n",
+             eval {restore} </dev/null 8>&- 2>/dev/null\n",
             log = quoted(&start.log),
             dir = quoted(&start.directory),
             restore = quoted(&start.restore),

@@ -129,9 +129,8 @@ impl Accounts {
     }
 
     /// The user this configuration makes in whose home `path` lies.
-    pub fn owner_of_home(&self, path: &str, facts: &Facts) -> Option<&str> {
-        let account = self.users.iter().find(|account| account.has_below_home(path) && !facts.users.contains_key(&account.name))?;
-        Some(&account.name)
+    pub fn owner_of_home(&self, path: &str, facts: &Facts) -> Option<&Account> {
+        self.users.iter().find(|account| account.has_below_home(path) && !facts.users.contains_key(&account.name))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::gate::CLOUD_DEVICE;
 use super::{Module, Scope, Steps};
 use crate::config::node::Origin;
+use crate::config::problem::Severity;
 use crate::config::typed::reader::{nearest, quoted};
 use crate::config::typed::storage::Aliases;
 use crate::plan::operation::Operation;
@@ -100,21 +101,22 @@ fn plan(scope: &Scope<'_>, steps: &mut Steps) {
             continue;
         }
         let mut label = entry.label.as_ref().map_or("", |label| label.0.as_str());
-        let is_cut_short = kind == "swap" || kind.starts_with("ext");
-        if entry.cmd.is_none() && is_cut_short && label.len() > longest_label(kind) {
-            let long = label;
-            while label.len() > longest_label(kind) {
-                label = &label[..label.len() - label.chars().next_back().map_or(1, char::len_utf8)];
-            }
-            let message = format!("`{long}` is too long for a label of {kind}: it becomes `{label}`");
-            let help = format!("{} bytes at most", longest_label(kind));
-            steps.report.warning("label", message).at(entry.place("label")).help(help);
-        }
         if entry.cmd.is_none() && label.len() > longest_label(kind) {
-            let message = format!("`{label}` is too long for a label of {kind}: fs_setup[{at}] is left out");
+            // mke2fs and mkswap cut it short; others refuse it.
+            let is_cut_short = kind == "swap" || kind.starts_with("ext");
+            let long = label;
+            let (severity, becomes) = if is_cut_short {
+                label = &long[..(0..=longest_label(kind)).rev().find(|end| long.is_char_boundary(*end)).unwrap_or(0)];
+                (Severity::Warning, format!("it becomes `{label}`"))
+            } else {
+                (Severity::Error, format!("fs_setup[{at}] is left out"))
+            };
+            let message = format!("`{long}` is too long for a label of {kind}: {becomes}");
             let help = format!("{} bytes at most", longest_label(kind));
-            steps.report.error("label", message).at(entry.place("label")).help(help);
-            continue;
+            steps.report.add(severity, "label", message).at(entry.place("label")).help(help);
+            if !is_cut_short {
+                continue;
+            }
         }
         let dotted = entry.device.0.rsplit_once('.').and_then(|(device, number)| Some((device, number.parse::<u32>().ok()?)));
         let (name, place) = match dotted {

@@ -52,8 +52,6 @@ pub fn names(scope: &Scope<'_>) -> Option<Names> {
         return Some(Names { short: short.to_owned(), full: fqdn.0.clone() });
     }
     let given = facts.metadata_hostname.as_deref().filter(|name| !name.is_empty()).map(spelled);
-    // What a resolver puts behind every name is no domain.
-    let given = given.map(|name| name.strip_suffix(".localdomain").map_or(name.clone(), str::to_owned));
     match hostname {
         Some(name) if name.contains('.') => Some(Names { short: first_label(name).to_owned(), full: name.to_owned() }),
         Some(name) => {
@@ -69,11 +67,11 @@ fn first_label(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-/// A metadata name that is an IPv4 address becomes a name, as the peer has it.
+/// A metadata name that is an IPv4 address becomes a name, and `localdomain` is no domain, as the peer has it.
 fn spelled(name: &str) -> String {
     match name.parse::<std::net::Ipv4Addr>() {
         Ok(_) => format!("ip-{}", name.replace('.', "-")),
-        Err(_) => name.to_owned(),
+        Err(_) => name.strip_suffix(".localdomain").unwrap_or(name).to_owned(),
     }
 }
 

@@ -87,7 +87,7 @@ fn is_fetched(entry: &FileEntry) -> bool {
 /// without its skeleton.
 fn has_to_wait(entry: &FileEntry, scope: &Scope<'_>) -> Option<String> {
     if let Some(user) = scope.accounts.owner_of_home(&absolute(&entry.path), scope.facts) {
-        return Some(format!("written after the users: it lies in the home of {user}"));
+        return Some(format!("written after the users: it lies in the home of {}", user.name));
     }
     let owner = owner(entry);
     let missing = |name: &&String, known: bool| !known && name.as_str() != "root";
@@ -182,7 +182,8 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
         None => Operation::WriteFile(file),
     };
     let mut step = steps.add(&path, operation).at(&entry.origin);
-    for user in owner_name.as_deref().into_iter().chain(scope.accounts.owner_of_home(&path, scope.facts)) {
+    let home_of = scope.accounts.owner_of_home(&path, scope.facts).map(|account| account.name.as_str());
+    for user in owner_name.as_deref().into_iter().chain(home_of) {
         step = step.needs_thing(&super::users::thing(user));
     }
     if let Some(reason) = reason {
@@ -193,10 +194,9 @@ fn add(entry: &FileEntry, reason: Option<String>, scope: &Scope<'_>, steps: &mut
 /// The keys that are given elsewhere for the user to whom `path` belongs: the peer puts them into the file that it has written before, and
 /// here it is written after them.
 fn add_keys(bytes: &mut Vec<u8>, path: &str, scope: &Scope<'_>) {
-    let Some(name) = scope.accounts.owner_of_home(path, scope.facts).filter(|_| path.ends_with("/.ssh/authorized_keys")) else { return };
-    let account = scope.accounts.users.iter().find(|account| account.name == name);
-    let own = account.and_then(|account| account.entry.ssh_authorized_keys.clone()).unwrap_or_default().0;
-    let common = if scope.accounts.default.as_deref() == Some(name) { super::ssh::common_keys(scope) } else { Vec::new() };
+    let Some(account) = scope.accounts.owner_of_home(path, scope.facts).filter(|_| path.ends_with("/.ssh/authorized_keys")) else { return };
+    let own = account.entry.ssh_authorized_keys.clone().unwrap_or_default().0;
+    let common = if scope.accounts.default.as_ref() == Some(&account.name) { super::ssh::common_keys(scope) } else { Vec::new() };
     let text = String::from_utf8_lossy(bytes).into_owned();
     for key in own.iter().chain(&common).filter(|key| !text.contains(key.trim())) {
         if !bytes.is_empty() && !bytes.ends_with(b"\n") {

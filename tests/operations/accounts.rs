@@ -156,11 +156,12 @@ fn passwords_are_set_locked_expired_and_put_back() {
 fn keys_are_authorized_where_sshd_looks_and_planted_links_are_refused() {
     each_release(|host| {
         done(host, Operation::User(CreateUser { name: "bob".into(), create_home: true, ..CreateUser::default() }));
-        let keys = |keys: &[&str]| Operation::AuthorizedKeys {
-            user: "bob".into(),
+        let keys_of = |user: &str, keys: &[&str]| Operation::AuthorizedKeys {
+            user: user.into(),
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             options: None,
         };
+        let keys = |keys: &[&str]| keys_of("bob", keys);
         let first = done(host, keys(&[KEY]));
         assert!(first.satisfied_after);
         assert_eq!(host.files().read("/home/bob/.ssh/authorized_keys"), format!("{KEY}\n"));
@@ -173,11 +174,7 @@ fn keys_are_authorized_where_sshd_looks_and_planted_links_are_refused() {
         assert!(!host.files().exists("/home/bob/.ssh"));
 
         // The home of an account of the system's is often not there: it is root's, and what is in it the user's.
-        let of_www = |keys: &[&str]| Operation::AuthorizedKeys {
-            user: "www-data".into(),
-            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
-            options: None,
-        };
+        let of_www = |keys: &[&str]| keys_of("www-data", keys);
         assert!(!host.files().exists("/var/www") && done(host, of_www(&[])).satisfied_before && !host.files().exists("/var/www"));
         let made = done(host, of_www(&[KEY]));
         assert!(made.satisfied_after);

@@ -61,7 +61,7 @@ fn script(texts: &[&str]) -> Vec<Step> {
         total,
         text: Secret::new(text.into()),
         shown: text.into(),
-        definition: text.starts_with("f()"),
+        definition: crate::script::Script::read(text).is_definition(),
         stops_machine: text.starts_with("echo reboot").then_some(StopsMachine::Orderly),
         lost_on_resume: Vec::new(),
         env: std::collections::BTreeMap::new(),
@@ -267,12 +267,7 @@ fn an_exit_trap_belongs_to_the_last_item_and_its_own_exit_counts() {
     let out = dir.path().join("out");
     let trap = format!("trap 'echo left $? >>{}' EXIT", out.display());
     let texts = [trap.as_str(), "true", "(exit 3)"];
-    let with_definition = |mut steps: Vec<Step>| {
-        let Operation::ScriptItem(item) = &mut steps[0].operation else { panic!("an item") };
-        item.definition = true;
-        plan(steps)
-    };
-    let plan_of_it = with_definition(script(&texts));
+    let plan_of_it = plan(script(&texts));
     let (_, summary) = run(dir.path(), &plan_of_it, "boot-1");
     assert_eq!(results(&summary), [StepResult::Done, StepResult::Done, StepResult::Failed]);
     cut_after_intent(dir.path(), "runcmd/3", false);
@@ -333,12 +328,7 @@ fn a_script_whose_directory_is_gone_is_not_gone_on_with_elsewhere() {
     let texts =
         [format!("cd {}", place.display()), format!("trap 'pwd >>{}' EXIT", out.display()), "set -e".into(), "true".into(), "true".into()];
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let mut steps = script(&texts);
-    for step in &mut steps[1..3] {
-        let Operation::ScriptItem(item) = &mut step.operation else { panic!("an item") };
-        item.definition = true;
-    }
-    let plan = plan(steps);
+    let plan = plan(script(&texts));
     run(dir.path(), &plan, "boot-1");
     assert_eq!(std::fs::read_to_string(&out).expect("out"), format!("{}\n", place.display()));
     cut_after_intent(dir.path(), "runcmd/4", false);
